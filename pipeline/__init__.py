@@ -1,0 +1,39 @@
+"""`pipeline`: images and video through a chain of stages on all cores. Exports are lazy (PEP 562).
+
+Stage authors need floor 0 only: `from pipeline import Transform, Spec, Frame, Skip`.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .errors import EnvironmentRefusal, ItemError, PipelineError, SpecError, StopRun, UsageError
+    from .frame import NO_METADATA, Frame, Item, Metadata, Size, Spec
+    from .stage import Codec, Header, Limits, Part, ReadContext, Reader, Skip, Transform, WriteContext, Writer
+    from .template import Template
+
+_HOMES = {
+    "errors": ("EnvironmentRefusal", "ItemError", "PipelineError", "SpecError", "StopRun", "UsageError"),
+    "frame": ("NO_METADATA", "Frame", "Item", "Metadata", "Size", "Spec"),
+    "stage": (
+        "Codec", "Header", "Limits", "Part", "ReadContext", "Reader", "Skip", "Transform", "WriteContext", "Writer",
+    ),
+    "template": ("Template",),
+}  # fmt: skip
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+
+__version__ = "0.1.0"
+__all__ = [
+    "NO_METADATA", "Codec", "EnvironmentRefusal", "Frame", "Header", "Item", "ItemError", "Limits", "Metadata", "Part",
+    "PipelineError", "ReadContext", "Reader", "Size", "Skip", "Spec", "SpecError", "StopRun", "Template", "Transform",
+    "UsageError", "WriteContext", "Writer", "__version__",
+]  # fmt: skip
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOME_OF.get(name)
+    if home is None:
+        raise AttributeError(f"module 'pipeline' has no attribute {name!r}")
+    return getattr(import_module(f"pipeline.{home}"), name)

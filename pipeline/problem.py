@@ -1,0 +1,44 @@
+"""A finding about a config as data: where it stands, what is wrong, what is wanted, what to do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from .errors import UsageError
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Mark:
+    """A place in a config: file name, 1-based line and column; line 0 is the command line."""
+
+    file: str
+    line: int = 0
+    column: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}:{self.column}" if self.line else self.file
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Problem:
+    """One finding. `note` findings inform (a parameter without effect); the others refuse the config."""
+
+    mark: Mark
+    what: str
+    want: str = ""
+    remedy: str = ""
+    note: bool = False
+
+    def __str__(self) -> str:
+        return "; ".join(part for part in (f"{self.mark}: {self.what}", self.want, self.remedy) if part)
+
+
+class ConfigError(UsageError):
+    """A config with one or more problems; all of them are listed, sorted by place."""
+
+    def __init__(self, problems: list[Problem]) -> None:
+        self.problems = sorted(problems)
+        super().__init__("\n".join(str(problem) for problem in self.problems))
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (ConfigError, (self.problems,))

@@ -1,0 +1,263 @@
+"""The contracts of components. A component is a frozen dataclass in one file; its fields are its YAML keys.
+
+A component computes. It counts nothing, retries nothing, starts no process: the engine does, and names the culprit.
+`open` and `close` run in the worker; the backend library is imported there and never at the top of the file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+
+from .frame import NO_METADATA, Frame, Item, Metadata, Size, Spec
+from .template import Template
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    Pixels = np.ndarray[Any, Any]
+
+
+class Skip(Exception):  # noqa: N818 - an instruction to the engine, not an error
+    """Raised by a stage to drop a frame on purpose; the text is the reason in the report."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Bounds on hostile or mistaken input, checked before any pixel is decoded.
+
+    Attributes:
+        pixels: height x width of one frame.
+        file_nbytes: size of one input file, checked while reading.
+        frames: frames of one item.
+    """
+
+    pixels: int = 100_000_000
+    file_nbytes: int = 512 * 1024 * 1024
+    frames: int = 1_000_000
+
+
+class Stage:
+    """What every component has. Class constants declare its limits; the plan enforces them."""
+
+    max_workers: ClassVar[int | None] = None
+
+    def open(self) -> None:
+        """Called once in the worker, after it is pinned and before the first frame; import the backend here."""
+
+    def close(self) -> None:
+        """Called once in the worker after its last frame; not called when the worker is killed."""
+
+
+class Transform(Stage):
+    """A step from pixels to pixels.
+
+    Class constants:
+        inspect: looks only; the frame goes on in the memory it lies in, and `process` gets no output.
+        in_place: `process` may write into `frame.pixels` and gets no output; a retry starts at the reader.
+        expands: the most frames that one frame becomes; above 1, `expand` is called in place of `process`.
+    """
+
+    inspect: ClassVar[bool] = False
+    in_place: ClassVar[bool] = False
+    expands: int = 1
+
+    def output_spec(self, spec: Spec) -> Spec:
+        """What comes out for what goes in; an upper bound where data decides. Pure; asked once per Spec.
+
+        Raises:
+            SpecError: the Spec is not taken; say what is wanted and what was got.
+        """
+        return spec
+
+    def required_input(self, spec: Spec, need: Size) -> Size:
+        """The smallest input from which the output can be made as well as from `spec`. Pure.
+
+        Args:
+            spec: the input at its full size.
+            need: the smallest size at which the next stage still takes this stage's output.
+        """
+        return spec.size
+
+    def process(self, frame: Frame, out: Pixels) -> None:
+        """Write the result into `out`, an array of `output_spec(frame.spec)`; called in a worker."""
+        raise NotImplementedError(f"{type(self).__name__} defines neither process nor expand")
+
+    def expand(self, frame: Frame) -> Iterator[Part]:
+        """Yield the parts of a frame, in order and the same ones every time (a retry starts over)."""
+        raise NotImplementedError(f"{type(self).__name__} declares expands > 1 and defines no expand")
+
+
+class Fill(Protocol):
+    """Writes one frame's pixels into `out`, an array of the announced Spec."""
+
+    def __call__(self, out: Pixels) -> None: ...
+
+
+@dataclass(slots=True)
+class Part:
+    """A frame that is announced and not yet made: the engine finds memory for `spec`, then calls `fill(out)`."""
+
+    spec: Spec
+    fill: Fill
+    metadata: Metadata = NO_METADATA
+    pts: int | None = None
+    time_base: tuple[int, int] = (0, 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """What a codec learns without decoding: the Spec at full size and what stands beside the pixels."""
+
+    spec: Spec
+    metadata: Metadata = NO_METADATA
+    frames: int = 1
+
+
+class Codec(Stage):
+    """Bytes <-> pixels for one format; its fields are the settings of its encoder.
+
+    Class constants:
+        extensions: lower case, without the dot; the first is the usual one.
+        models: colour models that `encode` takes.
+    """
+
+    extensions: ClassVar[tuple[str, ...]] = ()
+    models: ClassVar[tuple[str, ...]] = ("gray", "rgb")
+
+    def matches(self, head: bytes) -> bool:
+        """Whether these first 32 bytes of a file are of this format (magic bytes; extensions decide nothing)."""
+        raise NotImplementedError
+
+    def header(self, data: memoryview) -> Header:
+        """Spec and metadata of an encoded picture; decodes no pixel.
+
+        Raises:
+            ItemError: damaged or unsupported, in one line.
+        """
+        raise NotImplementedError
+
+    def shrunk(self, spec: Spec, need: Size) -> Spec:
+        """The smallest Spec this decoder can give that is at least `need`; `spec` itself where it cannot shrink."""
+        return spec
+
+    def scratch_nbytes(self, spec: Spec) -> int:
+        """Private memory that decoding to `spec` needs beside the destination, in bytes."""
+        return 0
+
+    def decode(self, data: memoryview, spec: Spec, out: Pixels) -> None:
+        """Decode into `out`, an array of `spec`, one that `header` or `shrunk` gave.
+
+        Raises:
+            ItemError: damaged or truncated, in one line.
+        """
+        raise NotImplementedError
+
+    def encode(self, frame: Frame) -> bytes | memoryview:
+        """The encoded file; the pixels are read-only and C-contiguous."""
+        raise NotImplementedError
+
+
+class ReadContext(Protocol):
+    """What the engine lends to `Reader.read`, in the worker."""
+
+    limits: Limits
+
+    def load(self, path: str) -> memoryview:
+        """The bytes of a regular file, in a buffer that the next call reuses.
+
+        Raises:
+            ItemError: not a regular file, empty, larger than the limit, changed while it was read.
+            OSError: as the system says.
+        """
+
+    def picture(self, data: memoryview, *, name: str) -> Part:
+        """The first frame of an encoded picture, found by its magic bytes, at the smallest scale the chain takes.
+
+        Raises:
+            ItemError: unknown format, damaged header, beyond a limit.
+        """
+
+
+class Reader(Stage):
+    """Where frames come from. `discover` runs in the parent, `read` in a worker.
+
+    Properties that the plan asks once:
+        streams: an item is an ordered stream of frames of one Spec (a video).
+        many: an item is several frames of any Spec (pages), each finding its own memory.
+    """
+
+    @property
+    def streams(self) -> bool:
+        return False
+
+    @property
+    def many(self) -> bool:
+        return False
+
+    def discover(self, without: str | None = None) -> Iterator[Item]:
+        """The items in input order, found as they are asked for; never a list of them all.
+
+        Runs in a thread of the parent. `without` is the folder of the outputs: when it lies inside the input it is
+        not descended into (compared by device and inode).
+        """
+        raise NotImplementedError
+
+    def count(self, without: str | None = None) -> Iterator[int]:
+        """Numbers whose sum is how many items there are, for the ETA; may take long, holds no path."""
+        return iter(())
+
+    def holds(self, path: str, without: str | None = None) -> bool:
+        """Whether an existing file is one of the inputs, so that no output is written over it. Asked in a writer."""
+        return False
+
+    def fixed_spec(self) -> Spec | None:
+        """The Spec of every frame where it is known beforehand; spares the question for memory."""
+        return None
+
+    def read(self, item: Item, context: ReadContext) -> Iterator[Part]:
+        """The frames of an item, announced one by one; the next is asked for when the last was filled.
+
+        Raises:
+            ItemError, OSError: this item fails with that reason. Skip: it is left out.
+        """
+        raise NotImplementedError
+
+
+class WriteContext(Protocol):
+    """What the engine lends to `Writer.write`, in the worker."""
+
+    encoder: Codec | None
+
+    def save(self, data: bytes | memoryview) -> int:
+        """Write the current output: a temporary file beside the target, renamed when it is whole.
+
+        Returns the bytes written. Raises ItemError where the target is one of the input's files.
+        """
+
+
+class Writer(Stage):
+    """Where frames go.
+
+    Class constants:
+        encodes: each frame becomes one file in the format of the destination's extension.
+        generic: fields that set the encoder's field of the same name.
+        ordered: takes the frames of an item in order (a muxer).
+    """
+
+    encodes: ClassVar[bool] = False
+    ordered: ClassVar[bool] = False
+    generic: ClassVar[tuple[str, ...]] = ()
+
+    def destination(self) -> Template | None:
+        """The template of the outputs; None where nothing is written. Pure."""
+        return None
+
+    def write(self, frame: Frame, context: WriteContext) -> int:
+        """Write one frame; returns the bytes written."""
+        raise NotImplementedError
+
+    def finish(self, item: Item, context: WriteContext) -> int:
+        """Called after the last frame of a stream; returns the bytes written."""
+        return 0

@@ -1,0 +1,78 @@
+"""Path templates of outputs: `out/{dir}/{stem}.jpg`. Pure text; no file is touched here."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from .errors import ItemError, UsageError
+from .frame import Frame, Item
+
+ITEM_FIELDS = ("dir", "stem", "ext", "name")
+FRAME_FIELDS = ("index", "pts", "width", "height", "hash")
+_FIELD = re.compile(r"\{([^{}]*)\}")
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """An output path with fields in braces.
+
+    `{dir} {stem} {ext} {name}` come from the item and are known before it is read; `{index} {pts} {width}
+    {height} {hash}` come from the frame and are known in the writer. `{dir}` keeps the folders below the input's root.
+
+    Raises:
+        UsageError: a field that is not known, or a brace that is not closed.
+    """
+
+    text: str
+
+    def __post_init__(self) -> None:
+        for field in _FIELD.findall(self.text):
+            if field not in ITEM_FIELDS + FRAME_FIELDS:
+                known = " ".join(f"{{{name}}}" for name in ITEM_FIELDS + FRAME_FIELDS)
+                raise UsageError(f"unknown template field {{{field}}}", limit=f"known are {known}")
+        if re.search(r"[{}]", _FIELD.sub("", self.text)):
+            raise UsageError(f"a brace of the template {self.text!r} has no partner")
+
+    @property
+    def fields(self) -> frozenset[str]:
+        return frozenset(_FIELD.findall(self.text))
+
+    @property
+    def known_at_door(self) -> bool:
+        """Whether the item alone decides the path."""
+        return not self.fields & set(FRAME_FIELDS)
+
+    @property
+    def root(self) -> str:
+        """The folder that no field changes: everything before the first field, cut at its last slash."""
+        head = self.text.split("{", 1)[0] if "{" in self.text else self.text
+        return head.rpartition("/")[0] or ("/" if head.startswith("/") else ".")
+
+    @property
+    def format(self) -> str:
+        """The extension in lower case, "" where the template ends in a field such as `{ext}`."""
+        name = self.text.rpartition("/")[2]
+        ext = name.rpartition(".")[2] if "." in name else ""
+        return "" if "{" in ext else ext.lower()
+
+    def render(self, item: Item, frame: Frame | None = None, digest: str = "") -> str:
+        """The path for an item, or for one of its frames; empty folders fold away.
+
+        Raises:
+            ItemError: a field would lead out of its folder (`..`, a NUL), or is not known.
+        """
+        values = {"dir": item.dir, "stem": item.stem, "ext": item.ext, "name": item.name, "hash": digest}
+        if frame is not None:
+            values |= {
+                "index": f"{frame.index:06d}",
+                "pts": "" if frame.pts is None else str(frame.pts),
+                "width": str(frame.spec.width),
+                "height": str(frame.spec.height),
+            }
+        path = _FIELD.sub(lambda match: values.get(match[1], match[0]), self.text)
+        parts = path.split("/")
+        if ".." in item.dir.split("/") or "\0" in path or item.name in ("", ".", ".."):
+            raise ItemError(f"the output name for {item.source!r} would leave its folder")
+        head = "/" if path.startswith("/") else ""
+        return head + "/".join(part for part in parts if part not in ("", "."))
