@@ -20,6 +20,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from PIL import Image, ImageOps
 
@@ -73,7 +74,7 @@ def build(cache: Path, *, large: int, small: int) -> Path:
     return cache
 
 
-def with_sources(cache: Path, todo: dict[str, list[int]], manifest: dict) -> None:
+def with_sources(cache: Path, todo: dict[str, list[int]], manifest: dict[str, Any]) -> None:
     """Fetch and unpack the packages, cut the missing files, write the manifest, drop the unpacked tree."""
     unpacked = cache / "unpacked"
     manifest["packages"] = [_fetch(package, cache / "packages", unpacked / package) for package in PACKAGES]
@@ -103,9 +104,12 @@ def subset(cache: Path, kind: str, count: int) -> Path:
     return folder
 
 
-def _manifest(cache: Path) -> dict:
+def _manifest(cache: Path) -> dict[str, Any]:
     path = cache / "corpus.json"
-    return json.loads(path.read_text()) if path.exists() else {}
+    if not path.exists():
+        return {}
+    found: dict[str, Any] = json.loads(path.read_text())
+    return found
 
 
 def _missing(cache: Path, kind: Kind, count: int) -> list[int]:
@@ -120,7 +124,7 @@ def _fetch(package: str, debs: Path, into: Path) -> dict[str, object]:
     debs.mkdir(parents=True, exist_ok=True)
     if not list(debs.glob(f"{package}_*.deb")):
         _call(["apt-get", "download", "-q", package], cwd=debs)
-    deb = sorted(debs.glob(f"{package}_*.deb"))[-1]
+    deb = max(debs.glob(f"{package}_*.deb"))
     shutil.rmtree(into, ignore_errors=True)
     into.mkdir(parents=True)
     _call(["dpkg-deb", "-x", str(deb), str(into)], cwd=debs)

@@ -5,6 +5,7 @@ Every class is also the fitting builtin, so that a caller who knows nothing of u
 
 from __future__ import annotations
 
+import errno
 from enum import IntEnum
 
 
@@ -91,3 +92,31 @@ class Stall(PipelineError, TimeoutError):
     """No frame moved for longer than the stall timeout; a defect of ours or of a stage, said loudly."""
 
     exit_code = Exit.INTERNAL
+
+
+TRANSIENT = frozenset(
+    (errno.EAGAIN, errno.EINTR, errno.EIO, errno.ETIMEDOUT, errno.ESTALE, errno.EMFILE, errno.ENFILE, errno.EBUSY)
+)
+DISK_FULL = frozenset((errno.ENOSPC, errno.EDQUOT, errno.EFBIG))
+
+
+def one_line(error: BaseException) -> str:
+    """What went wrong, in one line for the report; the class name only where it is not one of ours."""
+    if isinstance(error, PipelineError):
+        text = str(error)
+    elif isinstance(error, OSError) and error.strerror:
+        text = error.strerror[0].lower() + error.strerror[1:]
+    else:
+        text = f"{type(error).__name__}: {error}"
+    return " ".join(text.split())[:2000]
+
+
+def kind_of(error: BaseException) -> str:
+    """The kind of failure in one word, for the report."""
+    for cls, kind in (
+        (SpecError, "spec"), (MissingCodec, "format"), (ItemError, "input"), (FileNotFoundError, "vanished"),
+        (PermissionError, "permission"), (MemoryError, "memory"), (OSError, "io"),
+    ):  # fmt: skip
+        if isinstance(error, cls):
+            return kind
+    return "error"

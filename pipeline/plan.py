@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from importlib import import_module
 from typing import Any
 
 from .problem import Mark
@@ -31,6 +32,11 @@ class StagePlan:
     ref: str
     params: Mapping[str, Any] = field(default_factory=dict)
     mark: Mark = Mark("")
+
+    def build(self) -> Any:
+        """Import the class and make its instance; no backend library is loaded by that."""
+        module, _, name = self.ref.partition(":")
+        return getattr(import_module(module), name)(**self.params)
 
 
 @dataclass(frozen=True, slots=True)

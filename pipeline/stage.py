@@ -56,11 +56,13 @@ class Transform(Stage):
     Class constants:
         inspect: looks only; the frame goes on in the memory it lies in, and `process` gets no output.
         in_place: `process` may write into `frame.pixels` and gets no output; a retry starts at the reader.
+        identity_when_equal: a frame whose `output_spec` equals its Spec passes untouched (nothing is called).
         expands: the most frames that one frame becomes; above 1, `expand` is called in place of `process`.
     """
 
     inspect: ClassVar[bool] = False
     in_place: ClassVar[bool] = False
+    identity_when_equal: ClassVar[bool] = False
     expands: int = 1
 
     def output_spec(self, spec: Spec) -> Spec:

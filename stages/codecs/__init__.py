@@ -1,0 +1,1 @@
+"""Codecs: bytes <-> pixels of one format each."""

@@ -1,0 +1,1 @@
+"""Transforms: from pixels to pixels."""

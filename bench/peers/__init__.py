@@ -1,0 +1,1 @@
+"""The programs `pipeline` is timed beside: each file here is a script that runs as a process of its own."""

@@ -1,0 +1,133 @@
+"""The result as people read it (markdown tables on the terminal and in README.md) and as programs do (JSON)."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import statistics
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from bench.process import Sample
+from bench.rows import Outcome, Row, named
+
+BEGIN, END = "<!-- results -->", "<!-- /results -->"
+_MET = {True: "yes", False: "**no**", None: "-"}
+_PACKAGES = ("simplejpeg", "cykooz.resizer", "pillow", "numpy")
+
+
+def machine() -> dict[str, str | int]:
+    """What a reader needs to judge the figures; nothing that names the machine."""
+    facts: dict[str, str | int] = {
+        "cores": len(os.sched_getaffinity(0)),
+        "kernel": platform.release().split("-")[0],
+        "cpu": _cpu(),
+        "python": platform.python_version(),
+        "vips": _first_line(["vips", "--version"]),
+        "load_before": f"{os.getloadavg()[0]:.2f}",
+    }
+    return facts | {name: _version(name) for name in _PACKAGES}
+
+
+def rows_table(rows: Sequence[Row]) -> str:
+    """work | bar | measured | met?"""
+    lines = [[row.work, row.bar, row.measured, _MET[row.met]] for row in rows]
+    return _markdown(["work", "bar", "measured, median (least-most)", "met?"], lines)
+
+
+def runs_table(samples: Sequence[Sample]) -> str:
+    """Medians of each contender: what the ratios above are made of."""
+    lines = []
+    for name in dict.fromkeys(sample.job for sample in samples):
+        runs = named(samples, name)
+        steady = [run.steady for run in runs if run.steady]
+        first = [run.first_output_s for run in runs if run.first_output_s is not None]
+        each = [run.cpu_s / run.outputs * 1e3 for run in runs if run.outputs]
+        lines.append(
+            [
+                name,
+                str(runs[0].outputs or ""),
+                str(len(runs)),
+                _median([run.wall_s for run in runs], ".2f"),
+                _median(first, ".2f"),
+                _median(steady, ",.1f"),
+                _median(each, ".3f"),
+            ]
+        )
+    header = ["contender", "outputs", "runs", "whole run s", "first output s", "steady /s", "CPU ms an output"]
+    return _markdown(header, lines)
+
+
+def text(outcomes: Mapping[str, Outcome], facts: Mapping[str, str | int], *, quick: bool, rounds: int) -> str:
+    """Everything, as markdown."""
+    about = ", ".join(f"{name} {value}" for name, value in facts.items())
+    kind = "QUICK run (fewer files, fewer rounds: an indication, not a result)" if quick else "Full run"
+    parts = [f"{kind}, {rounds} rounds. Machine: {about}.", rows_table([r for o in outcomes.values() for r in o.rows])]
+    for name, outcome in outcomes.items():
+        if outcome.samples:
+            parts += [f"Runs of `{name}`:", runs_table(outcome.samples)]
+        for alike in outcome.likeness:
+            parts.append(
+                f"- {name}, {alike.contender}: {alike.median_db:.1f} dB (worst {alike.worst_db:.1f}) from a full-size "
+                f"Lanczos on {alike.files} files; {alike.jpeg_median_db:.1f} dB after JPEG."
+            )
+        parts += [f"- {note}." for note in outcome.notes]
+    return "\n\n".join(parts).replace(".\n\n- ", ".\n- ")
+
+
+def as_json(outcomes: Mapping[str, Outcome], facts: Mapping[str, str | int], *, quick: bool, rounds: int) -> str:
+    """Every row, every run of every contender, every check of pixels."""
+    data = {"quick": quick, "rounds": rounds, "machine": dict(facts)}
+    works = {name: asdict(outcome) for name, outcome in outcomes.items()}
+    return json.dumps(data | {"works": works}, indent=1)
+
+
+def write_readme(path: Path, result: str) -> None:
+    """Put `result` between the two markers of the file. Raises ValueError where it has none."""
+    page = path.read_text()
+    head, begin, rest = page.partition(BEGIN)
+    _, end, tail = rest.partition(END)
+    if not (begin and end):
+        raise ValueError(f"{path.name} has no {BEGIN} ... {END}")
+    path.write_text(f"{head}{begin}\n\n{result}\n\n{end}{tail}")
+
+
+def _markdown(header: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
+    """A table whose columns line up in a terminal too."""
+    widths = [max(len(line[i]) for line in (header, *lines)) for i in range(len(header))]
+    shown = [[cell.ljust(width) for cell, width in zip(line, widths, strict=True)] for line in (header, *lines)]
+    rule = "|" + "|".join("-" * (width + 2) for width in widths) + "|"
+    first, *others = [f"| {' | '.join(line)} |" for line in shown]
+    return "\n".join([first, rule, *others])
+
+
+def _median(values: Sequence[float], form: str) -> str:
+    return f"{statistics.median(values):{form}}" if values else ""
+
+
+def _cpu() -> str:
+    """Model name and family from /proc/cpuinfo."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.machine()
+    found = {name.strip(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
+    return f"{found.get('model name', platform.machine())}, family {found.get('cpu family', '?')}"
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "absent"
+
+
+def _first_line(argv: list[str]) -> str:
+    try:
+        return subprocess.run(argv, check=True, capture_output=True, text=True).stdout.splitlines()[0]
+    except (OSError, subprocess.CalledProcessError, IndexError):
+        return "absent"

@@ -1,0 +1,40 @@
+"""The command line: one file a command, and the only folder that prints. Heavy imports stand inside the functions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from pipeline import __version__
+from pipeline.errors import Exit, PipelineError
+
+from . import check, plan, run, stages, text
+
+
+class App(click.Group):
+    """Commands whose errors end in one message and the exit code that belongs to them."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        text.harden_streams()
+        try:
+            return super().invoke(ctx)
+        except PipelineError as error:
+            text.refuse(error, as_json=bool(ctx.meta.get("pipeline.json")))
+            ctx.exit(int(error.exit_code))
+        except KeyboardInterrupt:
+            text.say("pipeline: interrupted")
+            ctx.exit(int(Exit.INTERRUPTED))
+
+
+@click.group(cls=App, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, "--version", message="pipeline %(version)s")
+def main() -> None:
+    """Folders of images and hours of video through a chain of steps, on all cores.
+
+    First look: pipeline check CONFIG.yaml, then pipeline plan CONFIG.yaml, then pipeline run CONFIG.yaml.
+    """
+
+
+for name, module in (("run", run), ("check", check), ("plan", plan), ("stages", stages)):
+    main.add_command(module.command, name)

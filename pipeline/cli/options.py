@@ -1,0 +1,54 @@
+"""Options that several commands share, and the config and plan that they lead to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from pipeline.config import Config
+    from pipeline.plan import Plan
+
+Command = Callable[..., Any]
+
+
+def remember_json(context: click.Context, _: click.Parameter, value: bool) -> bool:
+    """Keep `--json` where a refusal finds it."""
+    context.find_root().meta["pipeline.json"] = value
+    return value
+
+
+JSON = click.option(
+    "--json", "as_json", is_flag=True, callback=remember_json, is_eager=True, help="One JSON object on stdout."
+)
+
+
+def configured(command: Command) -> Command:
+    """CONFIG and the options that change it."""
+    for option in reversed(
+        (
+            click.argument("config", type=click.Path()),
+            click.option(
+                "--set", "overrides", multiple=True, metavar="KEY=VALUE",
+                help="Override a key: fuse=all, reader.path=DIR, transforms.GROUP.STAGE.PARAMETER=VALUE.",
+            ),
+            click.option("--workers", multiple=True, metavar="GROUP=N", help="Workers of a group, or of all."),
+            click.option("--allow-code", is_flag=True, help="Run stages that the config names as code of yours."),
+            JSON,
+        )
+    ):  # fmt: skip
+        command = option(command)
+    return command
+
+
+def planned(
+    config: str, overrides: tuple[str, ...], workers: tuple[str, ...], *, allow_code: bool
+) -> tuple[Config, Plan]:
+    """The config and its plan; ConfigError lists everything that is wrong."""
+    from pipeline import config as configs
+    from pipeline import planner
+
+    loaded = configs.load(config, overrides, workers)
+    return loaded, planner.build(loaded, allow_code=allow_code)

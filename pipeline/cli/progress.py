@@ -1,0 +1,138 @@
+"""How a run goes, drawn by a thread that looks four times a second; plain lines where there is no terminal."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from threading import Event, Thread
+from typing import TYPE_CHECKING, Any
+
+from . import text
+
+if TYPE_CHECKING:
+    from pipeline.report import Progress
+
+FIRST_S = 0.4  # a run that is over by then is told by its summary alone, and rich is never imported
+LIVE_S = 0.25
+PLAIN_S = 5.0
+WINDOW_S = 10.0
+Snapshot = Callable[[], "Progress"]
+
+
+@contextmanager
+def silent(_: Snapshot) -> Iterator[None]:
+    """Draw nothing."""
+    yield
+
+
+@contextmanager
+def watch(snapshot: Snapshot) -> Iterator[None]:
+    """Draw the run while the block lasts."""
+    over = Event()
+    live = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
+    thread = Thread(target=_live if live else _plain, args=(snapshot, over), name="progress", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join(2.0)
+
+
+class Pace:
+    """Rates over the last seconds, from looks at growing numbers."""
+
+    def __init__(self) -> None:
+        self._looks: deque[Progress] = deque()
+
+    def look(self, progress: Progress) -> None:
+        """Remember a look; those older than the window are dropped."""
+        self._looks.append(progress)
+        while len(self._looks) > 2 and progress.seconds - self._looks[0].seconds > WINDOW_S:
+            self._looks.popleft()
+
+    def rate(self, number: Callable[[Progress], int]) -> float:
+        """Growth of a number per second, 0.0 before there are two looks."""
+        first, last = self._looks[0], self._looks[-1]
+        seconds = last.seconds - first.seconds
+        if seconds <= 0:
+            return number(last) / last.seconds if last.seconds > 0 else 0.0
+        return (number(last) - number(first)) / seconds
+
+
+def headline(progress: Progress, pace: Pace) -> str:
+    """Items done of how many, rate and time left."""
+    ledger, rate = progress.ledger, pace.rate(lambda look: look.ledger.finished)
+    of = f" of {progress.total:,}" if progress.total is not None else f", {ledger.found:,} found so far"
+    parts = [f"{ledger.finished:,}{of}", f"{rate:,.1f} files/s"]
+    if progress.total is not None and rate > 0:
+        parts.append(f"{text.span((progress.total - ledger.finished) / rate)} left")
+    if ledger.lost:
+        parts.append(f"{ledger.lost:,} failed")
+    if progress.state != "running":
+        parts.append(progress.state)
+    return ", ".join(parts)
+
+
+def group_rows(progress: Progress, pace: Pace) -> list[tuple[str, float, str, str]]:
+    """Name, share done, rate and queue fill of each group."""
+    rows = []
+    for index, group in enumerate(progress.groups):
+        rate = pace.rate(lambda look, at=index: look.groups[at].frames if at < len(look.groups) else 0)  # type: ignore[misc]
+        share = group.frames / progress.total if progress.total else 0.0
+        full = progress.capacity[index] if index < len(progress.capacity) else 0
+        queue = f"queue {progress.waiting[index]}/{full}" if full else ""
+        rows.append((f"{group.name} x{group.workers}", min(1.0, share), f"{rate:,.1f}/s", queue))
+    return rows
+
+
+def plain_line(progress: Progress, pace: Pace) -> str:
+    """The whole look in one line."""
+    queues = "; ".join(f"{name} {rate} {queue}".rstrip() for name, _, rate, queue in group_rows(progress, pace))
+    verdict = f"; {progress.bottleneck}" if progress.bottleneck else ""
+    return f"{text.span(progress.seconds)}: {headline(progress, pace)}; {queues}{verdict}"
+
+
+def _plain(snapshot: Snapshot, over: Event) -> None:
+    pace = Pace()
+    while not over.wait(PLAIN_S):
+        progress = snapshot()
+        pace.look(progress)
+        text.say(plain_line(progress, pace))
+
+
+def _live(snapshot: Snapshot, over: Event) -> None:
+    if over.wait(FIRST_S):
+        return
+    from rich.console import Console
+    from rich.live import Live
+
+    pace = Pace()
+    console = Console(stderr=True)
+    with Live(console=console, auto_refresh=False, transient=True, redirect_stdout=False) as live:
+        while True:
+            progress = snapshot()
+            pace.look(progress)
+            live.update(_drawing(progress, pace), refresh=True)
+            if over.wait(LIVE_S):
+                return
+
+
+def _drawing(progress: Progress, pace: Pace) -> Any:
+    from rich.console import Group
+    from rich.progress_bar import ProgressBar
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table.grid(padding=(0, 2))
+    for name, share, rate, queue in group_rows(progress, pace):
+        known = progress.total is not None
+        bar = ProgressBar(total=1.0 if known else None, completed=share, width=30, pulse=not known)
+        table.add_row(Text(text.shown(name)), bar, Text(rate), Text(queue))
+    lines: list[Any] = [Text(text.shown(headline(progress, pace))), table]
+    if progress.bottleneck:
+        lines.append(Text(text.shown(progress.bottleneck), style="dim"))
+    return Group(*lines)

@@ -1,0 +1,138 @@
+"""`pipeline run`: carry a config out, show how it goes, and say at the end what came of it."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import click
+
+from . import options, text
+
+if TYPE_CHECKING:
+    from pipeline.plan import Plan
+    from pipeline.report import Report
+
+MAX_SHOWN = 10
+
+
+@click.command(short_help="Run a config.")
+@options.configured
+@click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Take the first N inputs only.")
+@click.option("--dry-run", is_flag=True, help="Print source -> destination; read and write nothing.")
+@click.option("--fresh", is_flag=True, help="Do everything again. (Every run does, until there is a journal.)")
+@click.option("--serial", is_flag=True, help="Run in this one process; slow, for finding faults.")
+@click.option("-v", "--verbose", is_flag=True, help="Figures of each group, skips and versions at the end.")
+@click.option("-q", "--quiet", is_flag=True, help="No progress and no summary; failures only.")
+@click.pass_context
+def command(
+    context: click.Context, config: str, overrides: tuple[str, ...], workers: tuple[str, ...], allow_code: bool,
+    as_json: bool, limit: int | None, dry_run: bool, fresh: bool, serial: bool, verbose: bool, quiet: bool,
+) -> None:  # fmt: skip
+    """Run CONFIG. Exit code 0: all done; 1: some inputs failed; 2: bad config; 3: stopped; 4: the machine refuses."""
+    del fresh  # accepted already, so that scripts written today keep their meaning when the journal comes
+    _, plan = options.planned(config, overrides, workers, allow_code=allow_code)
+    if dry_run:
+        _dry_run(plan, limit, as_json=as_json)
+        return
+    report = _carry_out(plan, limit, serial=serial, quiet=quiet)
+    if as_json:
+        text.print_json(report.as_json())
+    summary = _failures(report) if quiet else _summary(plan, report, verbose=verbose)
+    for line in summary:
+        text.say(line)
+    context.exit(int(report.exit_code))
+
+
+def _carry_out(plan: Plan, limit: int | None, *, serial: bool, quiet: bool) -> Report:
+    from .progress import silent, watch
+
+    look = silent if quiet else watch
+    if serial:
+        from pipeline import serial as one_process
+
+        return one_process.run(plan, limit=limit, watch=look)
+    from pipeline import supervisor
+
+    return supervisor.run(plan, limit=limit, watch=look)
+
+
+def _dry_run(plan: Plan, limit: int | None, *, as_json: bool) -> None:
+    """`source -> destination` of each input, as it is found: never a list of them all."""
+    from pipeline.door import Door
+
+    if as_json:
+        click.echo('{"entries": [')
+    comma = ""
+    for found in Door(plan, limit=limit).entries():
+        reason = found.refused or found.skipped
+        if as_json:
+            entry = {
+                "source": found.item.source,
+                "destination": found.target,
+                "refused": found.refused,
+                "skipped": found.skipped,
+            }
+            click.echo(comma + json.dumps(entry), nl=False)
+            comma = ",\n"
+        elif reason:
+            click.echo(text.shown(f"{found.item.source}: {'refused' if found.refused else 'skipped'}: {reason}"))
+        else:
+            click.echo(text.shown(f"{found.item.source} -> {found.target or plan.destination or 'nothing'}"))
+    if as_json:
+        click.echo('\n], "exit_code": 0}')
+
+
+def _summary(plan: Plan, report: Report, *, verbose: bool) -> list[str]:
+    ledger = report.ledger
+    counts = [f"{text.plural(ledger.done, 'file')} done"]
+    counts += [
+        f"{number:,} {name}"
+        for name, number in (
+            ("up to date", ledger.up_to_date), ("skipped", ledger.skipped), ("failed", ledger.failed),
+            ("quarantined", ledger.quarantined), ("cancelled", ledger.cancelled),
+        )
+        if number
+    ]  # fmt: skip
+    rate = ledger.done / report.seconds if report.seconds else 0.0
+    lines = [f"{', '.join(counts)} in {text.span(report.seconds)}, {rate:,.1f} files/s"]
+    moved = f"{text.size(report.bytes_in)} in, {text.size(report.bytes_out)} out"
+    where = _where(plan, report)
+    lines.append(f"{moved}; outputs are in {where}" if where else moved)
+    lines += _failures(report)
+    if report.bottleneck:
+        lines.append(report.bottleneck)
+    if verbose:
+        lines += _details(report)
+    return lines
+
+
+def _where(plan: Plan, report: Report) -> str:
+    from pipeline.template import Template
+
+    return Template(plan.destination).root if plan.destination else report.destination
+
+
+def _failures(report: Report) -> list[str]:
+    """The first failures with their reasons, and why the run stopped early."""
+    lines = [f"stopped: {report.stopped}"] if report.stopped else []
+    for failure in report.failures[:MAX_SHOWN]:
+        stage = f" ({failure.stage})" if failure.stage else ""
+        lines.append(f"{failure.kind}: {failure.item}{stage}: {failure.reason}")
+    more = report.ledger.lost - min(len(report.failures), MAX_SHOWN)
+    if more > 0:
+        lines.append(f"and {more:,} more; --json lists them")
+    return lines
+
+
+def _details(report: Report) -> list[str]:
+    lines = [f"skipped: {number:,} {reason}" for reason, number in report.skips.items()]
+    lines += [
+        f"{group.name}: {text.plural(group.workers, 'worker')}, {group.frames:,} frames, busy {group.busy_s:.1f} s,"
+        f" starved {group.starved_s:.1f} s, blocked {group.blocked_s:.1f} s, cpu {group.cpu_s:.1f} s,"
+        f" {text.size(group.rss_nbytes)} resident, {text.plural(group.restarts, 'restart')}"
+        for group in report.groups
+    ]
+    lines.append(f"arena: {text.size(report.peak_memory.get('arena_nbytes', 0))} at most")
+    lines += [f"{name} {version}" for name, version in report.versions.items()]
+    return [*lines, *(f"note: {note}" for note in report.notes)]

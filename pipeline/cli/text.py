@@ -1,0 +1,121 @@
+"""Words for the terminal: names made harmless, sizes, and how a refusal is shown."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from typing import Any
+
+import click
+
+from pipeline.errors import PipelineError
+from pipeline.problem import ConfigError, Problem
+
+WIDE = 120
+
+
+def shown(text: str) -> str:
+    """The text without anything that a terminal would obey or could not draw: such characters become escapes."""
+    if text.isprintable():
+        return text
+    return "".join(char if char.isprintable() else _escape(char) for char in text)
+
+
+def _escape(char: str) -> str:
+    code = ord(char)
+    if 0xDC80 <= code <= 0xDCFF:
+        return f"\\x{code - 0xDC00:02x}"  # a byte of a file name that is not UTF-8
+    return char.encode("unicode_escape").decode("ascii")
+
+
+def say(text: str = "") -> None:
+    """Lines for people, on stderr; each is made harmless."""
+    for line in text.split("\n"):
+        click.echo(shown(line), err=True)
+
+
+def print_json(data: Any) -> None:
+    """One object on stdout; bytes of names that are not UTF-8 come as \\udcXX and round-trip in Python."""
+    click.echo(json.dumps(data, indent=2, default=str))
+
+
+def size(nbytes: float) -> str:
+    """Bytes in the unit that people read: 24.1 MB."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if nbytes < 1000 or unit == "GB":
+            return f"{nbytes:.0f} {unit}" if unit == "B" else f"{nbytes:.1f} {unit}"
+        nbytes /= 1000
+    raise AssertionError(nbytes)
+
+
+def span(seconds: float) -> str:
+    """A time in short: 4.2 s, 3 min 20 s, 2 h 5 min."""
+    if seconds < 100:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def plural(number: int, noun: str) -> str:
+    """1 file, 1,234 files."""
+    return f"{number:,} {noun}" + ("" if number == 1 else "s")
+
+
+def refuse(error: PipelineError, *, as_json: bool) -> None:
+    """Say why a command ends: on stderr for people, and as the one object on stdout where that was asked for."""
+    problems = error.problems if isinstance(error, ConfigError) else []
+    if as_json:
+        data = {"error": str(error), "exit_code": int(error.exit_code)}
+        print_json(data | ({"problems": [as_data(problem) for problem in problems]} if problems else {}))
+    if not problems:
+        say(f"pipeline: {error}")
+        return
+    lines: dict[str, list[str]] = {}
+    for problem in problems:
+        say(with_line(problem, lines))
+    say(f"{plural(len(problems), 'problem')}; nothing was started")
+
+
+def as_data(problem: Problem) -> dict[str, Any]:
+    """A problem as plain data."""
+    mark = problem.mark
+    return {
+        "file": mark.file, "line": mark.line, "column": mark.column,
+        "what": problem.what, "want": problem.want, "remedy": problem.remedy, "note": problem.note,
+    }  # fmt: skip
+
+
+def with_line(problem: Problem, lines: dict[str, list[str]]) -> str:
+    """A problem with the line it stands on and a caret below its column."""
+    mark = problem.mark
+    if mark.file not in lines:
+        lines[mark.file] = _lines(mark.file) if mark.line else []
+    if not 0 < mark.line <= len(lines[mark.file]):
+        return str(problem)
+    line = lines[mark.file][mark.line - 1]
+    first = max(0, mark.column - WIDE)
+    before = shown(line[first : mark.column - 1].expandtabs(1))
+    after = shown(line[mark.column - 1 : first + WIDE].expandtabs(1))
+    return f"{problem}\n    {before}{after}\n    {' ' * len(before)}^"
+
+
+def _lines(path: str) -> list[str]:
+    from pipeline.config.source import MAX_NBYTES
+    from pipeline.config.syntax import lines
+
+    if not os.path.isfile(path):
+        return []
+    try:
+        with open(path, encoding="utf-8-sig", errors="backslashreplace", newline="") as file:
+            return lines(file.read(MAX_NBYTES))
+    except OSError:
+        return []
+
+
+def harden_streams() -> None:
+    """Let no character that the terminal's encoding lacks end a command."""
+    for stream in (sys.stdout, sys.stderr):
+        reconfigure = getattr(stream, "reconfigure", None)
+        if reconfigure is not None:
+            reconfigure(errors="backslashreplace")

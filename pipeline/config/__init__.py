@@ -1,0 +1,32 @@
+"""YAML to a typed Config with places: text to tree (source), overrides, tree to types (section, model)."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+
+from ..problem import Problem
+from .model import Component, Config, Edge, Group, Queues, interpret
+from .overrides import apply
+from .section import near, shown, wrong
+from .source import Node, read
+
+__all__ = ["Component", "Config", "Edge", "Group", "Node", "Queues", "load", "near", "shown", "wrong"]
+
+
+def load(path: str | os.PathLike[str], overrides: Sequence[str] = (), workers: Sequence[str] = ()) -> Config:
+    """A config file with the overrides of the command line.
+
+    Args:
+        path: of the file.
+        overrides: `KEY=VALUE` texts of `--set`.
+        workers: `GROUP=N` texts of `--workers`.
+
+    Raises:
+        ConfigError: the file cannot be read, or is no YAML. What is wrong with a readable config is kept in
+            `problems`, to be raised together with what the components find wrong.
+    """
+    source = os.fspath(path)
+    root, problems = read(source)
+    found: list[Problem] = [*problems, *apply(root, overrides, workers)]
+    return interpret(root, source, found)

@@ -1,0 +1,122 @@
+"""The door: items as they are found, each with its output name claimed before anything is read."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Iterator
+from dataclasses import dataclass
+from threading import Lock
+
+from .errors import ItemError
+from .frame import Item
+from .plan import Plan
+from .stage import Reader
+from .template import Template
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """An item at the door.
+
+    Attributes:
+        target: its output path; "" where none is written or the frame decides it.
+        refused: why it is not let in (its output name is taken); "" lets it in.
+        skipped: why it is left out on purpose.
+    """
+
+    item: Item
+    target: str
+    refused: str = ""
+    skipped: str = ""
+
+
+class Claims:
+    """Which input has which output name. On disk (a temporary database without a name), so a million names cost no memory.
+
+    Called from the discovery thread and, for names that only the frame decides, from the loop.
+    """
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._db = sqlite3.connect("", isolation_level=None, check_same_thread=False)
+        self._db.execute("PRAGMA journal_mode = OFF")
+        self._db.execute("CREATE TABLE claim (target BLOB PRIMARY KEY, source BLOB) WITHOUT ROWID")
+        self._db.execute("BEGIN")
+
+    def claim(self, target: str, source: str) -> str:
+        """"" when the name is now yours (or was), else the source that has it."""
+        key, value = os.fsencode(target), os.fsencode(source)
+        with self._lock:
+            if self._db.execute("INSERT OR IGNORE INTO claim VALUES (?, ?)", (key, value)).rowcount == 1:
+                return ""
+            owner: bytes = self._db.execute("SELECT source FROM claim WHERE target = ?", (key,)).fetchone()[0]
+        return "" if owner == value else os.fsdecode(owner)
+
+    def has(self, target: str) -> bool:
+        """Whether somebody claimed this name."""
+        with self._lock:
+            row = self._db.execute("SELECT 1 FROM claim WHERE target = ?", (os.fsencode(target),)).fetchone()
+        return row is not None
+
+    def close(self) -> None:
+        """Drop the claims."""
+        with self._lock:
+            self._db.close()
+
+
+class Door:
+    """Discovers the items of a plan, one at a time.
+
+    Args:
+        plan: names the reader and the template of the outputs.
+        limit: the most items let in.
+        claims: kept by the caller where frames claim names too.
+    """
+
+    def __init__(self, plan: Plan, *, limit: int | None = None, claims: Claims | None = None) -> None:
+        self.reader: Reader = plan.reader.build()
+        self.template = Template(plan.destination) if plan.destination else None
+        self.limit = limit
+        self.claims = claims or Claims()
+        self.without = output_root(plan)
+        self._here = os.getcwd() + "/"
+        self._root = None if self.without is None else os.path.abspath(self.without) + "/"
+
+    def entries(self) -> Iterator[Found]:
+        """What is found, in input order. A file that this run writes is not found again."""
+        for count, item in enumerate(self.reader.discover(self.without)):
+            if count == self.limit:
+                return
+            if item.skip:
+                yield Found(item, "", skipped=item.skip)
+            elif not self._is_output(item):
+                yield self._admit(item)
+
+    def _is_output(self, item: Item) -> bool:
+        """Whether this run has named the file as an output; only where outputs may lie among the inputs."""
+        source = self._absolute(item.source)
+        return self._root is not None and source.startswith(self._root) and self.claims.has(source)
+
+    def _admit(self, item: Item) -> Found:
+        if self.template is None or not self.template.known_at_door:
+            return Found(item, "")
+        try:
+            target = self.template.render(item)
+        except ItemError as error:
+            return Found(item, "", refused=str(error))
+        owner = self.claims.claim(self._absolute(target), item.source)
+        return Found(item, target, refused=f"collides with {owner!r}: both would be {target!r}" if owner else "")
+
+    def claim(self, target: str, item: Item) -> str:
+        """Claim a name that only the frame decided; "" or why it is refused. Called from the loop."""
+        owner = self.claims.claim(self._absolute(target), item.source)
+        return f"collides with {owner!r}: both would be {target!r}" if owner else ""
+
+    def _absolute(self, path: str) -> str:
+        return path if path.startswith("/") else self._here + path
+
+
+def output_root(plan: Plan) -> str | None:
+    """The folder that holds all outputs, None where nothing is written."""
+    return Template(plan.destination).root if plan.destination else None

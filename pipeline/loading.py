@@ -1,0 +1,117 @@
+"""What the engine lends to `Reader.read`: bytes of a file, and pictures announced at the smallest scale that is enough."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Callable
+from functools import partial
+
+from .errors import ItemError, MissingCodec
+from .frame import Metadata, Spec
+from .plan import Plan
+from .stage import Codec, Part
+
+SIDECAR_NBYTES = 1 << 20
+
+
+class Loading:
+    """The ReadContext of one worker; implements the protocol of that name.
+
+    Args:
+        plan: names the codecs, and the bounds that are checked before any pixel is decoded.
+        smallest: asked how small a picture of this Spec may be decoded by this codec.
+    """
+
+    def __init__(self, plan: Plan, smallest: Callable[[Spec, Codec], Spec]) -> None:
+        self.smallest = smallest
+        self.limits = plan.limits
+        self.nbytes_read = 0
+        self._names = sorted(stage.label for stage in plan.codecs)
+        self._order: list[Codec] = [stage.build() for stage in plan.codecs]
+        self._buffer = bytearray(1 << 20)
+        self._view = memoryview(self._buffer)
+
+    def load(self, path: str) -> memoryview:
+        """The bytes of a regular file, in one buffer that is reused (see ReadContext)."""
+        # O_NONBLOCK: a FIFO named like a picture must not block the open; it is refused just below.
+        fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        try:
+            before = os.fstat(fd)
+            if not stat.S_ISREG(before.st_mode):
+                raise ItemError(f"is {_kind(before.st_mode)}, not a regular file")
+            size = before.st_size
+            if size > self.limits.file_nbytes:
+                raise ItemError(
+                    f"is {size / 1e6:.1f} MB large",
+                    limit=f"`limits: {{file_size}}` is {self.limits.file_nbytes / 1e6:.1f} MB",
+                )
+            count = self._read(fd, size)
+        finally:
+            os.close(fd)
+        if count != size:
+            raise ItemError("changed while it was read")
+        if not size:
+            raise ItemError("is empty (0 bytes)")
+        self.nbytes_read += size
+        return self._view[:size]
+
+    def _read(self, fd: int, size: int) -> int:
+        """Read at most size + 1 bytes: one more than expected tells that the file grew."""
+        if len(self._buffer) <= size:
+            self._view.release()
+            self._buffer = bytearray(size + size // 4 + 1)
+            self._view = memoryview(self._buffer)
+        count = 0
+        while count <= size:
+            got = os.readv(fd, [self._view[count : size + 1]])
+            count += got
+            if not got or count == size:
+                break
+        return count
+
+    def picture(self, data: memoryview, *, name: str) -> Part:
+        """The first frame of an encoded picture, to be decoded at the smallest scale the chain takes."""
+        codec = self._codec(bytes(data[:32]))
+        header = codec.header(data)
+        spec = header.spec
+        if spec.height * spec.width > self.limits.pixels:
+            raise ItemError(
+                f"has {spec.width}x{spec.height} = {spec.height * spec.width / 1e6:.1f} megapixels",
+                limit=f"`limits: {{pixels}}` is {self.limits.pixels / 1e6:.1f} million",
+                remedy="raise it on the command line with --set limits.pixels=N if the file is to be trusted",
+            )
+        decode = self.smallest(spec, codec)
+        return Part(decode, partial(codec.decode, data, decode), carry(header.metadata))
+
+    def _codec(self, head: bytes) -> Codec:
+        for place, codec in enumerate(self._order):
+            if codec.matches(head):
+                if place:  # most folders hold one format: try it first the next time
+                    self._order.insert(0, self._order.pop(place))
+                return codec
+        raise MissingCodec(
+            "is not a picture of a known format",
+            limit=f"it begins with {head[:8].hex(' ')}",
+            remedy=f"known are {', '.join(self._names)}",
+        )
+
+
+def _kind(mode: int) -> str:
+    for test, name in (
+        (stat.S_ISDIR, "a folder"), (stat.S_ISFIFO, "a FIFO"), (stat.S_ISSOCK, "a socket"),
+        (stat.S_ISCHR, "a character device"), (stat.S_ISBLK, "a block device"),
+    ):  # fmt: skip
+        if test(mode):
+            return name
+    return "special"
+
+
+def carry(metadata: Metadata) -> Metadata:
+    """The metadata as far as it fits the sidecar of 1 MiB: the largest block is dropped first."""
+    if metadata.nbytes <= SIDECAR_NBYTES:
+        return metadata
+    keep = {"icc": metadata.icc, "exif": metadata.exif, "xmp": metadata.xmp}
+    while sum(map(len, keep.values())) > SIDECAR_NBYTES:
+        keep[max(keep, key=lambda name: len(keep[name]))] = b""
+    return Metadata(**keep)

@@ -1,0 +1,235 @@
+"""Components of a config: found in the registry, their parameters checked, built once in the parent to be asked."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from .. import registry
+from ..config import Component, Config, Node, near, wrong
+from ..errors import PipelineError, UsageError
+from ..plan import StagePlan
+from ..problem import Mark, Problem
+from ..stage import Writer
+from ..template import Template
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A component that was found: its plan, and an instance that answers pure questions in the parent."""
+
+    plan: StagePlan
+    instance: Any
+    node: Node
+
+
+@dataclass(slots=True)
+class Parts:
+    """All components of a config; a group whose stage was refused lacks it."""
+
+    reader: Part | None = None
+    transforms: list[list[Part]] = field(default_factory=list)
+    writer: Part | None = None
+    encoder: StagePlan | None = None
+    codecs: tuple[StagePlan, ...] = ()
+    destination: Template | None = None
+
+
+class Findings:
+    """Problems on the way from Config to Plan; notes among them."""
+
+    def __init__(self, problems: tuple[Problem, ...]) -> None:
+        self.problems = list(problems)
+
+    def add(self, mark: Mark, what: str, want: str = "", remedy: str = "") -> None:
+        self.problems.append(Problem(mark, what, want, remedy))
+
+    def note(self, mark: Mark, what: str, want: str = "", remedy: str = "") -> None:
+        self.problems.append(Problem(mark, what, want, remedy, note=True))
+
+    def error(self, mark: Mark, error: PipelineError, prefix: str = "") -> None:
+        self.add(mark, prefix + error.what, error.limit or "", error.remedy or "")
+
+
+def find(config: Config, findings: Findings, *, allow_code: bool) -> Parts:
+    """Every component of the config; what is wrong with them is added to the findings."""
+    parts = Parts()
+    parts.codecs = _codecs()
+    parts.reader = _find("reader", config.reader.stages[0], findings, allow_code=allow_code)
+    for group in config.transforms:
+        found = [_find("transform", stage, findings, allow_code=allow_code) for stage in group.stages]
+        parts.transforms.append([part for part in found if part is not None])
+    blocks: dict[str, Node] = {}
+    writer = config.writer.stages[0]
+    bare = _without_blocks(writer, parts.codecs, blocks)
+    formats = [codec.label for codec in parts.codecs]
+    parts.writer = _find("writer", bare, findings, allow_code=allow_code, also=formats)
+    if parts.writer is not None:
+        _encoder(parts, writer, blocks, findings)
+    return parts
+
+
+def _codecs() -> tuple[StagePlan, ...]:
+    return tuple(StagePlan(name, registry.resolve("codec", name)) for name in registry.names("codec"))
+
+
+def _find(
+    kind: str, component: Component, findings: Findings, *, allow_code: bool, also: Sequence[str] = ()
+) -> Part | None:
+    if not component.use:
+        return None
+    try:
+        ref = registry.resolve(kind, component.use, allow_code=allow_code)
+    except UsageError as error:
+        findings.error(component.mark, error)
+        return None
+    cls = registry.load(ref)
+    values = _checked(cls, component.params, component.label, findings, also)
+    if values is None:
+        return None
+    try:
+        instance = registry.build(cls, values)
+    except UsageError as error:
+        findings.error(_named(component.params, error), error, f"{component.label}: ")
+        return None
+    return Part(StagePlan(component.label, ref, values, component.mark), instance, component.params)
+
+
+def _checked(
+    cls: type[Any], params: Node, label: str, findings: Findings, also: Sequence[str] = ()
+) -> dict[str, Any] | None:
+    """The keyword arguments, without those that are wrong; None where one is wrong that must be there.
+
+    Args:
+        also: keys that are no parameters of the class and still known, for the hint.
+    """
+    for name, node in params.value.items():
+        if node.raw is not None and registry.takes_text(cls, name) and not (node.value is None and node.raw == "null"):
+            node.value = node.raw
+    values, wrongs = registry.check(cls, {name: node.plain for name, node in params.value.items()})
+    declared = registry.parameters(cls)
+    known = [*(parameter.name for parameter in declared), *also]
+    for finding in wrongs:
+        name = str(finding.path[0])
+        if finding.kind == "missing":
+            findings.add(params.mark, f"{label} has no '{name}'", f"wants {finding.wants}")
+        elif finding.kind == "unknown":
+            mark = params.keys.get(name, params.mark)
+            hint = near(name, known) if known else "it takes none"
+            findings.add(mark, f"unknown parameter '{name}' of {label}", "", hint)
+        else:
+            findings.problems.append(_wrong(params, finding))
+    refused = {finding.path[0] for finding in wrongs}
+    if any(parameter.required and parameter.name in refused for parameter in declared):
+        return None
+    return {name: value for name, value in values.items() if name not in refused}
+
+
+def _named(params: Node, error: UsageError) -> Mark:
+    """The parameter that a component's own complaint begins with or mentions, else all of them."""
+    named = [name for name in params.value if re.search(rf"\b{re.escape(name)}\b", error.what)]
+    return params.at((named[0],)) if named else params.mark
+
+
+def _wrong(params: Node, finding: registry.Finding) -> Problem:
+    node: Any = params
+    for part in finding.path:
+        node = node.value[part]
+    name = ".".join(str(part + 1) if isinstance(part, int) else part for part in finding.path)
+    problem = wrong(node, name, f"wants {finding.wants}")
+    literal = finding.wants.removeprefix("one of ")
+    if literal != finding.wants and isinstance(node.value, str) and not problem.remedy:
+        hint = near(node.value, literal.split(", "))
+        return replace(problem, remedy=hint if hint.startswith("did") else "")
+    return problem
+
+
+def _without_blocks(writer: Component, codecs: tuple[StagePlan, ...], blocks: dict[str, Node]) -> Component:
+    """The writer without its format blocks (`jpeg: {...}`), which are put aside."""
+    names = {codec.label for codec in codecs}
+    blocks |= {name: node for name, node in writer.params.value.items() if name in names}
+    rest = {name: node for name, node in writer.params.value.items() if name not in blocks}
+    return replace(writer, params=Node(writer.params.mark, rest, writer.params.keys))
+
+
+def _encoder(parts: Parts, writer: Component, blocks: Mapping[str, Node], findings: Findings) -> None:
+    """The codec of the destination's extension with its block and the writer's generic parameters."""
+    assert parts.writer is not None
+    instance: Writer = parts.writer.instance
+    place = parts.writer.node.at(("path",))
+    try:
+        parts.destination = instance.destination()
+    except UsageError as error:
+        findings.error(place, error)
+        return
+    checked = {name: _block(name, node, parts.codecs, findings) for name, node in blocks.items()}
+    if not instance.encodes:
+        for name in blocks:
+            findings.note(
+                writer.params.keys.get(name, writer.mark), f"'{name}' has no effect: {writer.label} encodes nothing"
+            )
+        return
+    codec = _codec_for(parts, place, findings)
+    if codec is None:
+        return
+    for name in blocks:
+        if name != codec.label:
+            findings.note(writer.params.keys[name], f"'{name}' has no effect: the outputs are {codec.label}")
+    settings = _generic(parts.writer, codec, findings) | (checked.get(codec.label) or {})
+    parts.encoder = StagePlan(codec.label, codec.ref, settings, place)
+
+
+def _block(name: str, node: Node, codecs: tuple[StagePlan, ...], findings: Findings) -> dict[str, Any] | None:
+    if not isinstance(node.value, dict):
+        if node.value is not None:
+            findings.problems.append(wrong(node, name, "wants settings of the encoder"))
+        return None
+    codec = next(codec for codec in codecs if codec.label == name)
+    cls = registry.load(codec.ref)
+    values = _checked(cls, node, name, findings)
+    if values is not None:
+        try:
+            registry.build(cls, values)
+        except UsageError as error:
+            findings.error(_named(node, error), error, f"{name}: ")
+    return values
+
+
+def _codec_for(parts: Parts, place: Mark, findings: Findings) -> StagePlan | None:
+    by_extension = {extension: codec for codec in parts.codecs for extension in registry.load(codec.ref).extensions}
+    known = "known are " + " ".join(sorted(by_extension))
+    if parts.destination is None:
+        findings.add(place, "the writer encodes files and names no destination")
+        return None
+    extension = parts.destination.format
+    if not extension and parts.destination.text.endswith("{ext}"):
+        findings.add(
+            place, "outputs in the format of each source ({ext}) are not supported yet", known, "end the path in .jpg"
+        )
+    elif not extension:
+        findings.add(place, "the path of the outputs names no format", known, "end it in an extension such as .jpg")
+    elif extension not in by_extension:
+        findings.add(place, f"no codec writes '.{extension}'", known)
+    return by_extension.get(extension)
+
+
+def _generic(writer: Part, codec: StagePlan, findings: Findings) -> dict[str, Any]:
+    """The writer's generic parameters that this encoder has; those it lacks are noted where the config sets them."""
+    cls = registry.load(codec.ref)
+    fields = {parameter.name for parameter in registry.parameters(cls)}
+    values: dict[str, Any] = {}
+    for name in writer.instance.generic:
+        value = getattr(writer.instance, name)
+        if name not in fields and name in writer.node.value:
+            findings.note(writer.node.keys[name], f"'{name}' has no effect: {codec.label} has no such setting")
+        elif name in fields and value is not None:
+            values[name] = value
+    _, wrongs = registry.check(cls, values)
+    for finding in wrongs:
+        mark = writer.node.at((finding.path[0],))
+        findings.add(
+            mark, f"{finding.path[0]} is {values[str(finding.path[0])]}", f"{codec.label} wants {finding.wants}"
+        )
+    return values

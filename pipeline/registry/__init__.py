@@ -1,0 +1,173 @@
+"""Names of components to classes: `stages/<kind>s/<name>.py` holds one class, `package.module:Class` names one.
+
+Listing reads the folder and imports nothing; looking a name up imports that one file.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import re
+import sys
+from collections.abc import Mapping
+from functools import cache
+from importlib import import_module
+from importlib.util import module_from_spec, spec_from_file_location
+from types import ModuleType
+from typing import Any
+
+from ..errors import EnvironmentRefusal, PipelineError, UsageError
+from ..stage import Codec, Reader, Stage, Transform, Writer
+from .parameters import Finding, Parameter, build, check, near, parameters, takes_text
+
+__all__ = [
+    "KINDS", "Finding", "Parameter", "build", "check", "describe", "load", "names", "near", "parameters", "resolve",
+    "takes_text",
+]  # fmt: skip
+
+HOME = "stages"
+ENTRY_POINTS = "pipeline.stages"
+KINDS: Mapping[str, type[Stage]] = {"reader": Reader, "transform": Transform, "writer": Writer, "codec": Codec}
+_OWN = "pipeline_own_code:"  # begins the module name of a file that a config names
+_REF = re.compile(r"(?P<module>[^:]+):(?P<name>[A-Za-z_]\w*)")
+
+
+@cache
+def names(kind: str) -> tuple[str, ...]:
+    """The built-in components of a kind, from the folder listing alone."""
+    home = import_module(f"{HOME}.{kind}s")
+    found = {
+        entry.name[:-3]
+        for folder in home.__path__
+        for entry in os.scandir(folder)
+        if entry.name.endswith(".py") and not entry.name.startswith("_")
+    }
+    return tuple(sorted(found))
+
+
+def resolve(kind: str, use: str, *, allow_code: bool = False) -> str:
+    """The reference "module:Class" or "/file.py:Class" for what a config calls `use`; workers load it again.
+
+    Raises:
+        UsageError: no such component, not of this kind, or code that the command line does not allow.
+        EnvironmentRefusal: a library that its file imports is missing.
+    """
+    if _REF.fullmatch(use) or use.endswith(".py") or "/" in use:
+        if not allow_code:
+            raise UsageError(
+                f"'{use}' names code of yours", remedy="a config with code is a program: --allow-code runs it"
+            )
+        return _reference(kind, use, _own_code(use))
+    if use in names(kind):
+        return _reference(kind, use, _only_class(kind, use))
+    found = _entry_point(kind, use)
+    if found is None:
+        elsewhere = next((other for other in KINDS if other != kind and use in names(other)), None)
+        hint = f"{use} is a {elsewhere}" if elsewhere else near(use, names(kind))
+        raise UsageError(f"unknown {kind} '{use}'", remedy=hint)
+    return _reference(kind, use, found)
+
+
+def load(ref: str) -> type[Any]:
+    """The class a reference names; imports its module, or its file under a name of its own.
+
+    Raises:
+        UsageError: no such module, file or class.
+        EnvironmentRefusal: the file imports a library that is not there.
+    """
+    match = _REF.fullmatch(ref)
+    if match is None:
+        raise UsageError(f"'{ref}' names no class", limit="want package.module:Class or ./file.py:Class")
+    home, name = match["module"], match["name"]
+    module = _from_file(home) if home.endswith(".py") else _imported(home)
+    found = getattr(module, name, None)
+    if found is None:
+        known = [each for each, value in vars(module).items() if isinstance(value, type) and issubclass(value, Stage)]
+        raise UsageError(f"{home} has no class '{name}'", remedy=near(name, known))
+    if not isinstance(found, type):
+        raise UsageError(f"{ref} is no class", limit="want a frozen dataclass that derives from a contract")
+    return found
+
+
+def describe(kind: str, name: str) -> dict[str, Any]:
+    """A component as plain data: what it does, its limits and its parameters. Imports its file, no backend."""
+    ref = resolve(kind, name)
+    cls = load(ref)
+    limits = {
+        limit: getattr(cls, limit)
+        for limit in ("max_workers", "inspect", "in_place", "expands", "ordered", "encodes", "extensions", "models")
+        if isinstance(getattr(cls, limit, None), (int, str, tuple)) and getattr(cls, limit) not in (False, 1)
+    }
+    fields = [dataclasses.asdict(parameter) for parameter in parameters(cls)]
+    return {"kind": kind, "name": name, "ref": ref, "doc": cls.__doc__ or "", "limits": limits, "parameters": fields}
+
+
+def _reference(kind: str, use: str, cls: type[Any]) -> str:
+    contract = KINDS[kind]
+    if not issubclass(cls, contract):
+        raise UsageError(f"'{use}' is no {kind}", limit=f"want a class that derives from pipeline.{contract.__name__}")
+    home = sys.modules[cls.__module__]
+    file = getattr(home, "__file__", None)
+    return f"{file if cls.__module__.startswith(_OWN) else cls.__module__}:{cls.__qualname__}"
+
+
+def _only_class(kind: str, name: str) -> type[Any]:
+    module = _imported(f"{HOME}.{kind}s.{name}")
+    found = [
+        value
+        for value in vars(module).values()
+        if isinstance(value, type) and issubclass(value, KINDS[kind]) and value.__module__ == module.__name__
+        and not value.__name__.startswith("_")
+    ]  # fmt: skip
+    if len(found) != 1:
+        raise UsageError(f"{module.__name__} holds {len(found)} {kind}s", limit="want one")
+    return found[0]
+
+
+def _own_code(use: str) -> type[Any]:
+    if not _REF.fullmatch(use):
+        raise UsageError(f"'{use}' names no class", limit="want package.module:Class or ./file.py:Class")
+    try:
+        return load(use)
+    except PipelineError:
+        raise
+    except Exception as error:  # whatever the user's file does at import
+        raise UsageError(f"importing '{use}' failed: {type(error).__name__}: {error}") from error
+
+
+def _imported(name: str) -> ModuleType:
+    try:
+        return import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name is not None and (name == error.name or name.startswith(f"{error.name}.")):
+            raise UsageError(f"there is no module {name}") from error
+        raise EnvironmentRefusal(f"{name} needs {error.name}, which is not installed") from error
+
+
+def _from_file(path: str) -> ModuleType:
+    whole = os.path.abspath(path)
+    name = _OWN + whole
+    if name in sys.modules:
+        return sys.modules[name]
+    spec = spec_from_file_location(name, whole)
+    if spec is None or spec.loader is None or not os.path.isfile(whole):
+        raise UsageError(f"there is no file {path}")
+    module = module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]
+        raise
+    return module
+
+
+def _entry_point(kind: str, use: str) -> type[Any] | None:
+    """A component of an installed package; asked only for names that are not built in."""
+    from importlib.metadata import entry_points
+
+    for point in entry_points(group=ENTRY_POINTS, name=use):
+        found = point.load()
+        if isinstance(found, type) and issubclass(found, KINDS[kind]):
+            return found
+    return None

@@ -1,0 +1,13 @@
+"""The pure core: events in, records and orders out. It knows no time, pipe or pid.
+
+ownership   who holds what: items, units, workers, groups, lanes
+admission   memory: who gets a region, and when
+flow        the way of a frame, undisturbed
+recovery    errors, lost workers, retries, streams that start over
+verdicts    the ledger and the failure budget
+"""
+
+from .ownership import Entry, Halt, Kill, Outcome, Start, Unit, Worker
+from .recovery import Scheduler
+
+__all__ = ["Entry", "Halt", "Kill", "Outcome", "Scheduler", "Start", "Unit", "Worker"]

@@ -1,0 +1,598 @@
+"""The way of a frame: events of workers in, records to workers out. Pure: no time, no pipe, no pid.
+
+Every method is one event. `pump` then hands out whatever can be handed out, downstream first so that frames leave
+before new ones come in. Records collect in `sends`, everything else in `orders`; the supervisor carries both out.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+
+from ..frame import Item
+from ..messages import ASSIGN, FINISH, FRAME, GRANT, GRANTED, NO_SPEC, PROPERTIES, REFUSE, SIDE_B, UNIT, region_nbytes
+from ..plan import Plan
+from ..queues import Queue
+from .admission import Admission, Pool
+from .ownership import Entry, Group, Halt, Kill, Lane, Outcome, Start, Unit, Worker
+from .verdicts import Verdicts
+
+GRANT_WINDOW = 2  # regions a producer holds ahead: one being filled, one to go on with
+Send = tuple[Worker, tuple[object, ...], Entry | None, str]
+
+
+class Flow:
+    """The undisturbed run; `recovery.Scheduler` adds what happens when something breaks.
+
+    Args:
+        plan: groups, order, whether items are streams.
+        pool: allocator of the arena.
+    """
+
+    def __init__(self, plan: Plan, pool: Pool) -> None:
+        self.plan = plan
+        self.groups = [Group(group, n, last=n == len(plan.groups) - 1) for n, group in enumerate(plan.groups)]
+        self.workers: list[Worker] = []
+        for group in self.groups:
+            for _ in range(group.plan.workers):
+                worker = Worker(len(self.workers), group)
+                group.workers.append(worker)
+                self.workers.append(worker)
+        self.fused = len(self.groups) == 1
+        self.streams = plan.streams and not self.fused
+        self.many = plan.many and not self.fused
+        self.max_streams = min([len(self.groups[-1].workers), *(group.limit for group in self.groups[1:])])
+        self.admission = Admission(pool, ordered=plan.in_order and not self.streams, many=self.many)
+        self.verdicts = Verdicts(plan.on_error)
+        self.items: deque[Entry] = deque()
+        self.retry: deque[Unit] = deque()
+        self.place_wait: deque[Unit] = deque()
+        self.run_lane = self._new_lane(ordered=plan.in_order, share=1)
+        self.lanes: list[Lane] = [] if self.streams else [self.run_lane]
+        self.sends: list[Send] = []
+        self.orders: list[Start | Kill | Outcome | Halt] = []
+        self.open = 0
+        self.moved = 0  # events that moved a frame, for the stall guard
+        self.stale = 0
+        self.exhausted = False
+        self.draining = False
+        self._lease = 0
+        self._upstream = self.groups[:0:-1]
+
+    # ---- what the supervisor asks ------------------------------------------------------------------------------
+
+    @property
+    def over(self) -> bool:
+        """Nothing in flight and no items left."""
+        return not self.open and not self.items and (self.exhausted or self.draining)
+
+    @property
+    def hungry(self) -> bool:
+        """Whether more items could be used soon."""
+        return len(self.items) < 2 * self.groups[0].limit and not self.draining
+
+    def waits(self, worker: Worker) -> bool:
+        """Whether the worker's oldest lease waits for memory or a place, so that it cannot be called hung."""
+        unit = next(iter(worker.leases.values()), None)
+        if unit is None:
+            return True
+        return unit.asking or unit in self.place_wait or (unit.part[3] > 0 and not unit.grants)
+
+    def has_work(self, group: Group) -> bool:
+        """Whether something waits for this group that it may start on as far as order goes."""
+        if not group.number:
+            return bool(self.items or self.retry)
+        return any(lane.queues[group.number].ready for lane in self.lanes)  # type: ignore[union-attr]
+
+    def waiting(self, group: Group) -> int:
+        """Frames that wait before a group."""
+        if not group.number:
+            return len(self.items)
+        return sum(lane.queues[group.number].waiting for lane in list(self.lanes))  # type: ignore[union-attr]
+
+    # ---- events ------------------------------------------------------------------------------------------------
+
+    def offer(self, item: Item, target: str) -> None:
+        """An item was found, and its output name is claimed."""
+        self.verdicts.ledger.found += 1
+        self.items.append(Entry(item, target))
+
+    def turn_away(self, item: Item, outcome: str, kind: str, reason: str) -> None:
+        """An item was found that is not to be read: its output name is taken, or discovery left it out."""
+        self.verdicts.ledger.found += 1
+        self._count(*self.verdicts.count(item, outcome, "", kind, reason))
+
+    def ready(self, worker: Worker, extents: tuple[int, int, int]) -> None:
+        """A worker has opened its stages; a reader of one fixed Spec says what every frame needs."""
+        worker.up = worker.fresh = True
+        worker.group.unready_deaths = 0
+        if any(extents):
+            self.admission.learn(extents, fixed=True)
+        self._recount(worker.group)
+
+    def need(self, worker: Worker, lease: int, extents: tuple[int, int, int], span: int, slots: int) -> None:
+        """A producer knows how much memory its frame (or, with slots, each of its frames) needs.
+
+        Args:
+            extents: a, b, m in units of 64 bytes.
+            span: bytes of one region with all that belongs to it.
+            slots: regions for several frames of this lease; 0 asks for one frame.
+        """
+        unit = worker.leases.get(lease)
+        if unit is None or unit.dead:
+            self._refuse_dead(worker, unit)
+            return
+        if slots and unit.group:
+            self._carve(unit, extents, span)
+            return
+        if not slots:
+            self.admission.learn(extents)
+        if unit.region >= 0:
+            self.admission.give_back(unit)
+        total = span * max(1, slots)
+        if not self.admission.fits(total):
+            text = self.admission.refusal(total, extents, slots)
+            self.sends.append((worker, _short(REFUSE, unit), None, text))
+            return
+        if slots:
+            unit.part = (*extents, span)
+        if unit.placed or self.streams:
+            self.admission.ask(unit, extents, total)
+        else:
+            unit.a, unit.b, unit.m, unit.span = *extents, total
+            self.place_wait.append(unit)
+
+    def emit(self, worker: Worker, flags: int, lease: int, spec: bytes, busy_us: int) -> None:
+        """A producer has made one of its frames; it goes on with the next."""
+        producer = worker.leases.get(lease)
+        if producer is None or producer.dead:
+            self.stale += 1
+            return
+        group, lane = worker.group, producer.lane
+        group.busy_us += busy_us
+        group.frames += 1
+        self.moved += 1
+        child = Unit(producer.item, lane, producer.group + 1)
+        child.flags = flags & (SIDE_B | PROPERTIES)
+        child.spec = spec
+        child.index = producer.index * group.plan.expands + producer.made
+        producer.made += 1
+        if producer.grants is not None:
+            child.region = producer.grants.popleft()
+            child.a, child.b, child.m, child.span = producer.part
+            child.producer = producer
+            producer.children += 1
+        else:
+            child.region, producer.region = producer.region, -1
+            child.a, child.b, child.m, child.span = producer.a, producer.b, producer.m, producer.span
+            producer.placed = False
+        child.item.live += 1
+        lane.live += 1
+        if lane.ordered:
+            lane.line.insert_before(child, producer)
+        queue = lane.queues[child.group]
+        assert queue is not None
+        queue.arrive(child)
+
+    def done(self, worker: Worker, flags: int, lease: int, frames: int, spec: bytes, busy_us: int) -> None:
+        """A lease is over. Anything that matches no lease (a late word of a worker that was given up) is dropped."""
+        unit = worker.leases.pop(lease, None)
+        if unit is None:
+            self.stale += 1
+            return
+        group = worker.group
+        self._unlease(worker, unit)
+        group.busy_us += busy_us
+        self.moved += 1
+        number = unit.group
+        if unit.dead:
+            self._discard(unit)
+        elif group.last:
+            group.frames += 1 if not self.fused else frames
+            self._written(unit, frames)
+        elif not number and not flags & FRAME or unit.grants is not None:
+            self._produced(unit)
+        else:
+            group.frames += 1
+            queues = unit.lane.queues
+            if number:
+                queues[number].occupied -= 1  # type: ignore[union-attr]
+            unit.flags = flags & (SIDE_B | PROPERTIES)
+            unit.spec = spec
+            unit.placed = False
+            unit.group = number + 1
+            queues[number + 1].arrive(unit)  # type: ignore[union-attr]
+
+    def pump(self) -> None:
+        """Hand out all that can be handed out now."""
+        for group in self._upstream:
+            if group.solo:
+                self._feed_alone(group)
+            if group.spare:
+                self._feed_last(group) if group.last and self.streams else self._feed(group)
+            if group.producers:
+                self._push_grants(group)
+        first = self.groups[0]
+        if first.solo:
+            self._feed_alone(first)
+        if first.spare and (self.items or self.retry):
+            self._admit_streams() if self.streams else self._admit()
+        if first.producers:
+            self._push_grants(first)
+        if self.place_wait:
+            self._serve_places()
+        if self.admission:
+            for unit in self.admission.serve():
+                self._granted(unit)
+
+    # ---- handing out -------------------------------------------------------------------------------------------
+
+    def _feed(self, group: Group) -> None:
+        while group.spare:
+            unit = self._next(group)
+            if unit is None:
+                return
+            worker = group.pick()
+            if worker is None:
+                return
+            queue = unit.lane.queues[group.number]
+            queue.take(unit)  # type: ignore[union-attr]
+            self._assign(worker, unit)
+
+    def _next(self, group: Group) -> Unit | None:
+        lanes = self.lanes
+        if len(lanes) == 1:
+            return self._choose(group, lanes[0])
+        for step in range(len(lanes)):
+            unit = self._choose(group, lanes[(group.turn + step) % len(lanes)])
+            if unit is not None:
+                group.turn += step + 1
+                return unit
+        return None
+
+    def _choose(self, group: Group, lane: Lane) -> Unit | None:
+        """The next frame of a lane for which the next queue has a place; the oldest one may take the last place."""
+        number = group.number
+        ready = lane.queues[number].ready  # type: ignore[union-attr]
+        if not ready:
+            return None
+        unit: Unit = ready[0]  # type: ignore[assignment]
+        if group.last or group.expands:
+            return unit
+        out = lane.queues[number + 1]
+        assert out is not None
+        oldest = lane.line.oldest
+        if out.has_place(oldest=unit is oldest):
+            return unit
+        if oldest in ready and out.has_place(oldest=True):
+            return oldest  # type: ignore[return-value]
+        return None
+
+    def _feed_last(self, group: Group) -> None:
+        for lane in self.lanes:
+            worker, queue = lane.writer, lane.queues[group.number]
+            assert queue is not None
+            while worker is not None and worker.up and worker.load < group.credit and queue.ready:
+                unit: Unit = queue.ready[0]  # type: ignore[assignment]
+                queue.take(unit)
+                self._assign(worker, unit)
+
+    def _feed_alone(self, group: Group) -> None:
+        """Last attempts: each alone in a fresh worker. An idle worker that is not fresh is replaced by one that is."""
+        idle = [worker for worker in group.workers if worker.up and not worker.load and worker.only is None]
+        for worker in (worker for worker in idle if worker.fresh):
+            unit = next((unit for unit in group.solo if self._may_go(unit)), None)
+            if unit is None:
+                return
+            group.solo.remove(unit)
+            worker.only = unit
+            if not unit.group:
+                self._place(unit)
+            self._assign(worker, unit)
+            self._recount(group)
+        if group.solo and all(worker.up for worker in group.workers) and not any(w.fresh for w in group.workers):
+            tired = next((worker for worker in idle if not worker.load), None)
+            if tired is not None:
+                tired.up = False
+                self._recount(group)
+                self.orders.append(Kill(tired.name, ""))
+
+    def _may_go(self, unit: Unit) -> bool:
+        group = self.groups[unit.group]
+        if group.last or group.expands:
+            return True
+        out = unit.lane.queues[unit.group + 1]
+        return out is None or out.has_place(oldest=unit.lane.line.oldest is unit)
+
+    def _admit(self) -> None:
+        group, lane = self.groups[0], self.run_lane
+        while group.spare and (self.retry or self.items):
+            unit = self._next_retry() if self.retry else None
+            if unit is None:
+                oldest = lane.line.oldest is None
+                queue = None if self.fused else lane.queues[1]
+                if not self.items or (queue is not None and not queue.has_place(oldest=oldest)):
+                    return
+            worker = group.pick()
+            if worker is None:
+                return
+            if unit is not None:
+                self.retry.remove(unit)
+            else:
+                unit = self._begin(self.items.popleft(), lane)
+            self._place(unit)
+            self._assign(worker, unit)
+
+    def _next_retry(self) -> Unit | None:
+        return next((unit for unit in self.retry if self._may_go(unit)), None)
+
+    def _begin(self, entry: Entry, lane: Lane) -> Unit:
+        unit = Unit(entry, lane)
+        entry.live = 1
+        lane.live += 1
+        self.open += 1
+        if lane.ordered:
+            lane.line.append(unit)
+        if not self.fused and not self.streams and not self.admission.speculate(unit):
+            self.admission.enter(unit)
+        return unit
+
+    def _place(self, unit: Unit) -> None:
+        if not self.fused and not self.streams:
+            unit.lane.queues[1].occupied += 1  # type: ignore[union-attr]
+            unit.placed = True
+
+    def _admit_streams(self) -> None:
+        """A stream begins together with its own writer."""
+        readers, writers = self.groups[0], self.groups[-1]
+        while self.items and len(self.lanes) < self.max_streams:
+            reader = next((w for w in readers.workers if w.up and not w.load and w.only is None), None)
+            writer = next((w for w in writers.workers if w.up and not w.load and w.sticky is None), None)
+            if reader is None or writer is None:
+                return
+            lane = self._new_lane(ordered=True, share=self.max_streams)
+            lane.writer, writer.sticky = writer, lane
+            self.lanes.append(lane)
+            lane.producer = self._begin(self.items.popleft(), lane)
+            self._assign(reader, lane.producer)
+
+    def _assign(self, worker: Worker, unit: Unit) -> None:
+        """Lease first, record second: what a dead worker held is known whatever it had read."""
+        group = worker.group
+        self._lease = lease = (self._lease + 1) & 0xFFFFFFFF
+        unit.lease = lease
+        unit.worker = worker
+        unit.slot = slot = worker.texts.pop()
+        worker.leases[lease] = unit
+        worker.load += 1
+        if worker.only is None:
+            group.spare -= 1
+        flags = unit.flags
+        number = unit.group
+        if number:
+            if group.expands:
+                group.producers.append(unit)
+                unit.grants = deque()
+                unit.slots = [] if unit.slots is None else unit.slots
+            elif not group.last:
+                unit.lane.queues[number + 1].occupied += 1  # type: ignore[union-attr]
+                unit.placed = True
+            entry = unit.item if group.last else None
+        else:
+            entry = unit.item
+            if unit.region >= 0:
+                flags |= GRANTED
+        record = (
+            ASSIGN, flags, slot, lease, unit.index, max(0, unit.region), unit.a, unit.b, unit.m, unit.spec,
+            unit.made, unit.span // UNIT,
+        )  # fmt: skip
+        self.sends.append((worker, record, entry, ""))
+
+    def _push_grants(self, group: Group) -> None:
+        """Lend free slots to producers, with a place in the next queue each."""
+        for unit in group.producers:
+            slots, grants = unit.slots, unit.grants
+            if not slots or grants is None or unit.dead or unit.worker is None:
+                continue
+            queue = unit.lane.queues[unit.group + 1]
+            assert queue is not None
+            while slots and len(grants) < GRANT_WINDOW:
+                oldest = not grants and unit.lane.line.oldest is unit
+                if not queue.has_place(oldest=oldest):
+                    break
+                queue.occupied += 1
+                offset = slots.pop()
+                grants.append(offset)
+                a, b, m, span = unit.part
+                self.sends.append((unit.worker, _grant(unit, offset, (a, b, m), span), None, ""))
+
+    def _serve_places(self) -> None:
+        """Further frames of items with many: first a place in the next queue, then memory."""
+        for unit in list(self.place_wait):
+            queue = unit.lane.queues[1]
+            assert queue is not None
+            if not unit.dead and not queue.has_place(oldest=unit.lane.line.oldest is unit):
+                continue
+            self.place_wait.remove(unit)
+            if not unit.dead:
+                queue.occupied += 1
+                unit.placed = True
+                self.admission.ask(unit, (unit.a, unit.b, unit.m), unit.span)
+
+    def _granted(self, unit: Unit) -> None:
+        if unit.dead or unit.worker is None:
+            self._refuse_dead(unit.worker, unit)
+            return
+        if unit.part[3]:
+            span = unit.part[3]
+            unit.slots = [unit.region + n * span for n in range(unit.span // span)][::-1]
+            unit.grants = deque()
+            self.groups[unit.group].producers.append(unit)
+            self._push_grants(self.groups[unit.group])
+        else:
+            grant = _grant(unit, unit.region, (unit.a, unit.b, unit.m), unit.span)
+            self.sends.append((unit.worker, grant, None, ""))
+
+    def _carve(self, unit: Unit, extents: tuple[int, int, int], span: int) -> None:
+        """Cut the regions of an expanding frame's parts from what was reserved behind its own extents."""
+        if not unit.part[3]:  # else this is a retry, and parts made before may still lie there
+            own = region_nbytes(unit.a, unit.b, unit.m)
+            base = unit.region + own
+            unit.part = (*extents, span)
+            unit.slots = [base + n * span for n in range((unit.span - own) // span)][::-1]
+        self._push_grants(self.groups[unit.group])
+
+    # ---- ends --------------------------------------------------------------------------------------------------
+
+    def _unlease(self, worker: Worker, unit: Unit) -> None:
+        unit.worker = None
+        worker.load -= 1
+        worker.texts.append(unit.slot)
+        worker.fresh = False
+        if worker.only is None:
+            worker.group.spare += 1
+        elif worker.only is unit:
+            worker.only = None
+            self._recount(worker.group)
+
+    def _written(self, unit: Unit, frames: int) -> None:
+        lane, number = unit.lane, unit.group
+        if lane.closing:
+            self._close_stream(lane)
+            return
+        unit.item.frames += frames if self.fused else 1
+        if number:
+            lane.queues[number].occupied -= 1  # type: ignore[union-attr]
+        self._end(unit)
+
+    def _produced(self, unit: Unit) -> None:
+        """A producer has made all its frames."""
+        self._vacate(unit)
+        if unit.lane.ordered:
+            unit.lane.line.remove(unit)
+        unit.ended = True
+        if not unit.children:
+            self._retire(unit)
+
+    def _vacate(self, unit: Unit) -> None:
+        """Give back the places and grants that the unit holds in and behind its group."""
+        queues, number = unit.lane.queues, unit.group
+        if unit.placed:
+            queues[number + 1].occupied -= 1  # type: ignore[union-attr]
+            unit.placed = False
+        self._return_grants(unit)
+        if number:
+            queues[number].occupied -= 1  # type: ignore[union-attr]
+        group = self.groups[number]
+        if unit in group.producers:
+            group.producers.remove(unit)
+
+    def _return_grants(self, unit: Unit) -> None:
+        if unit.grants:
+            assert unit.slots is not None
+            unit.lane.queues[unit.group + 1].occupied -= len(unit.grants)  # type: ignore[union-attr]
+            unit.slots.extend(unit.grants)
+            unit.grants.clear()
+
+    def _end(self, unit: Unit) -> None:
+        """A unit that holds no place any more is over."""
+        if unit.lane.ordered and not unit.ended:
+            unit.lane.line.remove(unit)
+        unit.ended = True
+        self._retire(unit)
+
+    def _retire(self, unit: Unit) -> None:
+        """Free the region; the item is over with its last unit."""
+        producer = unit.producer
+        if producer is not None:
+            assert producer.slots is not None
+            producer.slots.append(unit.region)
+            unit.region = -1
+            producer.children -= 1
+        else:
+            self.admission.give_back(unit)
+        lane, entry = unit.lane, unit.item
+        lane.live -= 1
+        entry.live -= 1
+        if producer is not None and producer.ended and not producer.children:
+            self._retire(producer)
+        elif not entry.live:
+            self._item_over(entry, lane)
+
+    def _item_over(self, entry: Entry, lane: Lane) -> None:
+        if lane.producer is not None and not lane.dead:
+            self._finish_stream(lane, entry)
+            return
+        self.open -= 1
+        if lane.producer is not None:
+            self._drop_lane(lane)
+            if not (entry.failure or entry.cancelled):
+                self.items.appendleft(entry)  # the stream starts once more
+                return
+        self._count(*self.verdicts.close(entry))
+
+    def _finish_stream(self, lane: Lane, entry: Entry) -> None:
+        """All frames are written: the writer may close the output."""
+        unit, worker = lane.producer, lane.writer
+        assert unit is not None
+        assert worker is not None
+        lane.closing = True
+        entry.live = 1
+        unit.group = len(self.groups) - 1
+        self._lease = lease = (self._lease + 1) & 0xFFFFFFFF
+        unit.lease, unit.worker, unit.slot = lease, worker, worker.texts.pop()
+        worker.leases[lease] = unit
+        worker.load += 1
+        if worker.only is None:
+            worker.group.spare -= 1
+        self.sends.append((worker, _short(FINISH, unit), entry, ""))
+
+    def _close_stream(self, lane: Lane) -> None:
+        assert lane.producer is not None
+        entry = lane.producer.item
+        entry.live = 0
+        self._drop_lane(lane)
+        self.open -= 1
+        self._count(*self.verdicts.close(entry))
+
+    def _drop_lane(self, lane: Lane) -> None:
+        if lane.writer is not None:
+            lane.writer.sticky = None
+        if lane in self.lanes:
+            self.lanes.remove(lane)
+
+    # ---- small things ------------------------------------------------------------------------------------------
+
+    def _new_lane(self, *, ordered: bool, share: int) -> Lane:
+        queues: list[Queue | None] = [None]
+        for group in self.groups[1:]:
+            limit = max(1, group.limit // share)
+            in_order = group.plan.queue.in_order
+            queues.append(Queue(group.number, limit=limit, in_order=in_order, keep_last=ordered))
+        return Lane(queues, ordered=ordered)
+
+    def _recount(self, group: Group) -> None:
+        group.spare = sum(group.credit - w.load for w in group.workers if w.up and w.only is None)
+
+    def _count(self, outcome: Outcome, halt: Halt | None) -> None:
+        self.orders.append(outcome)
+        if halt is not None:
+            self.orders.append(halt)
+
+    def _refuse_dead(self, worker: Worker | None, unit: Unit | None) -> None:
+        """A producer whose item is given up is told so; what it was lent comes back when it answers."""
+        if unit is None:
+            self.stale += 1
+        elif worker is not None:
+            self.sends.append((worker, _short(REFUSE, unit), None, "cancelled"))
+
+    def _discard(self, unit: Unit) -> None:
+        raise NotImplementedError
+
+
+def _short(kind: int, unit: Unit) -> tuple[object, ...]:
+    return (kind, 0, unit.slot, unit.lease, unit.index, 0, 0, 0, 0, NO_SPEC, 0, 0)
+
+
+def _grant(unit: Unit, offset: int, extents: tuple[int, int, int], span: int) -> tuple[object, ...]:
+    a, b, m = extents
+    return (GRANT, 0, unit.slot, unit.lease, unit.index, offset, a, b, m, NO_SPEC, 0, span // UNIT)

@@ -1,0 +1,176 @@
+"""Who holds what: items, units in flight, workers, groups and lanes. Plain mutable records of the scheduler."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+
+from ..frame import Item
+from ..messages import NO_SPEC
+from ..plan import GroupPlan
+from ..queues import Line, Member, Queue
+
+
+class Entry:
+    """One item on its way. It is over when none of its units is live."""
+
+    __slots__ = ("attempt", "cancelled", "failure", "frames", "item", "live", "number", "quarantined", "skip", "target")
+
+    def __init__(self, item: Item, target: str) -> None:
+        self.item = item
+        self.target = target
+        self.number = item.number
+        self.live = 0
+        self.attempt = 0
+        self.frames = 0
+        self.failure: tuple[str, str, str] | None = None  # stage, kind, reason
+        self.quarantined = self.cancelled = False
+        self.skip = ""
+
+
+class Unit(Member):
+    """What a lease is about: an item before it is read, a frame afterwards; also the producer of several frames.
+
+    Attributes:
+        group: number of the group whose queue or worker it is in.
+        attempt: attempts that ended in a crash, a time-out or a memory kill.
+        index: position in its item. made: frames that a producer has sent on.
+        region: offset in the arena, -1 for none. a, b, m: its extents, in units of 64 bytes. span: its whole size.
+        flags: SIDE_B and PROPERTIES of the pixels as they lie now.
+        lease, slot: valid while `worker` is set.
+        producer: the unit whose slots the region is one of.
+        slots: free regions for frames of this producer; grants: regions lent to it and not yet filled, oldest first;
+            part: their extents and span.
+        asking: waits for memory. placed: holds a place in the next queue.
+        ended: its lease is over, its frames are not. dead: to be dropped as soon as it is in nobody's hands.
+    """
+
+    __slots__ = (
+        "a", "asking", "attempt", "b", "children", "dead", "ended", "flags", "grants", "group", "index", "item", "lane",
+        "lease", "m", "made", "part", "placed", "producer", "region", "slot", "slots", "solo", "span", "spec", "worker",
+    )  # fmt: skip
+
+    def __init__(self, item: Entry, lane: Lane, group: int = 0) -> None:
+        self.older = self.younger = None
+        self.released = 0
+        self.held_by = None
+        self.item = item
+        self.lane = lane
+        self.group = group
+        self.attempt = item.attempt
+        self.index = self.made = 0
+        self.region = -1
+        self.a = self.b = self.m = self.span = 0
+        self.flags = 0
+        self.spec = NO_SPEC
+        self.worker: Worker | None = None
+        self.lease = self.slot = 0
+        self.producer: Unit | None = None
+        self.children = 0
+        self.slots: list[int] | None = None
+        self.grants: deque[int] | None = None
+        self.part = (0, 0, 0, 0)
+        self.asking = self.placed = self.ended = self.dead = self.solo = False
+
+
+class Worker:
+    """A worker process as the scheduler knows it: a name, its leases, oldest first, and its free text slots."""
+
+    __slots__ = ("fresh", "group", "leases", "load", "name", "only", "sticky", "texts", "up")
+
+    def __init__(self, name: int, group: Group) -> None:
+        self.name = name
+        self.group = group
+        self.leases: dict[int, Unit] = {}
+        self.load = 0
+        self.texts = list(range(group.credit))
+        self.up = False
+        self.fresh = True
+        self.only: Unit | None = None  # a last attempt that it must work on alone
+        self.sticky: Lane | None = None  # the stream whose writer it is
+
+
+class Group:
+    """A group as the scheduler knows it. `spare` is the credit left over its workers that are up."""
+
+    __slots__ = (
+        "busy_us", "credit", "expands", "frames", "last", "limit", "name", "number", "plan", "producers", "restarts",
+        "solo", "spare", "turn", "unproductive", "unready_deaths", "workers",
+    )  # fmt: skip
+
+    def __init__(self, plan: GroupPlan, number: int, *, last: bool) -> None:
+        self.plan = plan
+        self.name = plan.name
+        self.number = number
+        self.last = last
+        self.credit = plan.queue.credit
+        self.limit = plan.queue.depth + plan.queue.credit * plan.workers
+        self.expands = plan.expands > 1
+        self.workers: list[Worker] = []
+        self.spare = 0
+        self.solo: deque[Unit] = deque()
+        self.producers: list[Unit] = []
+        self.turn = 0
+        self.frames = self.busy_us = self.restarts = self.unready_deaths = self.unproductive = 0
+
+    def pick(self) -> Worker | None:
+        """The least loaded worker with credit."""
+        best, least = None, self.credit
+        for worker in self.workers:
+            if worker.load < least and worker.up and worker.only is None:
+                if not worker.load:
+                    return worker
+                best, least = worker, worker.load
+        return best
+
+
+class Lane:
+    """An ordering domain: the whole run, or one stream with its own writer. `queues[g]` feeds group g; 0 is None."""
+
+    __slots__ = ("closing", "dead", "line", "live", "ordered", "producer", "queues", "writer")
+
+    def __init__(self, queues: list[Queue | None], *, ordered: bool) -> None:
+        self.queues = queues
+        self.line = Line()
+        self.ordered = ordered
+        self.live = 0
+        self.writer: Worker | None = None
+        self.producer: Unit | None = None
+        self.closing = False
+        self.dead = False
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """Command: start this worker after so many seconds."""
+
+    worker: int
+    delay_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Kill:
+    """Command: end this worker now, and report it lost."""
+
+    worker: int
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """Command: this item is over."""
+
+    item: Item
+    outcome: str
+    stage: str
+    kind: str
+    reason: str
+    frames: int
+
+
+@dataclass(frozen=True, slots=True)
+class Halt:
+    """Command: stop the run now; what is in flight is cancelled."""
+
+    exit_code: int
+    reason: str

@@ -1,0 +1,257 @@
+"""What happens when something breaks: errors, lost workers, retries, streams that start over, the end of a run."""
+
+from __future__ import annotations
+
+from ..errors import Exit
+from ..messages import NO_SPEC, TRANSIENT
+from .flow import Flow
+from .ownership import Entry, Halt, Kill, Lane, Start, Unit, Worker
+from .verdicts import MAX_UNREADY_DEATHS, backoff_s
+
+
+class Scheduler(Flow):
+    """The whole pure core: the undisturbed flow and its one retry path."""
+
+    # ---- events ------------------------------------------------------------------------------------------------
+
+    def failed(self, worker: Worker, flags: int, lease: int, stage: str, kind: str, reason: str) -> None:
+        """A stage raised. Only an error that may pass is tried again."""
+        unit = worker.leases.pop(lease, None)
+        if unit is None:
+            self.stale += 1
+            return
+        self._unlease(worker, unit)
+        self.moved += 1
+        if unit.dead:
+            self._discard(unit)
+        elif flags & TRANSIENT and unit.attempt < self.plan.on_error.retries and unit.lane.producer is None:
+            unit.attempt += 1
+            self._requeue(unit)
+        else:
+            self._give_up(unit, stage, kind, reason)
+
+    def skipped(self, worker: Worker, lease: int, reason: str) -> None:
+        """A stage raised Skip: the frame is dropped on purpose."""
+        unit = worker.leases.pop(lease, None)
+        if unit is None:
+            self.stale += 1
+            return
+        self._unlease(worker, unit)
+        self.moved += 1
+        unit.item.skip = unit.item.skip or reason
+        if unit.dead:
+            self._discard(unit)
+        else:
+            self._drop(unit)
+
+    def lost(self, worker: Worker, running: int, cause: tuple[str, str, str] | None) -> None:
+        """A worker has ended and its remains were collected: nothing it held can change any more.
+
+        Args:
+            running: lease it was working on, 0 if unknown: then the oldest is the suspect.
+            cause: stage, kind and reason; None when it was ended on purpose and nobody is to blame.
+        """
+        group, sticky = worker.group, worker.sticky
+        units = list(worker.leases.values())
+        was_up, was_fresh = worker.up, worker.fresh
+        worker.leases.clear()
+        worker.load, worker.texts = 0, list(range(group.credit))
+        worker.up, worker.fresh, worker.only = False, True, None
+        self._recount(group)
+        group.restarts += 1
+        for unit in units:
+            unit.worker = None
+            if unit.asking:
+                self.admission.forget(unit)
+            if unit in self.place_wait:
+                self.place_wait.remove(unit)
+        suspect = next((unit for unit in units if unit.lease == running), units[0] if units else None)
+        for unit in reversed(units):
+            if unit is not suspect or cause is None:
+                self._spare(unit)
+        if suspect is not None and cause is not None:
+            self._blame(suspect, *cause)
+        if sticky is not None and not sticky.dead:  # its half-written output is gone with it
+            assert sticky.producer is not None
+            self._restart(sticky, *(cause or ("", "lost", "its writer was replaced")))
+        self._replace(worker, was_up=was_up, was_fresh=was_fresh, cause=cause)
+
+    def drain(self) -> None:
+        """No new items; what has begun is finished, streams are broken off."""
+        self.draining = True
+        while self.items:
+            entry = self.items.popleft()
+            entry.cancelled = True
+            self._count(*self.verdicts.close(entry))
+        for lane in list(self.lanes):
+            if lane.producer is not None and not lane.dead:
+                lane.producer.item.cancelled = True
+                self._abandon(lane)
+
+    def cancel_rest(self) -> None:
+        """The run stops here: whatever is not over is cancelled."""
+        self.verdicts.ledger.cancelled += self.open + len(self.items)
+        self.open = 0
+        self.items.clear()
+
+    # ---- the retry path ----------------------------------------------------------------------------------------
+
+    def _blame(self, unit: Unit, stage: str, kind: str, reason: str) -> None:
+        """The suspect has used up one attempt; the last one is made alone, in a fresh worker."""
+        lane = unit.lane
+        if unit.dead:
+            self._discard(unit)
+        elif lane.producer is not None and (lane.closing or unit.group in (0, len(self.groups) - 1)):
+            self._restart(lane, stage, kind, reason)
+        else:
+            unit.attempt += 1
+            if unit.attempt > self.plan.on_error.retries:
+                unit.item.quarantined = True
+                self._give_up(unit, stage, kind, f"{reason} ({unit.attempt} attempts)")
+            else:
+                unit.solo = unit.attempt == self.plan.on_error.retries
+                self._requeue(unit)
+
+    def _spare(self, unit: Unit) -> None:
+        """A younger lease of a lost worker: back to the head of its queue at no cost."""
+        if unit.dead:
+            self._discard(unit)
+        elif unit.lane.producer is unit:
+            self._restart(unit.lane, "", "lost", "its worker was replaced")
+        else:
+            self._requeue(unit)
+
+    def _requeue(self, unit: Unit) -> None:
+        number, queues = unit.group, unit.lane.queues
+        group = self.groups[number]
+        if number and group.plan.in_place:
+            self._reread(unit)
+            return
+        if unit.placed:
+            queues[number + 1].occupied -= 1  # type: ignore[union-attr]
+            unit.placed = False
+        self._return_grants(unit)
+        if unit in group.producers:
+            group.producers.remove(unit)
+        if unit.solo:
+            group.solo.append(unit)
+        elif number:
+            queues[number].put_back(unit)  # type: ignore[union-attr]
+        else:
+            self.retry.appendleft(unit)
+
+    def _reread(self, unit: Unit) -> None:
+        """Its pixels may be half changed (a stage works in place): the item is read again into the same region."""
+        if unit.producer is not None or self.many or unit.lane.producer is not None:
+            unit.item.quarantined = True
+            self._give_up(unit, "", "crash", "a stage that works in place died on one frame of several")
+            return
+        self._vacate(unit)
+        unit.group = unit.flags = 0
+        unit.spec = NO_SPEC
+        (self.groups[0].solo if unit.solo else self.retry).append(unit)
+
+    def _give_up(self, unit: Unit, stage: str, kind: str, reason: str) -> None:
+        entry = unit.item
+        entry.failure = entry.failure or (stage, kind, reason)
+        if unit.lane.producer is not None:
+            self._vacate(unit)
+            if unit is not unit.lane.producer:
+                self._end(unit)
+            self._abandon(unit.lane)
+        else:
+            self._drop(unit)
+
+    def _drop(self, unit: Unit) -> None:
+        """A unit that leaves its group for good without going on."""
+        if unit.grants is not None or (self.many and not unit.group):
+            self._produced(unit)
+        else:
+            self._vacate(unit)
+            self._end(unit)
+
+    def _discard(self, unit: Unit) -> None:
+        """A unit of a broken-off stream comes back from its worker."""
+        if unit.lane.closing:
+            unit.ended = False
+        if unit is unit.lane.producer:
+            self._vacate_producer(unit)
+        else:
+            self._vacate(unit)
+            self._end(unit)
+
+    # ---- streams -----------------------------------------------------------------------------------------------
+
+    def _restart(self, lane: Lane, stage: str, kind: str, reason: str) -> None:
+        """A stream whose reader or writer died starts over, as a whole."""
+        assert lane.producer is not None
+        entry = lane.producer.item
+        entry.attempt += 1
+        entry.frames = 0
+        if entry.attempt > self.plan.on_error.retries:
+            entry.quarantined = True
+            entry.failure = entry.failure or (stage, kind, f"{reason} ({entry.attempt} attempts)")
+        self._abandon(lane)
+
+    def _abandon(self, lane: Lane) -> None:
+        """Break a stream off: waiting frames are dropped, leased ones when they come back; its writer is replaced."""
+        if lane.dead:
+            return
+        lane.dead = True
+        producer, writer = lane.producer, lane.writer
+        assert producer is not None
+        if writer is not None and writer.up:
+            writer.up = False
+            self._recount(writer.group)
+            self.orders.append(Kill(writer.name, ""))
+        self._drop_waiting(lane, producer)
+        if producer.ended and not lane.closing:
+            return
+        producer.dead = True
+        if producer.worker is None:
+            self._vacate_producer(producer)
+        elif not lane.closing:
+            self._refuse_dead(producer.worker, producer)
+
+    def _drop_waiting(self, lane: Lane, producer: Unit) -> None:
+        member = lane.line.oldest
+        while member is not None:
+            unit: Unit = member  # type: ignore[assignment]
+            member = member.younger
+            if unit is producer:
+                continue
+            if unit.worker is not None:
+                unit.dead = True
+                continue
+            group = self.groups[unit.group]
+            if unit in group.solo:
+                group.solo.remove(unit)
+                self._vacate(unit)
+            else:
+                lane.queues[unit.group].drop(unit)  # type: ignore[union-attr]
+            self._end(unit)
+
+    def _vacate_producer(self, unit: Unit) -> None:
+        """The reader of a broken-off stream has let go (or its writer, when the stream was being closed)."""
+        lane = unit.lane
+        if lane.closing:
+            lane.closing = False
+            unit.item.live = 0
+            self._item_over(unit.item, lane)
+        elif not unit.ended:
+            self._produced(unit)
+
+    def _replace(self, worker: Worker, *, was_up: bool, was_fresh: bool, cause: tuple[str, str, str] | None) -> None:
+        group = worker.group
+        if cause is not None:
+            group.unproductive = group.unproductive + 1 if was_fresh else 0
+            if not was_up:
+                group.unready_deaths += 1
+        if group.unready_deaths > MAX_UNREADY_DEATHS:
+            reason = f"group {group.name!r} cannot start: {group.unready_deaths} of its workers ended before Ready"
+            self.orders.append(Halt(Exit.STOPPED, f"{reason}; the last one: {cause[2] if cause else ''}"))
+            return
+        self.orders.append(Start(worker.name, backoff_s(group.unproductive)))
+
+
+__all__ = ["Entry", "Scheduler"]

@@ -1,0 +1,169 @@
+"""The same Plan in one process, one item after the other, without shared memory: the oracle, and `--serial` for pdb."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+
+from .chain import Fused, StageError, chain_of
+from .door import Door, Found
+from .errors import DISK_FULL, Exit, ItemError, kind_of, one_line
+from .frame import Item
+from .loading import Loading
+from .output import Output
+from .plan import Plan
+from .report import Failure, GroupReport, Ledger, Progress, Report
+from .stage import Part, Reader, Skip, Writer
+
+Watch = Callable[[Callable[[], Progress]], AbstractContextManager[object]]
+
+
+def run(plan: Plan, *, limit: int | None = None, watch: Watch | None = None) -> Report:
+    """Carry a plan out in this process. Same outputs, byte for byte, as the workers make.
+
+    An exception of a stage ends its item, as in a worker; under a debugger it stops where it is raised.
+    """
+    return SerialRun(plan, limit).carry_out(watch)
+
+
+class SerialRun:
+    """One serial execution of a plan."""
+
+    def __init__(self, plan: Plan, limit: int | None) -> None:
+        self.plan = plan
+        self.door = Door(plan, limit=limit)
+        self.chain = chain_of(plan)
+        self.reader: Reader = plan.reader.build()
+        self.writer: Writer = plan.writer.build()
+        self.loading = Loading(plan, lambda spec, codec: self.chain.route(spec, codec).decode)
+        self.item = Item(0, "")
+        self.output = Output(plan, f"{os.getpid():x}-serial", note=lambda _: None, claim=self._claim)
+        links = [link for group in self.chain.groups for link in group]
+        self.fused = Fused(links, lambda _: None)
+        self.stages = [self.reader, *(stage for _, stage in links), self.writer]
+        self.ledger = Ledger()
+        self.report = Report(ledger=self.ledger, destination=plan.destination or "", notes=list(plan.notes))
+        self.frames = 0
+        self.began = time.perf_counter()
+
+    def carry_out(self, watch: Watch | None) -> Report:
+        """The run and its report."""
+        for stage in [*self.stages, *([self.output.encoder] if self.output.encoder else [])]:
+            stage.open()
+        code: Exit | None = None
+        try:
+            with watch(self.snapshot) if watch else nullcontext():
+                for found in self.door.entries():
+                    code = self._one(found)
+                    if code is not None:
+                        break
+        except KeyboardInterrupt:
+            code, self.report.stopped = Exit.INTERRUPTED, "interrupted"
+            self.ledger.cancelled += self.ledger.found - self.ledger.finished
+        finally:
+            for stage in self.stages:
+                stage.close()
+            self.door.claims.close()
+        self._conclude(code)
+        return self.report
+
+    def snapshot(self) -> Progress:
+        """A look at the run; called from the drawing thread."""
+        seconds = time.perf_counter() - self.began
+        row = GroupReport("serial", 1, None, self.frames, busy_s=seconds)
+        return Progress(self.ledger, None, seconds, self.frames, (row,), (0,), (0,), "one process (--serial)")
+
+    def _one(self, found: Found) -> Exit | None:
+        self.ledger.found += 1
+        self.item = found.item
+        label = self.plan.reader.label
+        try:
+            if found.refused:
+                self._fail(found.item, "", "collision", found.refused)
+            elif found.skipped:
+                raise Skip(found.skipped)
+            else:
+                self._process(found)
+                self.ledger.done += 1
+                if self.report.first_output_s is None:
+                    self.report.first_output_s = time.perf_counter() - self.began
+        except StageError as error:
+            return self._settle(found.item, error.label, error.cause)
+        except Exception as error:  # noqa: BLE001 - this item's failure, said in the report, as in a worker
+            return self._settle(found.item, label, error)
+        return self._budget()
+
+    def _process(self, found: Found) -> None:
+        plan = self.plan
+        frames = 0
+        dropped: StageError | None = None
+        for frame in self.fused.frames(self._bounded(found.item), found.item):
+            if isinstance(frame, StageError):
+                dropped = frame
+                continue
+            try:
+                self.output.begin(found.item, found.target, frame)
+                self.report.bytes_out += self.writer.write(frame, self.output)
+            except Exception as error:
+                raise StageError(plan.writer.label, error) from error
+            frames += 1
+            self.frames += 1
+        if dropped is not None and not frames:
+            raise dropped
+        if plan.streams:
+            self.output.begin(found.item, found.target, None)
+            self.report.bytes_out += self.writer.finish(found.item, self.output)
+
+    def _bounded(self, item: Item):  # type: ignore[no-untyped-def]
+        limit = self.plan.limits.frames
+        self.loading.nbytes_read = 0
+        part: Part
+        for number, part in enumerate(self.reader.read(item, self.loading)):
+            if number >= limit:
+                raise ItemError("has too many frames", limit=f"`limits: {{frames}}` is {limit}")
+            yield part
+        self.report.bytes_in += self.loading.nbytes_read
+
+    def _claim(self, target: str) -> None:
+        refused = self.door.claim(target, self.item)
+        if refused:
+            raise ItemError(refused)
+
+    def _settle(self, item: Item, label: str, cause: BaseException) -> Exit | None:
+        if isinstance(cause, Skip):
+            self.ledger.skipped += 1
+            text = str(cause)
+            self.report.skips[text] = self.report.skips.get(text, 0) + 1
+            return None
+        self._fail(item, label, kind_of(cause), one_line(cause))
+        if isinstance(cause, OSError) and cause.errno in DISK_FULL and label == self.plan.writer.label:
+            self.report.stopped = f"the output cannot be written: {one_line(cause)}; free space and run again"
+            return Exit.ENVIRONMENT
+        return self._budget()
+
+    def _fail(self, item: Item, label: str, kind: str, reason: str) -> None:
+        self.ledger.failed += 1
+        self.report.failures.append(Failure(item.source, label, kind, reason))
+
+    def _budget(self) -> Exit | None:
+        policy, lost = self.plan.on_error, self.ledger.lost
+        if lost and (policy.stop or (policy.max_failures is not None and lost > policy.max_failures)):
+            self.report.stopped = "stopped: more items failed than `on_error` allows"
+            return Exit.STOPPED
+        return None
+
+    def _conclude(self, code: Exit | None) -> None:
+        report, ledger, share = self.report, self.ledger, self.plan.on_error.max_share
+        report.seconds = time.perf_counter() - self.began
+        report.frames = self.frames
+        report.groups = [GroupReport("serial", 1, None, self.frames, time.process_time(), report.seconds)]
+        report.bottleneck = "one process (--serial)"
+        if code is None and not ledger.found:
+            code, report.stopped = Exit.USAGE, "no input: nothing matched what the reader looks for"
+        if code is None and share is not None and ledger.lost > share * ledger.finished:
+            code, report.stopped = Exit.STOPPED, f"{ledger.lost} of {ledger.finished} items failed"
+        if code is None:
+            code = Exit.SOME_FAILED if ledger.lost else Exit.OK
+        report.exit_code = code

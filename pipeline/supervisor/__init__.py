@@ -1,0 +1,187 @@
+"""The only code that starts, waits for and ends processes, and owns the arena.
+
+process     one worker: spawn, write, read, fence
+discovery   finding and counting items in threads
+loop        the run itself
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import sys
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from importlib.metadata import PackageNotFoundError, version
+
+from ..door import Door
+from ..errors import EnvironmentRefusal, Exit
+from ..meter import verdict
+from ..plan import Plan
+from ..report import Failure, GroupReport, Ledger, Progress, Report
+from ..scheduler import Outcome
+from .discovery import Counter
+from .loop import Loop
+
+Watch = Callable[[Callable[[], Progress]], AbstractContextManager[object]]
+SWITCH_S = 0.0005  # discovery and drawing must hand the interpreter back to the loop at once
+PACKAGES = ("numpy", "pillow", "simplejpeg", "cykooz.resizer", "opencv-python")
+
+
+def run(plan: Plan, *, limit: int | None = None, watch: Watch | None = None) -> Report:
+    """Carry a plan out on all its workers. Call from the main thread; no other run in this process meanwhile.
+
+    Args:
+        limit: the most items to take.
+        watch: given a function that looks at the run, returns a context manager that is open while it goes.
+
+    Raises:
+        EnvironmentRefusal: no memory, or the output folder cannot be written; nothing was started.
+        Stall: no frame moved for too long; every worker's stack is in the message.
+    """
+    check_output(plan)
+    return Run(plan, limit).carry_out(watch)
+
+
+class Run:
+    """One execution of a plan and what is known of it."""
+
+    def __init__(self, plan: Plan, limit: int | None) -> None:
+        self.plan = plan
+        self.began = time.perf_counter()
+        self.report = Report(notes=list(plan.notes), destination=plan.destination or "")
+        self.door = Door(plan, limit=limit)
+        self.limit = limit
+        self.loop = Loop(plan, self.door, self._on_outcome, f"{os.getpid():x}-{time.time_ns() & 0xFFFFFF:06x}")
+        self.counter: Counter | None = None
+
+    def carry_out(self, watch: Watch | None) -> Report:
+        """The run and its report."""
+        interval = sys.getswitchinterval()
+        sys.setswitchinterval(SWITCH_S)
+        cpu = time.process_time()
+        try:
+            self.counter = Counter(self.door.reader, self.door.without, self.limit)
+            with watch(self.snapshot) if watch else nullcontext():
+                self.loop.run()
+        finally:
+            sys.setswitchinterval(interval)
+            self.loop.close()
+            if self.counter is not None:
+                self.counter.stop()
+            self.door.claims.close()
+        self._conclude(time.process_time() - cpu)
+        return self.report
+
+    def snapshot(self) -> Progress:
+        """A look at the run; called from the drawing thread, so it only reads."""
+        core = self.loop.core
+        waiting = tuple(core.waiting(group) for group in core.groups)
+        capacity = tuple(group.plan.queue.depth for group in core.groups)
+        seconds = time.perf_counter() - self.began
+        groups = tuple(self._groups(seconds))
+        total = self.counter.total if self.counter else None
+        ledger = core.verdicts.ledger
+        frames = groups[-1].frames if groups else 0
+        limit = verdict(groups, seconds, len(self.plan.usable_cores) or 1)
+        state = "stopping" if core.draining else "running"
+        return Progress(ledger, total, seconds, frames, groups, waiting, capacity, limit, state)
+
+    def _on_outcome(self, outcome: Outcome) -> None:
+        report = self.report
+        if outcome.outcome == "done" and report.first_output_s is None:
+            report.first_output_s = time.perf_counter() - self.began
+        if outcome.outcome == "skipped":
+            report.skips[outcome.reason] = report.skips.get(outcome.reason, 0) + 1
+        elif outcome.outcome in ("failed", "quarantined"):
+            if len(report.failures) < report.MAX_LISTED:
+                failure = Failure(outcome.item.source, outcome.stage, outcome.kind, outcome.reason)
+                report.failures.append(failure)
+            else:
+                report.failures_left_out += 1
+
+    def _groups(self, seconds: float) -> list[GroupReport]:
+        rows = []
+        ready_at = self.loop.ready_at
+        span = seconds if ready_at is None else time.monotonic() - ready_at
+        for group, idle in zip(self.loop.core.groups, self.loop.idle, strict=True):
+            busy = group.busy_us / 1e6
+            starved, blocked = idle.split(group.plan.workers * span - busy)
+            handles = [h for h in self.loop.handles if h.worker.group is group]
+            rows.append(GroupReport(
+                group.name, group.plan.workers, None if group.plan.cores is None else list(group.plan.cores),
+                group.frames, sum(h.cpu_s for h in handles), busy, starved, blocked,
+                max((h.rss_nbytes for h in handles), default=0), group.restarts,
+            ))  # fmt: skip
+        return rows
+
+    def _conclude(self, cpu_s: float) -> None:
+        report, loop, plan = self.report, self.loop, self.plan
+        core = loop.core
+        if loop.halt is not None or loop.signals:
+            core.cancel_rest()
+        report.ledger = core.verdicts.ledger
+        report.seconds = time.perf_counter() - self.began
+        report.groups = self._groups(report.seconds)
+        report.frames = report.groups[-1].frames
+        report.bytes_in, report.bytes_out = loop.bytes_in, loop.bytes_out
+        report.bottleneck = verdict(report.groups, report.seconds, len(plan.usable_cores) or 1)
+        own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+        arena = loop.allocator.high_water
+        report.peak_memory = {
+            "arena_nbytes": arena, "rss_nbytes": own + sum(handle.rss_nbytes for handle in loop.handles)
+        }  # fmt: skip
+        hops = sum(group.frames for group in report.groups)
+        per_hop = cpu_s / hops * 1e6 if hops else 0.0
+        report.parent = {"cpu_s": cpu_s, "hops": hops, "cpu_us_per_hop": per_hop, "rss_nbytes": own}
+        if loop.arena.kind == "memfd":
+            report.notes.append("/dev/shm is too small: the arena lies in anonymous memory (memfd)")
+        if loop.pool.short:
+            report.notes.append(f"shared memory ran out: the arena was limited to {loop.arena.allocated >> 20} MiB")
+        report.versions = versions()
+        report.exit_code, report.stopped = self._exit(report.ledger)
+
+    def _exit(self, ledger: Ledger) -> tuple[Exit, str]:
+        halt, verdicts = self.loop.halt, self.loop.core.verdicts
+        if halt is not None:
+            return Exit(halt.exit_code), halt.reason
+        if self.loop.signal_exit is not None:
+            return self.loop.signal_exit, "interrupted: what had begun was finished"
+        if not ledger.balances:
+            return Exit.INTERNAL, f"the ledger does not balance: {ledger}"
+        if not ledger.found:
+            return Exit.USAGE, "no input: nothing matched what the reader looks for"
+        if verdicts.share_exceeded:
+            return Exit.STOPPED, verdicts.share_text()
+        return (Exit.SOME_FAILED if ledger.lost else Exit.OK), ""
+
+
+def check_output(plan: Plan) -> None:
+    """Make the output folder and see whether it can be written to.
+
+    Raises:
+        EnvironmentRefusal: it cannot.
+    """
+    if plan.destination is None:
+        return
+    from ..template import Template  # noqa: PLC0415 - only where something is written
+
+    root = Template(plan.destination).root
+    try:
+        os.makedirs(root, exist_ok=True)
+    except OSError as error:
+        raise EnvironmentRefusal(f"cannot make the output folder: {error.strerror}", where=root) from error
+    if not os.access(root, os.W_OK | os.X_OK):
+        raise EnvironmentRefusal("the output folder cannot be written to", where=root)
+
+
+def versions() -> dict[str, str]:
+    """Versions of the libraries that make or read pixels."""
+    found = {}
+    for name in PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found

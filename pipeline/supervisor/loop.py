@@ -1,0 +1,458 @@
+"""The loop of a run: records in, one pump of the pure core, records out. All that acts on the world is here."""
+
+from __future__ import annotations
+
+import os
+import selectors
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from ..arena import Allocator, Arena
+from ..control import Control, control_nbytes
+from ..door import Door
+from ..errors import EnvironmentRefusal, Exit, Stall
+from ..messages import (
+    ASSIGN, BYE, CLAIM, CLAIMED, DONE, EMIT, FAILED, FULL, GRANT, NEED, PAGE, READY, REFUSE, SKIPPED, SLOTS, STOP, UNIT,
+    Record, iter_unpack, pack,
+)  # fmt: skip
+from ..meter import Idle
+from ..plan import Plan
+from ..scheduler import Halt, Kill, Outcome, Scheduler, Start, Worker
+from ..worker import Boot
+from .discovery import Discovery
+from .process import Handle, spawning
+
+TICK_S = 0.05
+GAP_S = 2.0  # a tick so late means that the parent itself was stopped (Ctrl-Z, suspend): deadlines shift
+START_TIMEOUT_S = 60.0
+STOP_TIMEOUT_S = 5.0
+STACKS_S = 0.5
+
+
+class GrowingPool:
+    """The allocator as the core sees it: memory is truly allocated before it is lent."""
+
+    def __init__(self, arena: Arena, allocator: Allocator) -> None:
+        self.arena = arena
+        self.allocator = allocator
+        self.short = False
+
+    @property
+    def capacity(self) -> int:
+        return self.allocator.capacity
+
+    def take(self, nbytes: int) -> int | None:
+        offset = self.allocator.take(nbytes)
+        if offset is None or self.arena.ensure(self.allocator.high_water):
+            return offset
+        self.short = True  # /dev/shm is full: from now on the arena is as large as what we have
+        self.allocator.give(offset)
+        self.allocator.shrink(self.arena.allocated // PAGE * PAGE)
+        return self.allocator.take(nbytes)
+
+    def give(self, offset: int) -> None:
+        self.allocator.give(offset)
+
+
+class Loop:
+    """One run from the start of its workers to the last of them."""
+
+    def __init__(self, plan: Plan, door: Door, on_outcome: Callable[[Outcome], None], run: str) -> None:
+        self.plan = plan
+        self.door = door
+        self.on_outcome = on_outcome
+        controls = [control_nbytes(group.queue.credit) for group in plan.groups]
+        blocks = [size for group, size in zip(plan.groups, controls, strict=True) for _ in range(group.workers)]
+        start = -(-sum(blocks) // PAGE) * PAGE
+        self.arena = Arena(start + plan.memory_nbytes)
+        self.allocator = Allocator(start=start, limit=start + plan.memory_nbytes)
+        self.pool = GrowingPool(self.arena, self.allocator)
+        if not self.arena.ensure(start):
+            raise EnvironmentRefusal("no shared memory for the control blocks", limit=f"{start} bytes are needed")
+        self.core = Scheduler(plan, self.pool)
+        memory = memoryview(self.arena.map)
+        self.handles: list[Handle] = []
+        base = 0
+        for worker, size in zip(self.core.workers, blocks, strict=True):
+            boot = Boot(plan, worker.group.number, self.arena.nbytes, base, os.getpid(), run)
+            self.handles.append(Handle(worker, Control(memory, base), boot))
+            base += size
+        self._memory = memory
+        self.selector = selectors.DefaultSelector()
+        self.wake_r, self.wake_w = os.pipe()
+        for fd in (self.wake_r, self.wake_w):
+            os.set_blocking(fd, False)
+        self.selector.register(self.wake_r, selectors.EVENT_READ, (None, self._woken))
+        self.discovery: Discovery | None = None
+        self.pending_starts: list[tuple[float, Handle]] = []
+        self.idle = [Idle() for _ in plan.groups]
+        self.bytes_in = self.bytes_out = self.stale = 0
+        self.halt: Halt | None = None
+        self.signals = 0
+        self.signal_exit: Exit | None = None
+        self.stopping = False
+        self.now = time.monotonic()
+        self.moved_at = (0, self.now)
+        self.ready_at: float | None = None
+        self._touched: set[Handle] = set()
+        self._dispatch: dict[int, Callable[[Handle, tuple[Any, ...]], None]] = {
+            EMIT: self._on_emit, NEED: self._on_need, READY: self._on_ready, FAILED: self._on_failed,
+            SKIPPED: self._on_skipped, CLAIM: self._on_claim, BYE: self._on_bye,
+        }  # fmt: skip
+
+    # ---- life --------------------------------------------------------------------------------------------------
+
+    def run(self) -> None:
+        """Start the workers, keep frames moving until all is over, end the workers."""
+        try:
+            with spawning():
+                for handle in self.handles:
+                    self._start(handle)
+            self.discovery = Discovery(self.door, self.wake_w)
+            with self._signals():
+                self._turn_until_over()
+            if self.halt is None:
+                self._stop_workers()
+        finally:
+            self.close()
+
+    def _turn_until_over(self) -> None:
+        tick = self.now = time.monotonic()
+        self._feed()
+        while self.halt is None and not self.core.over:
+            for key, _ in self.selector.select(TICK_S):
+                handle, act = key.data
+                act(handle)
+            self.now = time.monotonic()
+            self._feed()
+            self._pump()
+            if self.now - tick >= TICK_S:
+                self._tick(self.now - tick)
+                tick = self.now
+
+    def _pump(self) -> None:
+        core = self.core
+        core.pump()
+        if core.sends:
+            self._send()
+        while core.orders:
+            orders, core.orders = core.orders, []
+            for order in orders:
+                self._carry_out(order)
+
+    def close(self) -> None:
+        """End what is left, at once; safe to call twice."""
+        if self.discovery is not None:
+            self.discovery.stop()
+        for handle in self.handles:
+            if handle.process is not None:
+                handle.ended_by = handle.ended_by or "the run ended"
+                handle.process.kill()
+        for handle in self.handles:
+            if handle.process is not None:
+                handle.fence()
+                self._release(handle)
+        if self.wake_r >= 0:
+            self.selector.close()
+            os.close(self.wake_r)
+            os.close(self.wake_w)
+            self.wake_r = self.wake_w = -1
+            self._memory.release()
+            self.core.workers.clear()
+            self.arena.close()
+
+    # ---- items -------------------------------------------------------------------------------------------------
+
+    def _feed(self) -> None:
+        """Let in what was found, a little ahead of what the readers can take."""
+        discovery, core = self.discovery, self.core
+        assert discovery is not None
+        while core.hungry:
+            found = discovery.take()
+            if found is None:
+                if discovery.ended and not discovery.found:
+                    if discovery.error is not None:
+                        raise discovery.error
+                    core.exhausted = True
+                return
+            if found.refused:
+                core.turn_away(found.item, "failed", "collision", found.refused)
+            elif found.skipped:
+                core.turn_away(found.item, "skipped", "skip", found.skipped)
+            else:
+                core.offer(found.item, found.target)
+
+    # ---- records out -------------------------------------------------------------------------------------------
+
+    def _send(self) -> None:
+        sends, self.core.sends = self.core.sends, []
+        touched, handles = self._touched, self.handles
+        for worker, record, entry, text in sends:
+            handle = handles[worker.name]
+            if entry is not None:
+                try:
+                    handle.control.put_job(record[2], entry.item, entry.target)  # type: ignore[arg-type]
+                except ValueError as error:
+                    self.core.failed(worker, 0, record[3], "", "input", str(error))  # type: ignore[arg-type]
+                    continue
+            elif text:
+                handle.control.put_text(record[2], text)  # type: ignore[arg-type]
+            if worker.load <= 1 or record[0] != ASSIGN:
+                handle.since = self.now
+            handle.outgoing.append(pack(*record))
+            touched.add(handle)
+        for handle in touched:
+            if handle.process is None or not handle.write():
+                handle.outgoing.clear()  # it is gone: its lease is in the table, and its end is about to be seen
+        touched.clear()
+
+    def _carry_out(self, order: Start | Kill | Outcome | Halt) -> None:
+        if isinstance(order, Outcome):
+            self.on_outcome(order)
+        elif isinstance(order, Start):
+            self.pending_starts.append((self.now + order.delay_s, self.handles[order.worker]))
+            self._start_due()
+        elif isinstance(order, Kill):
+            handle = self.handles[order.worker]
+            if handle.process is not None:
+                handle.ended_by = order.why
+                self._lost(handle)
+        elif self.halt is None:
+            self.halt = order
+
+    # ---- records in --------------------------------------------------------------------------------------------
+
+    def _readable(self, handle: Handle) -> None:
+        if handle.process is None:
+            return  # lost earlier in this round
+        data = handle.read()
+        if data is None:
+            self._lost(handle)
+        elif data:
+            handle.since = self.now
+            self._take_in(handle, data)
+
+    def _take_in(self, handle: Handle, data: bytes) -> None:
+        core, worker = self.core, handle.worker
+        for record in iter_unpack(data):
+            if record[0] != DONE:
+                self._dispatch[record[0]](handle, record)
+                continue
+            _, flags, _, lease, nth, nbytes, _, _, _, spec, busy_us, extra = record
+            if worker.group.last:
+                self.bytes_out += nbytes
+                self.bytes_in += extra
+            else:
+                self.bytes_in += nbytes
+            core.done(worker, flags, lease, nth, spec, busy_us)
+
+    def _on_emit(self, handle: Handle, record: tuple[Any, ...]) -> None:
+        self.core.emit(handle.worker, record[1], record[3], record[9], record[10])
+
+    def _on_need(self, handle: Handle, record: tuple[Any, ...]) -> None:
+        slots = record[4] if record[1] & SLOTS else 0
+        self.core.need(handle.worker, record[3], record[6:9], record[11] * UNIT, slots)
+
+    def _on_ready(self, handle: Handle, record: tuple[Any, ...]) -> None:
+        self.core.ready(handle.worker, record[6:9])
+        if self.ready_at is None and all(worker.up for worker in self.core.workers):
+            self.ready_at = self.now
+
+    def _on_failed(self, handle: Handle, record: tuple[Any, ...]) -> None:
+        stage, kind, reason = (handle.control.text(record[2]) + ["", "", ""])[:3]
+        self.core.failed(handle.worker, record[1], record[3], stage, kind, reason)
+        if record[1] & FULL and self.halt is None:
+            self.halt = Halt(Exit.ENVIRONMENT, f"the output cannot be written: {reason}; free space and run again")
+
+    def _on_skipped(self, handle: Handle, record: tuple[Any, ...]) -> None:
+        self.core.skipped(handle.worker, record[3], handle.control.text(record[2])[-1])
+
+    def _on_claim(self, handle: Handle, record: tuple[Any, ...]) -> None:
+        unit = handle.worker.leases.get(record[3])
+        refused = "cancelled" if unit is None else self.door.claim(handle.control.text(record[2])[0], unit.item.item)
+        if refused:
+            handle.control.put_text(record[2], refused)
+        handle.outgoing.append(Record(REFUSE if refused else CLAIMED, slot=record[2], lease=record[3]).pack())
+        handle.write()
+
+    def _on_bye(self, handle: Handle, record: tuple[Any, ...]) -> None:
+        handle.cpu_s += record[5] / 1e6
+        handle.rss_nbytes = max(handle.rss_nbytes, record[11] * 1024)
+
+    def _woken(self, _: Any) -> None:
+        try:
+            os.read(self.wake_r, 512)
+        except BlockingIOError:
+            pass  # somebody read it before us; what it announced is looked at in any case
+
+    def _complaint(self, handle: Handle) -> None:
+        if handle.process is not None and not handle.read_errors():
+            self.selector.unregister(handle.errors)
+
+    # ---- workers -----------------------------------------------------------------------------------------------
+
+    def _start(self, handle: Handle) -> None:
+        handle.start(self.arena.fd)
+        handle.since = self.now
+        self.selector.register(handle.results, selectors.EVENT_READ, (handle, self._readable))
+        self.selector.register(handle.errors, selectors.EVENT_READ, (handle, self._complaint))
+
+    def _start_due(self) -> None:
+        due = [entry for entry in self.pending_starts if entry[0] <= self.now]
+        if due and not self.stopping:
+            self.pending_starts = [entry for entry in self.pending_starts if entry[0] > self.now]
+            with spawning():
+                for _, handle in due:
+                    self._start(handle)
+
+    def _lost(self, handle: Handle) -> None:
+        """A worker has ended, or must: fence it, read what it still said, tell the core."""
+        how = handle.fence()
+        while data := handle.read():
+            self._take_in(handle, data)
+        lease, stage = handle.control.running()
+        cause = None
+        if handle.ended_by != "":
+            cause = (self._stage_label(handle, stage), self._kind(handle, how), self._with_tail(handle, how))
+        self._release(handle)
+        if not self.stopping:
+            self.core.lost(handle.worker, lease, cause)
+
+    def _stage_label(self, handle: Handle, stage: int) -> str:
+        stages = self.plan.groups[handle.worker.group.number].stages
+        return stages[min(stage, len(stages) - 1)].label
+
+    def _kind(self, handle: Handle, how: str) -> str:
+        if handle.ended_by:
+            return "timeout"
+        return "memory" if "SIGKILL" in how else "crash"
+
+    def _with_tail(self, handle: Handle, how: str) -> str:
+        """How it ended and the most telling line it left: the last one of a traceback, the first of a fault report."""
+        lines = [line for line in handle.tail if not line.startswith((" ", "Extension modules"))]
+        last = next((line for line in lines if line.startswith("Fatal Python error")), lines[-1] if lines else "")
+        return f"{how}: {last.strip()[:500]}" if last else how
+
+    def _release(self, handle: Handle) -> None:
+        for fd in (handle.results, handle.errors):
+            try:
+                self.selector.unregister(fd)
+            except (KeyError, ValueError):
+                pass  # its standard error had ended before
+        handle.close()
+
+    def _stop_workers(self) -> None:
+        """Ask every worker to close its stages and say goodbye; whoever does not is ended."""
+        self.stopping = True
+        stop = Record(STOP).pack()
+        waiting = {handle for handle in self.handles if handle.process is not None}
+        for handle in waiting:
+            handle.outgoing.append(stop)
+            handle.write()
+        deadline = time.monotonic() + STOP_TIMEOUT_S
+        while waiting and time.monotonic() < deadline:
+            for key, _ in self.selector.select(TICK_S):
+                handle, act = key.data
+                act(handle)
+            waiting = {handle for handle in waiting if handle.process is not None}
+
+    # ---- time --------------------------------------------------------------------------------------------------
+
+    def _tick(self, elapsed: float) -> None:
+        if elapsed > GAP_S:
+            for handle in self.handles:
+                handle.since += elapsed
+            self.moved_at = (self.core.moved, self.now)
+        self._start_due()
+        for handle in self.handles:
+            self._check_deadline(handle)
+        self._sample()
+        self._check_stall()
+
+    def _check_deadline(self, handle: Handle) -> None:
+        worker = handle.worker
+        if handle.process is None:
+            return
+        late = self.now - handle.since
+        if not worker.up:
+            if late > START_TIMEOUT_S:
+                handle.ended_by = f"did not get ready within {START_TIMEOUT_S:.0f} s"
+                self._lost(handle)
+        elif worker.load and late > self.plan.timeout_s and not self.core.waits(worker):
+            handle.ended_by = f"timed out after {self.plan.timeout_s:g} s (`timeout`)"
+            self._lost(handle)
+
+    def _sample(self) -> None:
+        """Who is idle now, and whether for want of work or of room."""
+        if self.ready_at is None:
+            return
+        for group, idle in zip(self.core.groups, self.idle, strict=True):
+            waiting = self.core.has_work(group)
+            for worker in group.workers:
+                if worker.load and not self.core.waits(worker):
+                    continue
+                if worker.load or waiting:
+                    idle.blocked += 1
+                else:
+                    idle.starved += 1
+
+    def _check_stall(self) -> None:
+        core = self.core
+        moved = core.moved + core.verdicts.ledger.finished
+        waits_for_input = not core.open and not core.items and not core.exhausted
+        if moved != self.moved_at[0] or waits_for_input:
+            self.moved_at = (moved, self.now)
+        elif self.now - self.moved_at[1] > self.plan.stall_timeout_s:
+            raise Stall(
+                f"no frame moved for {self.plan.stall_timeout_s:g} s (`stall_timeout`)",
+                limit=f"{core.open} items in flight",
+                remedy="this is a defect; please report it with these stacks:\n" + self._stacks(),
+            )
+
+    def _stacks(self) -> str:
+        """Where every worker is now: faulthandler writes it to their standard error."""
+        for handle in self.handles:
+            if handle.process is not None and handle.process.pid is not None:
+                handle.tail.clear()
+                os.kill(handle.process.pid, signal.SIGUSR1)
+        deadline = time.monotonic() + STACKS_S
+        while time.monotonic() < deadline:
+            for key, _ in self.selector.select(TICK_S):
+                handle, act = key.data
+                if act == self._complaint:
+                    act(handle)
+        return "\n".join(
+            f"{handle.worker.group.name} {handle.worker.name}:\n" + "\n".join(handle.tail) for handle in self.handles
+        )
+
+    # ---- signals -----------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def _signals(self) -> Iterator[None]:
+        """Ctrl-C or SIGTERM once: finish what has begun; twice: stop now."""
+        try:
+            before = {number: signal.signal(number, self._on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
+            wakeup = signal.set_wakeup_fd(self.wake_w, warn_on_full_buffer=False)
+        except ValueError:  # not the main thread: the caller has its own way to stop
+            yield
+            return
+        try:
+            yield
+        finally:
+            signal.set_wakeup_fd(wakeup)
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def _on_signal(self, number: int, _: Any) -> None:
+        self.signals += 1
+        self.signal_exit = Exit.INTERRUPTED if number == signal.SIGINT else Exit.TERMINATED
+        if self.signals == 1:
+            self.core.drain()
+        else:
+            self.halt = Halt(self.signal_exit, "stopped at the second signal")
+
+
+__all__ = ["GRANT", "Loop", "Worker"]

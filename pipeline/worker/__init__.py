@@ -1,0 +1,79 @@
+"""The child: pin, open stages, loop receive-run-report. The only code that calls user stages in a run.
+
+This module is imported before the worker is pinned, so it imports nothing heavy: numpy and the stages come after.
+
+loop    records in and out, waiting for memory
+roles   what a group does with a lease: read, transform, write, or all of it
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from multiprocessing.reduction import DupFd
+from typing import Any, NamedTuple
+
+from ..affinity import pin_self
+from ..plan import Plan
+
+
+class Boot(NamedTuple):
+    """All that a worker is sent at start.
+
+    Attributes:
+        group: number of its group in the plan.
+        arena_nbytes, control: size of the arena and offset of its own control block.
+        parent: process id of the parent, to notice when that died before we could ask to be told.
+        run: short name of the run, part of temporary file names.
+    """
+
+    plan: Plan
+    group: int
+    arena_nbytes: int
+    control: int
+    parent: int
+    run: str
+
+
+def main(boot: Boot, arena: Any, commands: Any, results: Any, errors: Any) -> None:
+    """Entry of a worker process; the four handles are inherited descriptors (DupFd)."""
+    fds = [handle.detach() for handle in (arena, commands, results, errors)]
+    os.dup2(fds[3], 2)
+    os.close(fds[3])
+    _end_with_parent(boot.parent)
+    _volunteer_for_memory_kill()
+    cores = boot.plan.groups[boot.group].cores
+    if cores is not None:
+        pin_self(cores)
+    import faulthandler  # noqa: PLC0415 - only after pinning
+
+    faulthandler.enable()
+    faulthandler.register(signal.SIGUSR1)
+
+    from .loop import Loop  # noqa: PLC0415 - numpy comes with it
+
+    Loop(boot, *fds[:3]).run()
+
+
+def _end_with_parent(parent: int) -> None:
+    """No child outlives the parent: on Linux the kernel sees to it; elsewhere end of file on the pipe does."""
+    if sys.platform == "linux":
+        import ctypes  # noqa: PLC0415 - 8 ms that the parent need not pay
+
+        pr_set_pdeathsig = 1
+        ctypes.CDLL(None, use_errno=True).prctl(pr_set_pdeathsig, signal.SIGKILL, 0, 0, 0)
+        if os.getppid() != parent:
+            os._exit(1)
+
+
+def _volunteer_for_memory_kill() -> None:
+    """When memory runs out, the kernel should take a worker, which is replaced, and not the parent."""
+    try:
+        with open("/proc/self/oom_score_adj", "w") as file:
+            file.write("500")
+    except OSError:
+        pass  # no /proc here (macOS), or a container that does not allow it: then the kernel chooses by itself
+
+
+__all__ = ["Boot", "DupFd", "main"]

@@ -1,0 +1,161 @@
+"""Records in and out of a worker, and waiting for what the parent lends."""
+
+from __future__ import annotations
+
+import os
+import resource
+import time
+from collections import deque
+
+from ..arena import map_arena
+from ..control import Control
+from ..errors import DISK_FULL, TRANSIENT, kind_of, one_line
+from ..messages import (
+    ASSIGN, BYE, CLAIM, CLAIMED, FAILED, FINISH, FULL, GRANT, NEED, NO_SPEC, READY, REFUSE, SKIPPED, STOP, UNIT, Record,
+    iter_unpack, pack,
+)  # fmt: skip
+from ..messages import TRANSIENT as MAY_PASS
+from ..plan import MAX_CREDIT, RECORD_NBYTES
+from ..stage import Skip
+from . import Boot
+from ..chain import StageError
+from .roles import Cancelled, Refused, Role, make_role
+
+FLUSH_NS = 300_000  # results wait at most this long for company; then the parent is woken
+READ_NBYTES = MAX_CREDIT * RECORD_NBYTES
+
+
+class Loop:
+    """One worker's life: Ready, leases one after the other, Bye."""
+
+    def __init__(self, boot: Boot, arena: int, commands: int, results: int) -> None:
+        self.boot = boot
+        self.commands = commands
+        self.results = results
+        self.map = map_arena(arena, boot.arena_nbytes)
+        os.close(arena)
+        self.control = Control(memoryview(self.map), boot.control)
+        self.inbox: deque[tuple[int, int, int, int, int, int, int, int, int, bytes, int, int]] = deque()
+        self.outbox: list[bytes] = []
+        self.flushed_ns = 0
+        self.lease = self.slot = 0
+        self.role: Role = make_role(boot, self)
+
+    def run(self) -> None:
+        """Until Stop, or until the parent is gone."""
+        self.role.open()
+        a, b = self.role.fixed_extents()
+        self.send(READY, a=a, b=b)
+        self.flush()
+        inbox = self.inbox
+        while True:
+            if not inbox:
+                self.flush()
+                self.receive()
+            record = inbox.popleft()
+            kind = record[0]
+            if kind == ASSIGN or kind == FINISH:  # noqa: PLR1714 - two compares are half the price of a tuple
+                self._work(record)
+            elif kind == STOP:
+                break
+            # A Grant or Refuse that comes after its lease ended needs no answer: Done returned what was lent.
+        self.role.close()
+        usage = resource.getrusage(resource.RUSAGE_SELF)
+        cpu_us = int((usage.ru_utime + usage.ru_stime) * 1e6)
+        self.send(BYE, offset=cpu_us, extra=usage.ru_maxrss)
+        self.flush()
+
+    def _work(self, record: tuple[int, int, int, int, int, int, int, int, int, bytes, int, int]) -> None:
+        self.slot, self.lease = record[2], record[3]
+        try:
+            self.role.finish(record) if record[0] == FINISH else self.role.work(record)
+        except StageError as error:
+            self._report(error.label, error.cause)
+        except (Cancelled, Refused) as error:
+            self.fail(FAILED, 0, self.role.label, "refused", str(error))
+        except Exception as error:  # noqa: BLE001 - whatever it was, it is this item's failure and said in the report
+            self._report(self.role.label, error)
+        now = time.perf_counter_ns()
+        if len(self.outbox) >= MAX_CREDIT or now - self.flushed_ns > FLUSH_NS:
+            self.flush(now)
+
+    def _report(self, label: str, cause: BaseException) -> None:
+        if isinstance(cause, Skip):
+            self.fail(SKIPPED, 0, label, "skip", " ".join(str(cause).split()))
+            return
+        flags = 0
+        if isinstance(cause, OSError):
+            flags |= MAY_PASS if cause.errno in TRANSIENT else 0
+            flags |= FULL if cause.errno in DISK_FULL and self.role.writes else 0
+        self.fail(FAILED, flags, label, kind_of(cause), one_line(cause))
+
+    # ---- records -----------------------------------------------------------------------------------------------
+
+    def send(
+        self, kind: int, *, flags: int = 0, offset: int = 0, a: int = 0, b: int = 0, m: int = 0, nth: int = 0,
+        extra: int = 0,
+    ) -> None:  # fmt: skip
+        """Queue a record about the lease in work; it leaves with the next flush."""
+        self.outbox.append(Record(kind, flags, self.slot, self.lease, nth, offset, a, b, m, NO_SPEC, 0, extra).pack())
+
+    def answer(
+        self, kind: int, flags: int, nth: int, offset: int, spec: bytes, busy_us: int, extra: int = 0
+    ) -> None:
+        """Queue a Done or Emit: the hot path."""
+        record = pack(kind, flags, self.slot, self.lease, nth, offset, 0, 0, 0, spec, min(busy_us, 0xFFFFFFFF), extra)
+        self.outbox.append(record)
+
+    def fail(self, kind: int, flags: int, label: str, what: str, why: str) -> None:
+        """Queue an answer in words."""
+        self.control.put_text(self.slot, label, what, why)
+        self.send(kind, flags=flags)
+
+    def flush(self, now: int | None = None) -> None:
+        """Write what is queued, at most 512 bytes a write so that it is never torn."""
+        outbox = self.outbox
+        if outbox:
+            for start in range(0, len(outbox), MAX_CREDIT):
+                os.write(self.results, b"".join(outbox[start : start + MAX_CREDIT]))
+            outbox.clear()
+        self.flushed_ns = now or time.perf_counter_ns()
+
+    def receive(self) -> None:
+        """Wait for records. End of file means that the parent is gone: then so are we, at once."""
+        data = os.read(self.commands, READ_NBYTES)
+        if not data:
+            os._exit(1)
+        self.inbox.extend(iter_unpack(data))
+
+    def _reply(self) -> tuple[int, int, int, int, int, int, int, int, int, bytes, int, int]:
+        """The next record about the lease in work; others are kept for later."""
+        self.flush()
+        kept: list[tuple[int, int, int, int, int, int, int, int, int, bytes, int, int]] = []
+        while True:
+            while self.inbox:
+                record = self.inbox.popleft()
+                if record[3] == self.lease and record[0] in (GRANT, REFUSE, CLAIMED):
+                    self.inbox.extendleft(reversed(kept))
+                    if record[0] == REFUSE:
+                        why = self.control.text(self.slot)[0]
+                        raise Cancelled(why) if why == "cancelled" else Refused(why)
+                    return record
+                kept.append(record)
+            self.receive()
+
+    def ask_memory(
+        self, extents: tuple[int, int, int], span: int, *, flags: int = 0, slots: int = 0
+    ) -> None:
+        """Ask for regions of `span` bytes with these extents."""
+        a, b, m = extents
+        self.send(NEED, flags=flags, a=a, b=b, m=m, nth=slots, extra=-(-span // UNIT))
+
+    def granted(self) -> tuple[int, int, int, int]:
+        """Wait for a Grant: offset and extents of the region. Raises Refused or Cancelled."""
+        record = self._reply()
+        return record[5], record[6], record[7], record[8]
+
+    def claim(self, target: str) -> None:
+        """Ask the parent for an output name that only the frame decided. Raises Refused when it is taken."""
+        self.control.put_text(self.slot, target)
+        self.send(CLAIM)
+        self._reply()

@@ -1,0 +1,86 @@
+"""Cuts a rectangle out of the picture."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+
+from pipeline import Frame, Size, Spec, SpecError, Transform, UsageError
+
+Length = int | str
+
+
+@dataclass(frozen=True)
+class Crop(Transform):
+    """The rectangle at `x`, `y`, or placed by `position` where these are left out; one copy of it.
+
+    Takes every dtype and colour model (H, W, C). Lengths are pixels of the picture after the stages before it, or a
+    share of its width or height such as "50%", rounded half up. Decoders do not shrink before a crop.
+    """
+
+    width: Length = field(metadata={"doc": 'pixels, or a share of the picture\'s width as "50%"', "unit": "px"})
+    height: Length = field(metadata={"doc": 'pixels, or a share of the picture\'s height as "50%"', "unit": "px"})
+    x: Length | None = field(default=None, metadata={"doc": "left edge, from the left", "unit": "px"})
+    y: Length | None = field(default=None, metadata={"doc": "upper edge, from the top", "unit": "px"})
+    position: Literal[
+        "centre", "center", "top", "right top", "right", "right bottom", "bottom", "left bottom", "left", "left top",
+        "north", "northeast", "east", "southeast", "south", "southwest", "west", "northwest",
+    ] = field(default="centre", metadata={"doc": "where the rectangle lies on an axis whose x or y is left out"})  # fmt: skip
+
+    def __post_init__(self) -> None:
+        for name, value, least in (("width", self.width, 1), ("height", self.height, 1), ("x", self.x, 0), ("y", self.y, 0)):
+            if value is not None and _pixels(name, value, 1 << 30) < least:
+                raise UsageError(f"crop {name} {value!r} is too small", limit=f"at least {least}")
+
+    def output_spec(self, spec: Spec) -> Spec:
+        """The Spec of the rectangle; raises SpecError where it is not wholly inside, or for planar frames."""
+        top, left, height, width = self.rectangle(spec.size)
+        if spec.planar or spec.model in ("yuv420", "yuv422"):
+            raise SpecError(f"wants whole pixels in order HWC, got {spec}", remedy="convert before this stage")
+        if top + height > spec.height or left + width > spec.width:
+            raise SpecError(
+                f"a crop of {width}x{height} at {left},{top} reaches out of the picture",
+                limit=f"{spec.width}x{spec.height}",
+                remedy="lessen x, y, width or height",
+            )
+        return spec.resized(height, width)
+
+    def required_input(self, spec: Spec, need: Size) -> Size:
+        """Every pixel: the rectangle is given in those of the full size."""
+        return spec.size
+
+    def process(self, frame: Frame, out: np.ndarray[Any, Any]) -> None:
+        """Copy the rectangle into `out`, in the dtype of the input."""
+        top, left, height, width = self.rectangle(frame.spec.size)
+        out[...] = frame.pixels[top : top + height, left : left + width]
+
+    def rectangle(self, size: Size) -> tuple[int, int, int, int]:
+        """Top, left, height and width in a picture of this size. Pure."""
+        height = max(1, _pixels("height", self.height, size.height))
+        width = max(1, _pixels("width", self.width, size.width))
+        across = 0.0 if _has(self.position, "left", "west") else 1.0 if _has(self.position, "right", "east") else 0.5
+        down = 0.0 if _has(self.position, "top", "north") else 1.0 if _has(self.position, "bottom", "south") else 0.5
+        left = int((size.width - width) * across) if self.x is None else _pixels("x", self.x, size.width)
+        top = int((size.height - height) * down) if self.y is None else _pixels("y", self.y, size.height)
+        return max(0, top), max(0, left), height, width
+
+
+def _has(position: str, *words: str) -> bool:
+    return any(word in position for word in words)
+
+
+def _pixels(name: str, length: Length, side: int) -> int:
+    """A length in pixels; raises UsageError where it is neither a whole number nor a share."""
+    if isinstance(length, int):
+        return length
+    number = length.strip().removesuffix("%")
+    try:
+        share = float(number) / 100
+    except ValueError:
+        share = math.nan
+    if not length.strip().endswith("%") or not 0 <= share <= 1:
+        raise UsageError(f"crop {name} {length!r} is no length", remedy='write pixels as 200, or a share as "50%"')
+    return math.floor(share * side + 0.5)

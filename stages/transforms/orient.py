@@ -1,0 +1,54 @@
+"""Applies the EXIF orientation, so that later steps see the picture as people do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
+
+import numpy as np
+
+from pipeline import Frame, Size, Spec, SpecError, Transform
+
+
+@dataclass(frozen=True)
+class Orient(Transform):
+    """Turns and mirrors by `spec.orientation` (EXIF tag 0x0112, 1 to 8) and sets it to 1.
+
+    Takes every dtype and colour model in axis order HWC. Height and width swap for 5 to 8, `full_height` and
+    `full_width` with them. One copy into `out`; with orientation 1 the engine skips the stage.
+    """
+
+    identity_when_equal: ClassVar[bool] = True
+
+    def output_spec(self, spec: Spec) -> Spec:
+        """The upright Spec; raises SpecError for planar frames that would have to be turned."""
+        if spec.orientation == 1:
+            return spec
+        if spec.planar:
+            raise SpecError("wants axis order HWC, got planar CHW", remedy="convert before this stage")
+        if spec.orientation < 5:
+            return replace(spec, orientation=1)
+        return replace(
+            spec, height=spec.width, width=spec.height,
+            full_height=spec.full_width, full_width=spec.full_height, orientation=1,
+        )  # fmt: skip
+
+    def required_input(self, spec: Spec, need: Size) -> Size:
+        """`need` in the axes of the file."""
+        return Size(need.width, need.height) if spec.orientation >= 5 else need
+
+    def process(self, frame: Frame, out: np.ndarray[Any, Any]) -> None:
+        """Write the upright picture (H, W, C) into `out`, in the dtype of the input; EXIF 2.32, 4.6.4 A."""
+        turn = frame.spec.orientation
+        source = _whole_pixels(frame.pixels)
+        if turn >= 5:
+            source = source.T
+        rows = slice(None, None, -1 if turn in (3, 4, 7, 8) else 1)
+        columns = slice(None, None, -1 if turn in (2, 3, 6, 7) else 1)
+        _whole_pixels(out)[...] = source[rows, columns]
+
+
+def _whole_pixels(pixels: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """(H, W, C) seen as (H, W) of opaque pixels: numpy then moves a pixel at a time, twice as fast as samples."""
+    height, width, channels = pixels.shape
+    return pixels.view(np.dtype((np.void, channels * pixels.itemsize))).reshape(height, width)

@@ -1,0 +1,36 @@
+"""Writes each frame as one file, in the format that the extension names."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+from pipeline import Frame, Template, WriteContext, Writer
+
+
+@dataclass(frozen=True)
+class Files(Writer):
+    """One encoded file a frame, written beside its target and renamed when it is whole."""
+
+    path: str = field(
+        metadata={
+            "doc": "path of the outputs; {dir} {stem} {ext} {name} {index} {pts} {width} {height} {hash} are filled in,"
+            " the extension names the format"
+        }
+    )
+    quality: int = field(
+        default=85, metadata={"ge": 1, "le": 100, "doc": "of lossy formats, in the format's own scale"}
+    )
+
+    encodes: ClassVar[bool] = True
+    generic: ClassVar[tuple[str, ...]] = ("quality",)
+
+    def destination(self) -> Template:
+        """The template of `path`; raises UsageError where a field is not known."""
+        return Template(self.path)
+
+    def write(self, frame: Frame, context: WriteContext) -> int:
+        """Encode and save; returns the bytes written. Raises what the codec and `context.save` raise."""
+        if context.encoder is None:
+            raise TypeError("the engine gives a writer with `encodes` an encoder")
+        return context.save(context.encoder.encode(frame))
