@@ -27,6 +27,17 @@ def control_nbytes(credit: int) -> int:
     return -(-(_SLOTS + credit * TEXT_NBYTES) // 64) * 64
 
 
+MAX_TEXT_NBYTES = TEXT_NBYTES - _TEXT.size
+
+
+def encode_job(item: Item, target: str) -> bytes:
+    """The text of a job. Raises ValueError for names beyond what any file system takes."""
+    text = os.fsencode(f"{item.source}\0{item.dir}\0{item.name}\0{target}")
+    if len(text) > MAX_TEXT_NBYTES:
+        raise ValueError(f"a name of {len(text)} bytes is longer than any file system takes")
+    return text
+
+
 class Job(NamedTuple):
     """What the text slot of a lease says: the item and its output path."""
 
@@ -70,10 +81,12 @@ class Control:
         _RUNNING.pack_into(self._memory, self._base, 0, 0)
         _LENGTH.pack_into(self._memory, self._base + _TEMPORARY, 0)
 
-    def put_job(self, slot: int, item: Item, target: str) -> None:
-        """Parent: what the lease in this slot is about. Raises ValueError for names beyond PATH_MAX."""
-        text = os.fsencode("\0".join((item.source, item.dir, item.name, target)))
-        self._put(slot, item.number, text)
+    def put_job(self, slot: int, number: int, text: bytes) -> None:
+        """Parent: what the lease in this slot is about; `text` as `encode_job` makes it."""
+        start = self._base + _SLOTS + slot * TEXT_NBYTES
+        _TEXT.pack_into(self._memory, start, number, len(text))
+        start += _TEXT.size
+        self._memory[start : start + len(text)] = text
 
     def job(self, slot: int) -> Job:
         """Worker: what the lease in this slot is about."""
@@ -84,19 +97,11 @@ class Control:
     def put_text(self, slot: int, *parts: str) -> None:
         """Either side: an answer in words."""
         text = os.fsencode("\0".join(part.replace("\0", " ") for part in parts))
-        self._put(slot, len(parts), text[: TEXT_NBYTES - _TEXT.size])
+        self.put_job(slot, len(parts), text[:MAX_TEXT_NBYTES])
 
     def text(self, slot: int) -> list[str]:
         """The other side: the answer."""
         return os.fsdecode(self._get(slot)[1]).split("\0")
-
-    def _put(self, slot: int, number: int, text: bytes) -> None:
-        start = self._base + _SLOTS + slot * TEXT_NBYTES
-        if len(text) > TEXT_NBYTES - _TEXT.size:
-            raise ValueError(f"a name of {len(text)} bytes is longer than any file system takes")
-        _TEXT.pack_into(self._memory, start, number, len(text))
-        start += _TEXT.size
-        self._memory[start : start + len(text)] = text
 
     def _get(self, slot: int) -> tuple[int, bytes]:
         start = self._base + _SLOTS + slot * TEXT_NBYTES

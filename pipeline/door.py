@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Iterator
-from dataclasses import dataclass
 from threading import Lock
+from typing import NamedTuple
 
 from .errors import ItemError
 from .frame import Item
@@ -15,8 +15,7 @@ from .stage import Reader
 from .template import Template
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(NamedTuple):
     """An item at the door.
 
     Attributes:

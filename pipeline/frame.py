@@ -60,6 +60,13 @@ class Spec:
     full_height: int = 0
     full_width: int = 0
 
+    def __hash__(self) -> int:
+        return self._hash
+
+    @cached_property
+    def _hash(self) -> int:
+        return hash((self.height, self.width, self.full_height, self.full_width, self.channels, self.dtype, self.model))
+
     def __post_init__(self) -> None:
         if self.height < 1 or self.width < 1 or self.channels < 1:
             raise SpecError(
@@ -159,8 +166,7 @@ class Metadata:
 NO_METADATA = Metadata()
 
 
-@dataclass(frozen=True, slots=True)
-class Item:
+class Item(NamedTuple):
     """One unit of input as the reader's discovery names it.
 
     Attributes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import cached_property
 
 from .errors import ItemError, UsageError
 from .frame import Frame, Item
@@ -13,7 +14,7 @@ FRAME_FIELDS = ("index", "pts", "width", "height", "hash")
 _FIELD = re.compile(r"\{([^{}]*)\}")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Template:
     """An output path with fields in braces.
 
@@ -34,11 +35,11 @@ class Template:
         if re.search(r"[{}]", _FIELD.sub("", self.text)):
             raise UsageError(f"a brace of the template {self.text!r} has no partner")
 
-    @property
+    @cached_property
     def fields(self) -> frozenset[str]:
         return frozenset(_FIELD.findall(self.text))
 
-    @property
+    @cached_property
     def known_at_door(self) -> bool:
         """Whether the item alone decides the path."""
         return not self.fields & set(FRAME_FIELDS)
@@ -56,23 +57,45 @@ class Template:
         ext = name.rpartition(".")[2] if "." in name else ""
         return "" if "{" in ext else ext.lower()
 
+    @cached_property
+    def _parts(self) -> tuple[str, ...]:
+        """Literal text and field names in turn, text first."""
+        return tuple(_FIELD.split(self.text))
+
     def render(self, item: Item, frame: Frame | None = None, digest: str = "") -> str:
         """The path for an item, or for one of its frames; empty folders fold away.
 
         Raises:
             ItemError: a field would lead out of its folder (`..`, a NUL), or is not known.
         """
-        values = {"dir": item.dir, "stem": item.stem, "ext": item.ext, "name": item.name, "hash": digest}
-        if frame is not None:
-            values |= {
-                "index": f"{frame.index:06d}",
-                "pts": "" if frame.pts is None else str(frame.pts),
-                "width": str(frame.spec.width),
-                "height": str(frame.spec.height),
-            }
-        path = _FIELD.sub(lambda match: values.get(match[1], match[0]), self.text)
-        parts = path.split("/")
-        if ".." in item.dir.split("/") or "\0" in path or item.name in ("", ".", ".."):
+        folder, name = item.dir, item.name
+        if ("." in folder and ".." in folder.split("/")) or name in ("", ".", "..") or "\0" in name:
             raise ItemError(f"the output name for {item.source!r} would leave its folder")
-        head = "/" if path.startswith("/") else ""
-        return head + "/".join(part for part in parts if part not in ("", "."))
+        parts = self._parts
+        path = parts[0]
+        for n in range(1, len(parts), 2):
+            path += _value(parts[n], item, frame, digest) + parts[n + 1]
+        if not folder or "//" in path or "/./" in path:
+            head = "/" if path.startswith("/") else ""
+            path = head + "/".join(part for part in path.split("/") if part not in ("", "."))
+        return path
+
+
+def _value(field: str, item: Item, frame: Frame | None, digest: str) -> str:
+    if field == "dir":
+        return item.dir
+    if field == "stem":
+        return item.stem
+    if field == "ext":
+        return item.ext
+    if field == "name":
+        return item.name
+    if field == "hash":
+        return digest
+    if frame is None:
+        return f"{{{field}}}"
+    if field == "index":
+        return f"{frame.index:06d}"
+    if field == "pts":
+        return "" if frame.pts is None else str(frame.pts)
+    return str(frame.spec.width if field == "width" else frame.spec.height)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 
-from ..problem import Problem
+from ..problem import ConfigError, Problem
 from .model import Component, Config, Edge, Group, Queues, interpret
 from .overrides import apply
 from .section import near, shown, wrong
@@ -28,5 +28,7 @@ def load(path: str | os.PathLike[str], overrides: Sequence[str] = (), workers: S
     """
     source = os.fspath(path)
     root, problems = read(source)
+    if not isinstance(root.value, dict):
+        raise ConfigError([*problems, wrong(root, "the config", "wants keys and values")])
     found: list[Problem] = [*problems, *apply(root, overrides, workers)]
     return interpret(root, source, found)

@@ -61,6 +61,7 @@ class Queues:
     order: str
     credit: int
     memory_nbytes: int | None
+    memory_mark: Mark
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -102,6 +103,7 @@ def interpret(root: Node, source: str, problems: list[Problem]) -> Config:
         queues.take("order", choice("input", "completed"), "completed"),
         queues.take("credit", whole(1, MAX_CREDIT), 2),
         queues.take("memory", MEMORY, None),
+        queues.mark_of("memory"),
     )
     queues.close()
     fuse = top.take("fuse", choice("none", "all", "auto"), "none")

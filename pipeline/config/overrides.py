@@ -13,8 +13,6 @@ from .source import Node, parse
 def apply(root: Node, overrides: Sequence[str], workers: Sequence[str]) -> list[Problem]:
     """Put the overrides into the tree, in their order; returns what could not be put anywhere."""
     problems: list[Problem] = []
-    if not isinstance(root.value, dict):
-        return problems
     for text in overrides:
         key, equals, value = text.partition("=")
         mark = Mark(f"--set {key}")

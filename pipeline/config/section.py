@@ -94,7 +94,7 @@ class Section:
         self.mark = self.node.mark
         self.known: list[str] = []
         if not isinstance(self.node.value, dict):
-            if self.node.value is not None or name == "the config":
+            if self.node.value is not None:
                 self.wrong(self.node, self.name, "wants keys and values")
             self.node = Node(self.mark, {})
 

@@ -177,8 +177,7 @@ class _Builder:
             raise self.refuse(mark, "the config is nested too deeply", f"want at most {MAX_DEPTH} levels")
         if kind == "AliasEvent":
             return self.alias(event, mark)
-        if event.ctag is not None and str(event.ctag) not in ("", "None"):
-            self.note(mark, f"the tag {event.ctag}", "tags have no meaning here", "remove it")
+        self.untagged(event, mark)
         if event.anchor is not None:
             self.anchors[event.anchor] = None
         self.count(1, mark)
@@ -191,6 +190,11 @@ class _Builder:
         if event.anchor is not None:
             self.anchors[event.anchor] = node
         return node
+
+    def untagged(self, event: Any, mark: Mark) -> None:
+        if event.ctag is not None and str(event.ctag) not in ("", "None"):
+            tag = str(event.ctag).replace("tag:yaml.org,2002:", "!!")
+            self.note(mark, f"the tag {tag}", "tags have no meaning here", "remove it")
 
     def count(self, nodes: int, mark: Mark) -> None:
         self.nodes += nodes
@@ -249,8 +253,7 @@ class _Builder:
             self.note(mark, "a key that is not text", "want a name")
             return None
         self.count(1, mark)
-        if event.ctag is not None and str(event.ctag) not in ("", "None"):
-            self.note(mark, f"the tag {event.ctag}", "tags have no meaning here", "remove it")
+        self.untagged(event, mark)
         if event.style is None and not isinstance(_resolve(event.value), str):
             self.note(
                 mark,

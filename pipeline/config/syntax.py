@@ -9,7 +9,7 @@ from ..problem import Mark, Problem
 
 _BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
 # A template without quotes: `{dir}/x.jpg` where a value begins, or `out/{dir}` inside a flow mapping.
-_TEMPLATE = re.compile(r"[:\-,\[{]\s+(\{\w+\}[^\s,}\]#]|[^\s\"'{},\[\]]+\{\w+\})")
+_TEMPLATE = re.compile(r"[:\-,\[{]\s+(\{\w+\}[^\s,}\]#]|[^\s\"'{},\[\]]+\{[\w:./-]*\})")
 _QUOTE = "put it in quotes"
 # What the parser says, what we say instead, and the remedy.
 _WORDS = (

@@ -86,25 +86,36 @@ def _find(
         findings.error(component.mark, error)
         return None
     cls = registry.load(ref)
-    values = _checked(cls, component.params, component.label, findings, also)
-    if values is None:
+    built = _built(cls, component.params, component.label, findings, also)
+    if built is None:
         return None
-    try:
-        instance = registry.build(cls, values)
-    except UsageError as error:
-        findings.error(_named(component.params, error), error, f"{component.label}: ")
-        return None
+    values, instance = built
     return Part(StagePlan(component.label, ref, values, component.mark), instance, component.params)
 
 
-def _checked(
+def _built(
     cls: type[Any], params: Node, label: str, findings: Findings, also: Sequence[str] = ()
-) -> dict[str, Any] | None:
-    """The keyword arguments, without those that are wrong; None where one is wrong that must be there.
+) -> tuple[dict[str, Any], Any] | None:
+    """The keyword arguments and an instance; wrong ones are left out, so that the rest can still be looked at.
 
-    Args:
-        also: keys that are no parameters of the class and still known, for the hint.
+    None, and a problem, where a parameter is wrong that must be there, or where the component itself refuses.
+    `also` are keys that are no parameters of the class and still known, for the hint.
     """
+    before = len(findings.problems)
+    values = _checked(cls, params, label, findings, also)
+    if values is None:
+        return None
+    try:
+        return values, registry.build(cls, values)
+    except UsageError as error:
+        if len(findings.problems) == before:  # else it may complain of what was left out
+            findings.error(_named(params, error), error, "" if label in error.what else f"{label}: ")
+        return None
+
+
+def _checked(
+    cls: type[Any], params: Node, label: str, findings: Findings, also: Sequence[str]
+) -> dict[str, Any] | None:
     for name, node in params.value.items():
         if node.raw is not None and registry.takes_text(cls, name) and not (node.value is None and node.raw == "null"):
             node.value = node.raw
@@ -187,14 +198,8 @@ def _block(name: str, node: Node, codecs: tuple[StagePlan, ...], findings: Findi
             findings.problems.append(wrong(node, name, "wants settings of the encoder"))
         return None
     codec = next(codec for codec in codecs if codec.label == name)
-    cls = registry.load(codec.ref)
-    values = _checked(cls, node, name, findings)
-    if values is not None:
-        try:
-            registry.build(cls, values)
-        except UsageError as error:
-            findings.error(_named(node, error), error, f"{name}: ")
-    return values
+    built = _built(registry.load(codec.ref), node, name, findings)
+    return built[0] if built else None
 
 
 def _codec_for(parts: Parts, place: Mark, findings: Findings) -> StagePlan | None:

@@ -59,7 +59,7 @@ def memory_nbytes(config: Config, machine: Machine, findings: Findings) -> int:
     if asked is not None:
         if asked > machine.memory_nbytes:
             limit = f"this process may use {machine.memory_nbytes >> 20} MiB"
-            findings.add(Mark(config.source), f"queues.memory asks for {asked >> 20} MiB", limit)
+            findings.add(config.queues.memory_mark, f"memory is {asked >> 20} MiB", limit)
         return asked
     quarter = machine.memory_nbytes // 4
     if machine.shm_nbytes // 4 < min(quarter, LEAST_MEMORY):

@@ -45,6 +45,7 @@ class Admission:
         self.fixed = False
         self.usual: tuple[int, int, int] | None = None
         self._granted_unasked = 0
+        self._refused: list[Unit] = []
         self._line: deque[Unit] = deque()
         self._turns: list[tuple[int, int, Unit]] = []  # ordered runs: units that have not been granted all they need
         self._tie = 0
@@ -98,15 +99,23 @@ class Admission:
         """The units that have their region now, in their turn."""
         return self._serve_in_order() if self.ordered else self._serve_line()
 
+    def refused(self) -> list[Unit]:
+        """Units whose need outgrew the arena while they waited (it shrank: shared memory ran out)."""
+        refused, self._refused = self._refused, []
+        return refused
+
     def _serve_line(self) -> list[Unit]:
         served = []
         while self._line:
             unit = self._line[0]
             if not unit.dead and not self._place(unit, unit.a, unit.b, unit.m, unit.span):
-                break
+                if self.fits(unit.span):
+                    break
+                self._refused.append(unit)
+            else:
+                served.append(unit)
             self._line.popleft()
             unit.asking = False
-            served.append(unit)
         return served
 
     def _serve_in_order(self) -> list[Unit]:
@@ -115,9 +124,12 @@ class Admission:
             unit = self._turns[0][2]
             if unit.asking:
                 if not unit.dead and not self._place(unit, unit.a, unit.b, unit.m, unit.span):
-                    break
+                    if self.fits(unit.span):
+                        break
+                    self._refused.append(unit)
+                else:
+                    served.append(unit)
                 unit.asking = False
-                served.append(unit)
             granted = unit.region >= 0 and not self.many
             if not (granted or unit.ended or unit.dead):
                 break

@@ -7,6 +7,8 @@ before new ones come in. Records collect in `sends`, everything else in `orders`
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
+from typing import Any
 
 from ..frame import Item
 from ..messages import ASSIGN, FINISH, FRAME, GRANT, GRANTED, NO_SPEC, PROPERTIES, REFUSE, SIDE_B, UNIT, region_nbytes
@@ -17,7 +19,7 @@ from .ownership import Entry, Group, Halt, Kill, Lane, Outcome, Start, Unit, Wor
 from .verdicts import Verdicts
 
 GRANT_WINDOW = 2  # regions a producer holds ahead: one being filled, one to go on with
-Send = tuple[Worker, tuple[object, ...], Entry | None, str]
+Send = tuple[Worker, tuple[Any, ...], Entry | None, str]
 
 
 class Flow:
@@ -56,7 +58,7 @@ class Flow:
         self.exhausted = False
         self.draining = False
         self._lease = 0
-        self._upstream = self.groups[:0:-1]
+        self._downstream_first = self.groups[::-1]
 
     # ---- what the supervisor asks ------------------------------------------------------------------------------
 
@@ -130,8 +132,8 @@ class Flow:
             self.admission.give_back(unit)
         total = span * max(1, slots)
         if not self.admission.fits(total):
-            text = self.admission.refusal(total, extents, slots)
-            self.sends.append((worker, _short(REFUSE, unit), None, text))
+            unit.a, unit.b, unit.m, unit.span = *extents, total
+            self._refuse(unit, slots)
             return
         if slots:
             unit.part = (*extents, span)
@@ -173,8 +175,9 @@ class Flow:
         assert queue is not None
         queue.arrive(child)
 
-    def done(self, worker: Worker, flags: int, lease: int, frames: int, spec: bytes, busy_us: int) -> None:
+    def done(self, worker: Worker, record: Sequence[Any]) -> None:
         """A lease is over. Anything that matches no lease (a late word of a worker that was given up) is dropped."""
+        _, flags, _, lease, frames, nbytes, _, _, _, spec, busy_us, nbytes_read = record
         unit = worker.leases.pop(lease, None)
         if unit is None:
             self.stale += 1
@@ -182,12 +185,14 @@ class Flow:
         group = worker.group
         self._unlease(worker, unit)
         group.busy_us += busy_us
+        group.nbytes += nbytes
         self.moved += 1
         number = unit.group
         if unit.dead:
             self._discard(unit)
         elif group.last:
-            group.frames += 1 if not self.fused else frames
+            group.frames += frames
+            group.nbytes_read += nbytes_read
             self._written(unit, frames)
         elif not number and not flags & FRAME or unit.grants is not None:
             self._produced(unit)
@@ -204,29 +209,28 @@ class Flow:
 
     def pump(self) -> None:
         """Hand out all that can be handed out now."""
-        for group in self._upstream:
+        for group in self._downstream_first:
             if group.solo:
                 self._feed_alone(group)
             if group.spare:
-                self._feed_last(group) if group.last and self.streams else self._feed(group)
+                if group.number:
+                    self._feed_last(group) if group.last and self.streams else self._feed(group)
+                elif self.items or self.retry:
+                    self._admit_streams() if self.streams else self._admit()
             if group.producers:
                 self._push_grants(group)
-        first = self.groups[0]
-        if first.solo:
-            self._feed_alone(first)
-        if first.spare and (self.items or self.retry):
-            self._admit_streams() if self.streams else self._admit()
-        if first.producers:
-            self._push_grants(first)
         if self.place_wait:
             self._serve_places()
         if self.admission:
             for unit in self.admission.serve():
                 self._granted(unit)
+            for unit in self.admission.refused():
+                self._refuse(unit, max(1, unit.span // max(1, unit.part[3] or unit.span)))
 
     # ---- handing out -------------------------------------------------------------------------------------------
 
     def _feed(self, group: Group) -> None:
+        number = group.number
         while group.spare:
             unit = self._next(group)
             if unit is None:
@@ -234,8 +238,7 @@ class Flow:
             worker = group.pick()
             if worker is None:
                 return
-            queue = unit.lane.queues[group.number]
-            queue.take(unit)  # type: ignore[union-attr]
+            unit.lane.queues[number].take(unit)  # type: ignore[union-attr]
             self._assign(worker, unit)
 
     def _next(self, group: Group) -> Unit | None:
@@ -432,6 +435,12 @@ class Flow:
             grant = _grant(unit, unit.region, (unit.a, unit.b, unit.m), unit.span)
             self.sends.append((unit.worker, grant, None, ""))
 
+    def _refuse(self, unit: Unit, slots: int) -> None:
+        """What it asks for can never be had."""
+        if unit.worker is not None:
+            text = self.admission.refusal(unit.span, (unit.a, unit.b, unit.m), slots)
+            self.sends.append((unit.worker, _short(REFUSE, unit), None, text))
+
     def _carve(self, unit: Unit, extents: tuple[int, int, int], span: int) -> None:
         """Cut the regions of an expanding frame's parts from what was reserved behind its own extents."""
         if not unit.part[3]:  # else this is a retry, and parts made before may still lie there
@@ -459,7 +468,7 @@ class Flow:
         if lane.closing:
             self._close_stream(lane)
             return
-        unit.item.frames += frames if self.fused else 1
+        unit.item.frames += frames
         if number:
             lane.queues[number].occupied -= 1  # type: ignore[union-attr]
         self._end(unit)
@@ -589,10 +598,10 @@ class Flow:
         raise NotImplementedError
 
 
-def _short(kind: int, unit: Unit) -> tuple[object, ...]:
+def _short(kind: int, unit: Unit) -> tuple[Any, ...]:
     return (kind, 0, unit.slot, unit.lease, unit.index, 0, 0, 0, 0, NO_SPEC, 0, 0)
 
 
-def _grant(unit: Unit, offset: int, extents: tuple[int, int, int], span: int) -> tuple[object, ...]:
+def _grant(unit: Unit, offset: int, extents: tuple[int, int, int], span: int) -> tuple[Any, ...]:
     a, b, m = extents
     return (GRANT, 0, unit.slot, unit.lease, unit.index, offset, a, b, m, NO_SPEC, 0, span // UNIT)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from ..frame import Item
 from ..messages import NO_SPEC
@@ -12,13 +12,16 @@ from ..queues import Line, Member, Queue
 
 
 class Entry:
-    """One item on its way. It is over when none of its units is live."""
+    """One item on its way. It is over when none of its units is live. `text` is its job as the supervisor encoded it."""
 
-    __slots__ = ("attempt", "cancelled", "failure", "frames", "item", "live", "number", "quarantined", "skip", "target")
+    __slots__ = (
+        "attempt", "cancelled", "failure", "frames", "item", "live", "number", "quarantined", "skip", "target", "text",
+    )  # fmt: skip
 
     def __init__(self, item: Item, target: str) -> None:
         self.item = item
         self.target = target
+        self.text = b""
         self.number = item.number
         self.live = 0
         self.attempt = 0
@@ -91,11 +94,14 @@ class Worker:
 
 
 class Group:
-    """A group as the scheduler knows it. `spare` is the credit left over its workers that are up."""
+    """A group as the scheduler knows it.
+
+    spare: the credit left over its workers that are up. nbytes: what its leases said they wrote (read, for readers).
+    """
 
     __slots__ = (
-        "busy_us", "credit", "expands", "frames", "last", "limit", "name", "number", "plan", "producers", "restarts",
-        "solo", "spare", "turn", "unproductive", "unready_deaths", "workers",
+        "busy_us", "credit", "expands", "frames", "last", "limit", "name", "nbytes", "nbytes_read", "number", "plan",
+        "producers", "restarts", "solo", "spare", "turn", "unproductive", "unready_deaths", "workers",
     )  # fmt: skip
 
     def __init__(self, plan: GroupPlan, number: int, *, last: bool) -> None:
@@ -111,6 +117,7 @@ class Group:
         self.solo: deque[Unit] = deque()
         self.producers: list[Unit] = []
         self.turn = 0
+        self.nbytes = self.nbytes_read = 0
         self.frames = self.busy_us = self.restarts = self.unready_deaths = self.unproductive = 0
 
     def pick(self) -> Worker | None:
@@ -140,24 +147,21 @@ class Lane:
         self.dead = False
 
 
-@dataclass(frozen=True, slots=True)
-class Start:
+class Start(NamedTuple):
     """Command: start this worker after so many seconds."""
 
     worker: int
     delay_s: float
 
 
-@dataclass(frozen=True, slots=True)
-class Kill:
+class Kill(NamedTuple):
     """Command: end this worker now, and report it lost."""
 
     worker: int
     why: str
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(NamedTuple):
     """Command: this item is over."""
 
     item: Item
@@ -168,8 +172,7 @@ class Outcome:
     frames: int
 
 
-@dataclass(frozen=True, slots=True)
-class Halt:
+class Halt(NamedTuple):
     """Command: stop the run now; what is in flight is cancelled."""
 
     exit_code: int

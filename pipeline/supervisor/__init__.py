@@ -125,7 +125,9 @@ class Run:
         report.seconds = time.perf_counter() - self.began
         report.groups = self._groups(report.seconds)
         report.frames = report.groups[-1].frames
-        report.bytes_in, report.bytes_out = loop.bytes_in, loop.bytes_out
+        first, last = core.groups[0], core.groups[-1]
+        report.bytes_in = last.nbytes_read if first is last else first.nbytes
+        report.bytes_out = last.nbytes
         report.bottleneck = verdict(report.groups, report.seconds, len(plan.usable_cores) or 1)
         own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
         arena = loop.allocator.high_water

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import os
-import selectors
 import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 from ..arena import Allocator, Arena
-from ..control import Control, control_nbytes
+from ..control import Control, control_nbytes, encode_job
 from ..door import Door
 from ..errors import EnvironmentRefusal, Exit, Stall
 from ..messages import (
@@ -20,9 +20,10 @@ from ..messages import (
 )  # fmt: skip
 from ..meter import Idle
 from ..plan import Plan
-from ..scheduler import Halt, Kill, Outcome, Scheduler, Start, Worker
+from ..scheduler import Entry, Halt, Kill, Outcome, Scheduler, Start, Worker
 from ..worker import Boot
 from .discovery import Discovery
+from .poller import Poller
 from .process import Handle, spawning
 
 TICK_S = 0.05
@@ -81,15 +82,14 @@ class Loop:
             self.handles.append(Handle(worker, Control(memory, base), boot))
             base += size
         self._memory = memory
-        self.selector = selectors.DefaultSelector()
+        self.poller = Poller()
         self.wake_r, self.wake_w = os.pipe()
         for fd in (self.wake_r, self.wake_w):
             os.set_blocking(fd, False)
-        self.selector.register(self.wake_r, selectors.EVENT_READ, (None, self._woken))
+        self.poller.add(self.wake_r, self._woken)
         self.discovery: Discovery | None = None
         self.pending_starts: list[tuple[float, Handle]] = []
         self.idle = [Idle() for _ in plan.groups]
-        self.bytes_in = self.bytes_out = self.stale = 0
         self.halt: Halt | None = None
         self.signals = 0
         self.signal_exit: Exit | None = None
@@ -97,7 +97,6 @@ class Loop:
         self.now = time.monotonic()
         self.moved_at = (0, self.now)
         self.ready_at: float | None = None
-        self._touched: set[Handle] = set()
         self._dispatch: dict[int, Callable[[Handle, tuple[Any, ...]], None]] = {
             EMIT: self._on_emit, NEED: self._on_need, READY: self._on_ready, FAILED: self._on_failed,
             SKIPPED: self._on_skipped, CLAIM: self._on_claim, BYE: self._on_bye,
@@ -120,18 +119,18 @@ class Loop:
             self.close()
 
     def _turn_until_over(self) -> None:
+        core, poller = self.core, self.poller
         tick = self.now = time.monotonic()
         self._feed()
-        while self.halt is None and not self.core.over:
-            for key, _ in self.selector.select(TICK_S):
-                handle, act = key.data
-                act(handle)
-            self.now = time.monotonic()
-            self._feed()
+        while self.halt is None and not core.over:
+            poller.turn(TICK_S)
+            self.now = now = time.monotonic()
+            if core.hungry:
+                self._feed()
             self._pump()
-            if self.now - tick >= TICK_S:
-                self._tick(self.now - tick)
-                tick = self.now
+            if now - tick >= TICK_S:
+                self._tick(now - tick)
+                tick = now
 
     def _pump(self) -> None:
         core = self.core
@@ -156,7 +155,7 @@ class Loop:
                 handle.fence()
                 self._release(handle)
         if self.wake_r >= 0:
-            self.selector.close()
+            self.poller.close()
             os.close(self.wake_r)
             os.close(self.wake_w)
             self.wake_r = self.wake_w = -1
@@ -189,25 +188,32 @@ class Loop:
 
     def _send(self) -> None:
         sends, self.core.sends = self.core.sends, []
-        touched, handles = self._touched, self.handles
+        handles, now = self.handles, self.now
+        touched = []
         for worker, record, entry, text in sends:
             handle = handles[worker.name]
             if entry is not None:
-                try:
-                    handle.control.put_job(record[2], entry.item, entry.target)  # type: ignore[arg-type]
-                except ValueError as error:
-                    self.core.failed(worker, 0, record[3], "", "input", str(error))  # type: ignore[arg-type]
+                if not entry.text and not self._encode(worker, record, entry):
                     continue
+                handle.control.put_job(record[2], entry.number, entry.text)
             elif text:
-                handle.control.put_text(record[2], text)  # type: ignore[arg-type]
+                handle.control.put_text(record[2], text)
             if worker.load <= 1 or record[0] != ASSIGN:
-                handle.since = self.now
+                handle.since = now
+            if not handle.outgoing:
+                touched.append(handle)
             handle.outgoing.append(pack(*record))
-            touched.add(handle)
         for handle in touched:
             if handle.process is None or not handle.write():
                 handle.outgoing.clear()  # it is gone: its lease is in the table, and its end is about to be seen
-        touched.clear()
+
+    def _encode(self, worker: Worker, record: tuple[Any, ...], entry: Entry) -> bool:
+        try:
+            entry.text = encode_job(entry.item, entry.target)
+        except ValueError as error:
+            self.core.failed(worker, 0, record[3], "", "input", str(error))
+            return False
+        return True
 
     def _carry_out(self, order: Start | Kill | Outcome | Halt) -> None:
         if isinstance(order, Outcome):
@@ -238,16 +244,10 @@ class Loop:
     def _take_in(self, handle: Handle, data: bytes) -> None:
         core, worker = self.core, handle.worker
         for record in iter_unpack(data):
-            if record[0] != DONE:
-                self._dispatch[record[0]](handle, record)
-                continue
-            _, flags, _, lease, nth, nbytes, _, _, _, spec, busy_us, extra = record
-            if worker.group.last:
-                self.bytes_out += nbytes
-                self.bytes_in += extra
+            if record[0] == DONE:
+                core.done(worker, record)
             else:
-                self.bytes_in += nbytes
-            core.done(worker, flags, lease, nth, spec, busy_us)
+                self._dispatch[record[0]](handle, record)
 
     def _on_emit(self, handle: Handle, record: tuple[Any, ...]) -> None:
         self.core.emit(handle.worker, record[1], record[3], record[9], record[10])
@@ -282,7 +282,7 @@ class Loop:
         handle.cpu_s += record[5] / 1e6
         handle.rss_nbytes = max(handle.rss_nbytes, record[11] * 1024)
 
-    def _woken(self, _: Any) -> None:
+    def _woken(self) -> None:
         try:
             os.read(self.wake_r, 512)
         except BlockingIOError:
@@ -290,15 +290,15 @@ class Loop:
 
     def _complaint(self, handle: Handle) -> None:
         if handle.process is not None and not handle.read_errors():
-            self.selector.unregister(handle.errors)
+            self.poller.remove(handle.errors)
 
     # ---- workers -----------------------------------------------------------------------------------------------
 
     def _start(self, handle: Handle) -> None:
         handle.start(self.arena.fd)
         handle.since = self.now
-        self.selector.register(handle.results, selectors.EVENT_READ, (handle, self._readable))
-        self.selector.register(handle.errors, selectors.EVENT_READ, (handle, self._complaint))
+        self.poller.add(handle.results, partial(self._readable, handle))
+        self.poller.add(handle.errors, partial(self._complaint, handle))
 
     def _start_due(self) -> None:
         due = [entry for entry in self.pending_starts if entry[0] <= self.now]
@@ -338,10 +338,7 @@ class Loop:
 
     def _release(self, handle: Handle) -> None:
         for fd in (handle.results, handle.errors):
-            try:
-                self.selector.unregister(fd)
-            except (KeyError, ValueError):
-                pass  # its standard error had ended before
+            self.poller.remove(fd)
         handle.close()
 
     def _stop_workers(self) -> None:
@@ -354,9 +351,7 @@ class Loop:
             handle.write()
         deadline = time.monotonic() + STOP_TIMEOUT_S
         while waiting and time.monotonic() < deadline:
-            for key, _ in self.selector.select(TICK_S):
-                handle, act = key.data
-                act(handle)
+            self.poller.turn(TICK_S)
             waiting = {handle for handle in waiting if handle.process is not None}
 
     # ---- time --------------------------------------------------------------------------------------------------
@@ -420,10 +415,7 @@ class Loop:
                 os.kill(handle.process.pid, signal.SIGUSR1)
         deadline = time.monotonic() + STACKS_S
         while time.monotonic() < deadline:
-            for key, _ in self.selector.select(TICK_S):
-                handle, act = key.data
-                if act == self._complaint:
-                    act(handle)
+            self.poller.turn(TICK_S)
         return "\n".join(
             f"{handle.worker.group.name} {handle.worker.name}:\n" + "\n".join(handle.tail) for handle in self.handles
         )

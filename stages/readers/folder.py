@@ -61,7 +61,7 @@ class Folder(Reader):
             return path == root and not os.path.isdir(root)
         if without is not None:
             outputs = _realpath(without)
-            if outputs != root and path.startswith(outputs + "/"):
+            if outputs.startswith(root.rstrip("/") + "/") and path.startswith(outputs + "/"):
                 return False
         below = path[len(root) :].lstrip("/")
         if not self.hidden and "/." in "/" + below:

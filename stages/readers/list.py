@@ -3,26 +3,98 @@
 from __future__ import annotations
 
 import os
-import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
+from typing import Any
+
+import numpy as np
 
 from pipeline import Item, Part, ReadContext, Reader, UsageError
 
 BLOCK = 1 << 16
-CHUNK = 512  # lines between two answers of `count`
+CHUNK = 512  # paths between two answers of `count`, so that its thread can be stopped
 
 
 @dataclass(frozen=True)
 class List(Reader):
-    """One frame for each path, in the order of the list; blank lines are left out, nothing is unquoted or trimmed.
+    """One frame for each path, in the order of the list. Blank lines are left out; nothing is unquoted.
 
-    Paths are relative to the working directory. `{dir}` of an output is the path's folder below `base`; without
-    `base` it is the folder as it is written, with "/", "." and ".." taken off its front and resolved within it, so
-    that `a/b.jpg`, `/a/b.jpg` and `../a/b.jpg` all go to `a` (two such lines collide and the second fails).
+    Paths are relative to the working directory. `{dir}` of an output is the path's folder below `base`; a path
+    outside it fails. Without `base` it is the folder as written, resolved, less any "/" and ".." at its front: then
+    `a/b.jpg`, `/a/b.jpg` and `../a/b.jpg` all go to `a`, and where two of them do the second fails as a collision.
     """
 
     path: str = field(metadata={"doc": 'a file with one path a line; "-" is standard input'})
-    null: bool = field(default=False, metadata={"doc": "paths end in NUL and not in a line feed, as of `find -print0`"})
-    base: str | None = field(default=None, metadata={"doc": "folder that {dir} is relative to; paths outside it fail"})
+    null: bool = field(default=False, metadata={"doc": "a NUL ends each path, as from `find -print0`"})
+    base: str | None = field(default=None, metadata={"doc": "the folder that {dir} is relative to"})
+
+    def discover(self, without: str | None = None) -> Iterator[Item]:
+        """The paths as items, as they arrive; raises UsageError where the list cannot be read."""
+        for number, path in enumerate(self._paths()):
+            folder, _, name = path.rpartition("/")
+            yield Item(number, path, self._dir(folder or ("/" if path.startswith("/") else "")), name)
+
+    def count(self, without: str | None = None) -> Iterator[int]:
+        """How many paths each further part of the file holds; nothing for standard input."""
+        count = 0
+        if self.path != "-":
+            for count, _ in enumerate(self._paths(), 1):
+                if count % CHUNK == 0:
+                    yield CHUNK
+        yield count % CHUNK
+
+    def holds(self, path: str, without: str | None = None) -> bool:
+        """Whether a real path stands in the file; always False for standard input, which is read once only."""
+        place = int(np.searchsorted(self._hashes, hash(path)))
+        return place < len(self._hashes) and bool(self._hashes[place] == hash(path))
+
+    def read(self, item: Item, context: ReadContext) -> Iterator[Part]:
+        """One frame: the picture at the smallest scale that the chain takes."""
+        yield context.picture(context.load(item.source), name=item.name)
+
+    def _paths(self) -> Iterator[str]:
+        """The paths, undecodable bytes as surrogates; reads on when the next is asked for."""
+        end, rest = b"\0" if self.null else b"\n", b""
+        try:
+            with open(0 if self.path == "-" else self.path, "rb", closefd=self.path != "-") as file:
+                while block := file.read1(BLOCK):
+                    *lines, rest = (rest + block).split(end)
+                    yield from (os.fsdecode(line) for line in map(self._bare, lines) if line)
+        except OSError as error:
+            raise UsageError(f"list {self.path!r}: {error.strerror}", remedy='give a file, or "-"') from error
+        if rest := self._bare(rest):
+            yield os.fsdecode(rest)
+
+    def _bare(self, line: bytes) -> bytes:
+        """A line without the carriage return of a file from Windows; b"" where nothing but blanks is left."""
+        line = line if self.null else line.removesuffix(b"\r")
+        return line if line.strip() else b""
+
+    @cached_property
+    def _dir(self) -> Callable[[str], str]:
+        return lru_cache(maxsize=64)(self._new_dir)
+
+    def _new_dir(self, folder: str) -> str:
+        if self.base is not None:
+            below = os.path.relpath(folder or ".", self.base)
+            return "" if below == "." else below
+        parts = os.path.normpath(folder).lstrip("/").split("/") if folder else []
+        return "/".join(part for part in parts if part not in (".", ".."))
+
+    @cached_property
+    def _hashes(self) -> np.ndarray[Any, Any]:
+        """Sorted hashes of the real paths: 8 bytes a path, where a set of a million names takes 150 MB."""
+        if self.path == "-":
+            return np.empty(0, np.int64)
+        real = lru_cache(maxsize=64)(os.path.realpath)
+        hashes = np.fromiter(
+            (
+                hash(real(folder or ("/" if path[0] == "/" else ".")).rstrip("/") + "/" + name)
+                for path in self._paths()
+                for folder, _, name in (path.rpartition("/"),)
+            ),
+            np.int64,
+        )
+        hashes.sort()
+        return hashes

@@ -28,10 +28,15 @@ class Crop(Transform):
     position: Literal[
         "centre", "center", "top", "right top", "right", "right bottom", "bottom", "left bottom", "left", "left top",
         "north", "northeast", "east", "southeast", "south", "southwest", "west", "northwest",
-    ] = field(default="centre", metadata={"doc": "where the rectangle lies on an axis whose x or y is left out"})  # fmt: skip
+    ] = field(default="centre", metadata={"doc": "place on an axis whose x or y is left out"})  # fmt: skip
 
     def __post_init__(self) -> None:
-        for name, value, least in (("width", self.width, 1), ("height", self.height, 1), ("x", self.x, 0), ("y", self.y, 0)):
+        for name, value, least in (
+            ("width", self.width, 1),
+            ("height", self.height, 1),
+            ("x", self.x, 0),
+            ("y", self.y, 0),
+        ):
             if value is not None and _pixels(name, value, 1 << 30) < least:
                 raise UsageError(f"crop {name} {value!r} is too small", limit=f"at least {least}")
 
