@@ -155,8 +155,6 @@ def draw_photos(folder: Path) -> None:
         Image.fromarray(eight_bit(picture)).save(folder / name, "JPEG", **options)
     Image.fromarray(eight_bit(leaf(rng, 160, 120))).save(folder / "leaf_alpha.png")
     Image.fromarray(eight_bit(field(rng, 120, 200))).quantize(64).save(folder / "meadow_palette.png")
-    deep = np.rint(65535 * cloud(rng, 80, 120, scale=3, roughness=0.3)).astype(np.uint16)
-    Image.fromarray(deep).save(folder / "fog_16bit.png")
     Image.fromarray(eight_bit(ramp(200, 1, (0.9, 0.2, 0.1), (0.1, 0.2, 0.9)))).save(folder / "line_1x200.png")
 
 

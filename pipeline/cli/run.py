@@ -49,12 +49,12 @@ def _carry_out(plan: Plan, limit: int | None, *, serial: bool, quiet: bool) -> R
 
     look = silent if quiet else watch
     if serial:
-        from pipeline import serial as one_process
+        from pipeline.serial import run as run_here
 
-        return one_process.run(plan, limit=limit, watch=look)
-    from pipeline import supervisor
+        return run_here(plan, limit=limit, watch=look)
+    from pipeline.supervisor import run
 
-    return supervisor.run(plan, limit=limit, watch=look)
+    return run(plan, limit=limit, watch=look)
 
 
 def _dry_run(plan: Plan, limit: int | None, *, as_json: bool) -> None:

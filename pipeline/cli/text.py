@@ -29,10 +29,9 @@ def _escape(char: str) -> str:
     return char.encode("unicode_escape").decode("ascii")
 
 
-def say(text: str = "") -> None:
-    """Lines for people, on stderr; each is made harmless."""
-    for line in text.split("\n"):
-        click.echo(shown(line), err=True)
+def say(line: str) -> None:
+    """A line for people, on stderr, made harmless: a name with a newline in it does not begin another."""
+    click.echo(shown(line), err=True)
 
 
 def print_json(data: Any) -> None:
@@ -69,11 +68,13 @@ def refuse(error: PipelineError, *, as_json: bool) -> None:
         data = {"error": str(error), "exit_code": int(error.exit_code)}
         print_json(data | ({"problems": [as_data(problem) for problem in problems]} if problems else {}))
     if not problems:
-        say(f"pipeline: {error}")
+        for line in f"pipeline: {error}".split("\n"):  # a stall brings the stacks of the workers
+            say(line)
         return
     lines: dict[str, list[str]] = {}
     for problem in problems:
-        say(with_line(problem, lines))
+        for line in with_line(problem, lines):
+            say(line)
     say(f"{plural(len(problems), 'problem')}; nothing was started")
 
 
@@ -86,18 +87,18 @@ def as_data(problem: Problem) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def with_line(problem: Problem, lines: dict[str, list[str]]) -> str:
+def with_line(problem: Problem, lines: dict[str, list[str]]) -> list[str]:
     """A problem with the line it stands on and a caret below its column."""
     mark = problem.mark
     if mark.file not in lines:
         lines[mark.file] = _lines(mark.file) if mark.line else []
     if not 0 < mark.line <= len(lines[mark.file]):
-        return str(problem)
+        return [str(problem)]
     line = lines[mark.file][mark.line - 1]
     first = max(0, mark.column - WIDE)
     before = shown(line[first : mark.column - 1].expandtabs(1))
     after = shown(line[mark.column - 1 : first + WIDE].expandtabs(1))
-    return f"{problem}\n    {before}{after}\n    {' ' * len(before)}^"
+    return [str(problem), f"    {before}{after}", f"    {' ' * len(before)}^"]
 
 
 def _lines(path: str) -> list[str]:

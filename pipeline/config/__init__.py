@@ -7,9 +7,10 @@ from collections.abc import Sequence
 
 from ..problem import ConfigError, Problem
 from .model import Component, Config, Edge, Group, Queues, interpret
+from .node import Node
 from .overrides import apply
 from .section import near, shown, wrong
-from .source import Node, read
+from .source import read
 
 __all__ = ["Component", "Config", "Edge", "Group", "Node", "Queues", "load", "near", "shown", "wrong"]
 

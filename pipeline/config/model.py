@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from ..plan import MAX_CREDIT, ErrorPolicy
 from ..problem import Mark, Problem
 from ..stage import Limits
+from .node import Node
 from .section import DURATION, MEMORY, NBYTES, TEXT, Kind, Section, choice, near, whole, whole_or, wrong
-from .source import Node
 
 VERSION = 1
 MAX_WORKERS = 512

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 from ..problem import ConfigError, Mark, Problem
 from .model import GROUP_KEYS
+from .node import Node
 from .section import near
-from .source import Node, parse
+from .source import parse
 
 
 def apply(root: Node, overrides: Sequence[str], workers: Sequence[str]) -> list[Problem]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from ..problem import Mark, Problem
-from .source import Node
+from .node import Node
 
 T = TypeVar("T")
 D = TypeVar("D")

@@ -8,11 +8,11 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 from ..problem import ConfigError, Mark, Problem
 from . import syntax
+from .node import Node
 
 MAX_NBYTES = 1 << 20
 MAX_DEPTH = 32
@@ -32,51 +32,6 @@ _CORE = (
 _OCTAL_LOOK = re.compile(r"[-+]?0[0-9]+")
 _VARIABLE = re.compile(r"\$\{([^}]*)\}")
 _VARIABLE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-
-
-@dataclass(slots=True, eq=False)
-class Node:
-    """A value of the config and its place.
-
-    Attributes:
-        value: None, bool, int, float, str, a list of nodes, or a dict of nodes by key.
-        keys: for a dict, where each key stands.
-        text: a scalar as it was written, before it was read as a number or null.
-        raw: the whole text that the command line gave, for parameters that are text.
-        nodes: how many nodes it is, with what its aliases stand for.
-    """
-
-    mark: Mark
-    value: Any = None
-    keys: dict[str, Mark] = field(default_factory=dict)
-    text: str = ""
-    raw: str | None = None
-    nodes: int = 1
-
-    @property
-    def plain(self) -> Any:
-        """The same as plain lists, dicts and scalars."""
-        if isinstance(self.value, dict):
-            return {key: node.plain for key, node in self.value.items()}
-        return [node.plain for node in self.value] if isinstance(self.value, list) else self.value
-
-    def copy(self) -> Node:
-        """A tree of its own, so that an override of one alias leaves the others alone."""
-        value = self.value
-        if isinstance(value, dict):
-            value = {key: node.copy() for key, node in value.items()}
-        elif isinstance(value, list):
-            value = [node.copy() for node in value]
-        return Node(self.mark, value, dict(self.keys), self.text, self.raw, self.nodes)
-
-    def at(self, path: tuple[str | int, ...]) -> Mark:
-        """Where the value at this path stands, or the last node on the way that there is."""
-        if not path:
-            return self.mark
-        try:
-            return self.value[path[0]].at(path[1:])  # type: ignore[no-any-return]
-        except (KeyError, IndexError, TypeError):
-            return self.mark
 
 
 def read(path: str, environ: Mapping[str, str] = os.environ) -> tuple[Node, list[Problem]]:

@@ -95,7 +95,8 @@ def explain(plan: Plan, config: Config, *, samples: int = MAX_SAMPLES) -> Explan
             else:
                 counts[found] += 1
     codecs = {codec.label: codec.build() for codec in plan.codecs}
-    ways = tuple(_way(chain, spec, codecs.get(codec), codec, count) for (spec, codec), count in counts.most_common())
+    ways = [_way(chain, spec, codecs.get(codec), codec, count) for (spec, codec), count in counts.items()]
+    ways.sort(key=lambda way: (-way.count, -way.nbytes))
     return Explanation(
         source=plan.source,
         written=tuple(stage.label for group in config.groups for stage in group.stages),
@@ -104,7 +105,7 @@ def explain(plan: Plan, config: Config, *, samples: int = MAX_SAMPLES) -> Explan
         sampled=0 if fixed is not None else sum(counts.values()) + unread,
         unread=unread,
         known_beforehand=fixed is not None,
-        ways=ways,
+        ways=tuple(ways),
         in_flight=_in_flight(plan),
         frame_nbytes=max((way.nbytes for way in ways), default=0),
         memory_nbytes=plan.memory_nbytes,

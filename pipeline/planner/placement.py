@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from math import prod
 
 from .. import affinity
 from ..config import Config, Group, Node, wrong
 from ..errors import UsageError
 from ..plan import GroupPlan, QueuePlan
-from ..problem import Mark
 from .components import Findings, Part, Parts
 
 LEAST_MEMORY = 256 << 20
+UNPINNED = (None, "auto", "none")
 MOST_WITHOUT_QUESTION = 8  # workers per usable core beyond which a note asks whether that is meant
 
 
@@ -38,19 +39,7 @@ class Machine:
 
 def place(config: Config, parts: Parts, machine: Machine, findings: Findings) -> tuple[GroupPlan, ...]:
     """The groups of the plan, fused or apart, with workers, cores and edges."""
-    reader, writer = parts.reader, parts.writer
-    members = [[reader] if reader else [], *parts.transforms, [writer] if writer else []]
-    fused = config.fuse == "all"
-    if fused:
-        shape = [(_together(config, findings), [part for group in members for part in group])]
-    else:
-        shape = list(zip(config.groups, members, strict=True))
-    _expansion(shape, findings, fused=fused)
-    plans = [
-        _group(group, stages, config, parts, machine, findings, fused=fused, last=index == len(shape) - 1)
-        for index, (group, stages) in enumerate(shape)
-    ]
-    return _ordered(plans, parts)
+    return _Placement(config, parts, machine, findings).groups()
 
 
 def memory_nbytes(config: Config, machine: Machine, findings: Findings) -> int:
@@ -66,107 +55,142 @@ def memory_nbytes(config: Config, machine: Machine, findings: Findings) -> int:
         chosen = min(quarter, LEAST_MEMORY)
         free = machine.shm_nbytes >> 20
         findings.note(
-            Mark(config.source), f"shared memory has {free} MiB free", f"the arena takes {chosen >> 20} MiB elsewhere"
+            config.queues.memory_mark,
+            f"shared memory has {free} MiB free",
+            f"the arena takes {chosen >> 20} MiB elsewhere",
         )
         return chosen
     return min(quarter, machine.shm_nbytes // 4)
 
 
-def _together(config: Config, findings: Findings) -> Group:
-    """The one group of `fuse: all`; worker counts and cores must not contradict each other."""
-    workers = {group.workers: group.workers_mark for group in config.groups if group.workers is not None}
-    if len(workers) > 1:
-        mark = max(workers.values())
-        counts = " and ".join(str(number) for number in workers)
-        findings.add(mark, f"fuse: all makes one group, and workers says {counts}", "", "use one number, or auto")
-    pinned = [
-        group.cores
-        for group in config.groups
-        if group.cores is not None and group.cores.value not in (None, "auto", "none")
-    ]
-    if len({repr(node.plain) for node in pinned}) > 1:
-        findings.add(
-            pinned[-1].mark, "fuse: all makes one group, and its groups name different cores", "", "use one set"
+class _Placement:
+    """What is needed to place the groups of one config."""
+
+    def __init__(self, config: Config, parts: Parts, machine: Machine, findings: Findings) -> None:
+        self.config, self.parts, self.machine, self.findings = config, parts, machine, findings
+        self.fused = config.fuse == "all"
+        self.streams = parts.reader is not None and bool(parts.reader.instance.streams)
+
+    def groups(self) -> tuple[GroupPlan, ...]:
+        reader, writer = self.parts.reader, self.parts.writer
+        members = [[reader] if reader else [], *self.parts.transforms, [writer] if writer else []]
+        if self.fused:
+            shape = [(self.together(), [part for group in members for part in group])]
+        else:
+            shape = list(zip(self.config.groups, members, strict=True))
+        for _, stages in shape:
+            self.expansion(stages)
+        return self.ordered([self.group(*each, first=n == 0, last=n == len(shape) - 1) for n, each in enumerate(shape)])
+
+    def together(self) -> Group:
+        """The one group of `fuse: all`; worker counts and cores must not contradict each other."""
+        groups, mark = self.config.groups, self.config.fuse_mark
+        counts = {group.workers: group.workers_mark for group in groups if group.workers is not None}
+        if len(counts) > 1:
+            said = " and ".join(str(number) for number in counts)
+            what = f"fuse: all makes one group, and workers says {said}"
+            self.findings.add(max(counts.values()), what, "", "use one number, or auto")
+        pinned = [group.cores for group in groups if group.cores is not None and group.cores.value not in UNPINNED]
+        if len({repr(node.plain) for node in pinned}) > 1:
+            what = "fuse: all makes one group, and its groups name different cores"
+            self.findings.add(pinned[-1].mark, what, "", "use one set")
+        count, where = next(iter(counts.items()), (None, mark))
+        return Group("all", (), mark, count, where, pinned[0] if pinned else None, self.config.writer.queue)
+
+    def expansion(self, stages: list[Part]) -> None:
+        """One expanding stage a group, and it is the last of its group: its parts are announced one by one."""
+        for part, after in pairwise(stages):
+            if _expands(part) > 1:
+                follows = after.plan.label
+                what = f"{part.plan.label} makes several frames of one and {follows} follows in its group"
+                remedy = "use fuse: none" if self.fused else f"begin a new group with {follows}"
+                self.findings.add(part.plan.mark, what, "it must be the last of its group", remedy)
+
+    def group(self, group: Group, stages: list[Part], *, first: bool, last: bool) -> GroupPlan:
+        cores = self.cores(group.cores)
+        transforms = [part for part in stages if part not in (self.parts.reader, self.parts.writer)]
+        looks = [part.instance.inspect for part in transforms]
+        return GroupPlan(
+            name=group.name,
+            stages=tuple(part.plan for part in stages),
+            workers=self.workers(group, stages, cores, halved=not self.fused and (last or (first and self.streams))),
+            cores=cores,
+            queue=self.edge(group, first=first),
+            reads=first,
+            writes=last,
+            expands=prod(_expands(part) for part in transforms),
+            passes=bool(looks) and all(looks) and not first and not last,
+            in_place=any(part.instance.in_place for part in transforms),
         )
-    count = next(iter(workers), None)
-    where = next(iter(workers.values()), config.fuse_mark)
-    cores = pinned[0] if pinned else None
-    return Group("all", (), config.fuse_mark, count, where, cores, config.writer.queue)
 
-
-def _expansion(shape: Sequence[tuple[Group, list[Part]]], findings: Findings, *, fused: bool) -> None:
-    """One expanding stage a group, and it is the last of its group: its parts are announced one by one."""
-    for _, stages in shape:
-        for index, part in enumerate(stages):
-            if getattr(part.instance, "expands", 1) > 1 and index < len(stages) - 1:
-                after = stages[index + 1].plan.label
-                remedy = "use fuse: none" if fused else f"begin a new group with {after}"
-                what = f"{part.plan.label} makes several frames of one and {after} follows in its group"
-                findings.add(part.plan.mark, what, "it must be the last of its group", remedy)
-
-
-def _group(
-    group: Group, stages: list[Part], config: Config, parts: Parts, machine: Machine, findings: Findings,
-    *, fused: bool, last: bool,
-) -> GroupPlan:  # fmt: skip
-    reads, writes = fused or group is config.reader, fused or last
-    cores = _cores(group.cores, machine, findings)
-    transforms = [part.instance for part in stages if part not in (parts.reader, parts.writer)]
-    return GroupPlan(
-        name=group.name,
-        stages=tuple(part.plan for part in stages),
-        workers=_workers(group, stages, parts, machine, cores, findings, writes=writes and not fused),
-        cores=cores,
-        queue=_edge(group, config, findings, first=reads),
-        reads=reads,
-        writes=writes,
-        expands=prod(getattr(instance, "expands", 1) for instance in transforms),
-        passes=bool(transforms) and not reads and not writes and all(instance.inspect for instance in transforms),
-        in_place=any(instance.in_place for instance in transforms),
-    )
-
-
-def _workers(
-    group: Group, stages: list[Part], parts: Parts, machine: Machine, cores: tuple[int, ...] | None,
-    findings: Findings, *, writes: bool,
-) -> int:  # fmt: skip
-    most = min((part.instance.max_workers for part in stages if part.instance.max_workers is not None), default=None)
-    if group.workers is not None:
+    def workers(self, group: Group, stages: list[Part], cores: tuple[int, ...] | None, *, halved: bool) -> int:
+        """The number asked for, or for auto one a core; half of that at the ends that mostly wait."""
+        bounds = {
+            part.instance.max_workers: part.plan.label for part in stages if part.instance.max_workers is not None
+        }
+        most = min(bounds, default=None)
+        if group.workers is None:
+            count = len(cores) if cores else len(self.machine.cores) // (2 if halved else 1)
+            return max(1, count if most is None else min(count, most))
         if most is not None and group.workers > most:
-            who = next(part.plan.label for part in stages if part.instance.max_workers == most)
-            findings.add(group.workers_mark, f"workers is {group.workers}", f"{who} runs in at most {most}")
-        if group.workers > MOST_WITHOUT_QUESTION * len(machine.mask):
-            what = f"{group.workers} workers of '{group.name}' share {len(machine.mask)} cores"
-            findings.note(group.workers_mark, what, "each is a process with libraries of its own")
+            self.findings.add(
+                group.workers_mark, f"workers is {group.workers}", f"{bounds[most]} runs in at most {most}"
+            )
+        if group.workers > MOST_WITHOUT_QUESTION * len(self.machine.mask):
+            what = f"{group.workers} workers of '{group.name}' share {len(self.machine.mask)} cores"
+            self.findings.note(group.workers_mark, what, "each is a process with libraries of its own")
         return group.workers
-    count = len(cores) if cores else len(machine.cores)
-    if writes or (parts.reader is not None and bool(parts.reader.instance.streams)):
-        count = max(1, len(machine.cores) // 2)
-    return count if most is None else min(count, most)
 
-
-def _cores(node: Node | None, machine: Machine, findings: Findings) -> tuple[int, ...] | None:
-    """The set of cores a group is pinned to; None leaves it to the system."""
-    if node is None or node.value in (None, "auto", "none"):
-        return None
-    wants = 'wants [0, 1], "0-3", auto or none'
-    if isinstance(node.value, list) and node.value and all(type(entry.value) is int for entry in node.value):
-        named = [(entry.value, entry.mark) for entry in node.value]
-    elif isinstance(node.value, str):
-        try:
-            named = [(core, node.mark) for core in affinity.parse_cores(node.value)]
-        except UsageError as error:
-            findings.add(node.mark, error.what, error.limit or "", wants)
+    def cores(self, node: Node | None) -> tuple[int, ...] | None:
+        """The set of cores a group is pinned to; None leaves it to the system."""
+        if node is None or node.value in UNPINNED:
             return None
-    else:
-        problem = wrong(node, "cores", wants)
-        remedy = f"write [{node.value}] for one core" if type(node.value) is int else problem.remedy
-        findings.problems.append(replace(problem, remedy=remedy))
-        return None
-    for core, mark in named:
-        if core not in machine.mask:
-            findings.add(mark, f"core {core} is not usable", f"usable are {ranges(machine.mask)}")
-    return tuple(sorted({core for core, _ in named}))
+        wants = 'wants [0, 1], "0-3", auto or none'
+        if isinstance(node.value, list) and node.value and all(type(entry.value) is int for entry in node.value):
+            named = [(entry.value, entry.mark) for entry in node.value]
+        elif isinstance(node.value, str):
+            try:
+                named = [(core, node.mark) for core in affinity.parse_cores(node.value)]
+            except UsageError as error:
+                self.findings.add(node.mark, error.what, error.limit or "", wants)
+                return None
+        else:
+            problem = wrong(node, "cores", wants)
+            remedy = f"write [{node.value}] for one core" if type(node.value) is int else problem.remedy
+            self.findings.problems.append(replace(problem, remedy=remedy))
+            return None
+        for core, mark in named:
+            if core not in self.machine.mask:
+                self.findings.add(mark, f"core {core} is not usable", f"usable are {ranges(self.machine.mask)}")
+        return tuple(sorted({core for core, _ in named}))
+
+    def edge(self, group: Group, *, first: bool) -> QueuePlan:
+        own, usual = group.queue, self.config.queues
+        if first and not self.fused and (own.depth is not None or own.order is not None):
+            what = "depth and order of the reader's queue have no effect"
+            self.findings.note(own.mark, what, "there is no queue before it")
+        order = own.order or usual.order
+        return QueuePlan(own.depth or usual.depth, own.credit or usual.credit, in_order=not first and order == "input")
+
+    def ordered(self, plans: list[GroupPlan]) -> tuple[GroupPlan, ...]:
+        """Edges that must keep the order whatever the config says, and credit 1 where one frame becomes many."""
+        reader, writer = self.parts.reader, self.parts.writer
+        several = reader is not None and bool(reader.instance.streams or reader.instance.many)
+        must = self.streams or (writer is not None and writer.instance.ordered)
+        later = False
+        for index in range(len(plans) - 1, -1, -1):
+            plan, edge = plans[index], plans[index].queue
+            if index and ((plan.writes and must) or (plan.expands > 1 and later)):
+                edge = replace(edge, in_order=True)
+            if plan.expands > 1 or (plan.reads and several):
+                edge = replace(edge, credit=1)
+            later = later or edge.in_order
+            plans[index] = replace(plan, queue=edge)
+        return tuple(plans)
+
+
+def _expands(part: Part) -> int:
+    return int(getattr(part.instance, "expands", 1))
 
 
 def ranges(cores: Sequence[int]) -> str:
@@ -178,29 +202,3 @@ def ranges(cores: Sequence[int]) -> str:
         else:
             spans.append([core, core])
     return ",".join(f"{first}" if first == last else f"{first}-{last}" for first, last in spans)
-
-
-def _edge(group: Group, config: Config, findings: Findings, *, first: bool) -> QueuePlan:
-    own, usual = group.queue, config.queues
-    if first and group is config.reader and (own.depth is not None or own.order is not None):
-        findings.note(own.mark, "depth and order of the reader's queue have no effect", "there is no queue before it")
-    order = own.order or usual.order
-    return QueuePlan(own.depth or usual.depth, own.credit or usual.credit, in_order=not first and order == "input")
-
-
-def _ordered(plans: list[GroupPlan], parts: Parts) -> tuple[GroupPlan, ...]:
-    """Edges that must keep the order whatever the config says, and credit 1 where one frame becomes many."""
-    streams = parts.reader is not None and bool(parts.reader.instance.streams)
-    many = parts.reader is not None and bool(parts.reader.instance.many)
-    ordered = parts.writer is not None and parts.writer.instance.ordered
-    later = False
-    for index in range(len(plans) - 1, -1, -1):
-        plan, edge = plans[index], plans[index].queue
-        last = index == len(plans) - 1
-        if index and ((last and (streams or ordered)) or (plan.expands > 1 and later)):
-            edge = replace(edge, in_order=True)
-        if plan.expands > 1 or (plan.reads and (streams or many)):
-            edge = replace(edge, credit=1)
-        later = later or edge.in_order
-        plans[index] = replace(plan, queue=edge)
-    return tuple(plans)

@@ -83,13 +83,13 @@ class Flow:
         """Whether something waits for this group that it may start on as far as order goes."""
         if not group.number:
             return bool(self.items or self.retry)
-        return any(lane.queues[group.number].ready for lane in self.lanes)  # type: ignore[union-attr]
+        return any(lane.queues[group.number].ready for lane in self.lanes)  # type: ignore[union-attr, misc]
 
     def waiting(self, group: Group) -> int:
         """Frames that wait before a group."""
         if not group.number:
             return len(self.items)
-        return sum(lane.queues[group.number].waiting for lane in list(self.lanes))  # type: ignore[union-attr]
+        return sum(lane.queues[group.number].waiting for lane in list(self.lanes))  # type: ignore[union-attr, misc]
 
     # ---- events ------------------------------------------------------------------------------------------------
 

@@ -21,7 +21,7 @@ from . import Boot
 from ..chain import StageError
 from .roles import Cancelled, Refused, Role, make_role
 
-FLUSH_NS = 300_000  # results wait at most this long for company; then the parent is woken
+HOLD_NS = 1_000_000  # a result may wait for the next one only if that is expected sooner than this
 READ_NBYTES = MAX_CREDIT * RECORD_NBYTES
 
 
@@ -37,7 +37,6 @@ class Loop:
         self.control = Control(memoryview(self.map), boot.control)
         self.inbox: deque[tuple[int, int, int, int, int, int, int, int, int, bytes, int, int]] = deque()
         self.outbox: list[bytes] = []
-        self.flushed_ns = 0
         self.lease = self.slot = 0
         self.role: Role = make_role(boot, self)
 
@@ -67,6 +66,7 @@ class Loop:
 
     def _work(self, record: tuple[int, int, int, int, int, int, int, int, int, bytes, int, int]) -> None:
         self.slot, self.lease = record[2], record[3]
+        began = time.perf_counter_ns()
         try:
             self.role.finish(record) if record[0] == FINISH else self.role.work(record)
         except StageError as error:
@@ -75,9 +75,20 @@ class Loop:
             self.fail(FAILED, 0, self.role.label, "refused", str(error))
         except Exception as error:  # noqa: BLE001 - whatever it was, it is this item's failure and said in the report
             self._report(self.role.label, error)
-        now = time.perf_counter_ns()
-        if len(self.outbox) >= MAX_CREDIT or now - self.flushed_ns > FLUSH_NS:
-            self.flush(now)
+        if self._should_flush(began):
+            self.flush()
+
+    def _should_flush(self, began: int) -> bool:
+        """Whether to wake the parent now, or to let the next result come along.
+
+        A wake-up costs more than all else that the parent does for a frame, so results of short leases travel in
+        company: until the last lease in hand is begun (the parent refills us while we work on it), or, where only two
+        are in hand, until none is. Results of long leases leave at once.
+        """
+        waiting = len(self.inbox)
+        if not waiting or time.perf_counter_ns() - began > HOLD_NS:
+            return True
+        return waiting == 1 and len(self.outbox) > 1
 
     def _report(self, label: str, cause: BaseException) -> None:
         if isinstance(cause, Skip):
@@ -110,14 +121,13 @@ class Loop:
         self.control.put_text(self.slot, label, what, why)
         self.send(kind, flags=flags)
 
-    def flush(self, now: int | None = None) -> None:
+    def flush(self) -> None:
         """Write what is queued, at most 512 bytes a write so that it is never torn."""
         outbox = self.outbox
         if outbox:
             for start in range(0, len(outbox), MAX_CREDIT):
                 os.write(self.results, b"".join(outbox[start : start + MAX_CREDIT]))
             outbox.clear()
-        self.flushed_ns = now or time.perf_counter_ns()
 
     def receive(self) -> None:
         """Wait for records. End of file means that the parent is gone: then so are we, at once."""

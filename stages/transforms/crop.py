@@ -15,7 +15,7 @@ Length = int | str
 
 @dataclass(frozen=True)
 class Crop(Transform):
-    """The rectangle at `x`, `y`, or placed by `position` where these are left out; one copy of it.
+    """Keeps the rectangle at `x`, `y`, or placed by `position` where these are left out; one copy of it.
 
     Takes every dtype and colour model (H, W, C). Lengths are pixels of the picture after the stages before it, or a
     share of its width or height such as "50%", rounded half up. Decoders do not shrink before a crop.

@@ -17,7 +17,18 @@ FILTERS = {"linear": "bilinear", "cubic": "catmull_rom", "mitchell": "mitchell",
 TYPES = {"uint8": "U8", "uint16": "U16", "float32": "F32"}
 WHITE = {"uint8": 255, "uint16": 65535, "float32": 1}
 Box = tuple[float, float, float, float]  # left, top, width, height
-Job = tuple[Any, Any, Size, tuple[int, int], np.ndarray[Any, Any] | None]  # pixel type, options, target, at, background
+Pixels = np.ndarray[Any, Any]
+
+
+class Job(NamedTuple):
+    """What `process` needs for a Spec: the library's objects, and the edges and margins that are ours to do."""
+
+    kind: Any
+    options: Any
+    last: tuple[float, float]
+    target: Size
+    at: tuple[int, int]
+    background: Pixels | None
 
 
 class Layout(NamedTuple):
@@ -44,9 +55,9 @@ class Resize(Transform):
 
     Takes uint8, uint16 and float32 of 1 to 4 channels (H, W, C); keeps dtype and colour model. Transparent pixels
     weigh by their alpha, so that hidden colours do not show. Sizes follow from the size before shrink-on-load and
-    round half up, to at least 1; the kernel weighs the edges as if every pixel had been decoded.
+    round half up, to at least 1; a row or column that shrinking on load left a fraction of weighs by that fraction.
 
-    CPU time, RGB to 256x192, lanczos3: 0.86 ms from 1008x756 and 0.38 ms from 500x375, of which copies into and out
+    CPU time, RGB to 256x192, lanczos3: 0.93 ms from 1008x756 and 0.39 ms from 500x375, of which copies into and out
     of the library's own memory are 0.13 and 0.03 ms (Pillow 7.6 and 2.5, OpenCV AREA 2.7 and 1.0 ms).
     """
 
@@ -104,22 +115,22 @@ class Resize(Transform):
             min(math.ceil(self.reducing_gap * whole.width), spec.width),
         )
 
-    def process(self, frame: Frame, out: np.ndarray[Any, Any]) -> None:
+    def process(self, frame: Frame, out: Pixels) -> None:
         """Write the resampled picture into `out`; the input is not touched."""
         from cykooz_resizer import ImageData
 
-        spec = frame.spec
-        kind, options, target, (top, left), background = self._job(spec)
-        result = ImageData(target.width, target.height, kind)
+        spec, job = frame.spec, self._job(frame.spec)
+        pixels = frame.pixels if job.last == (1, 1) else _last_weighed(frame.pixels, job.last)
+        result = ImageData(job.target.width, job.target.height, job.kind)
         # The library takes and gives bytes only, and copies them once more into memory of its own.
-        source = ImageData(spec.width, spec.height, kind, frame.pixels.tobytes())
-        self._resizer.resize(source, result, options)
-        pixels = np.frombuffer(result.get_buffer(), out.dtype).reshape(*target, spec.channels)
-        if background is None:
+        self._resizer.resize(ImageData(spec.width, spec.height, job.kind, pixels.tobytes()), result, job.options)
+        pixels = np.frombuffer(result.get_buffer(), out.dtype).reshape(*job.target, spec.channels)
+        if job.background is None:
             out[...] = pixels
         else:
-            out[...] = background
-            out[top : top + target.height, left : left + target.width] = pixels
+            top, left = job.at
+            out[...] = job.background
+            out[top : top + job.target.height, left : left + job.target.width] = pixels
 
     @cached_property
     def layout(self) -> Callable[[Size], Layout]:
@@ -167,11 +178,15 @@ class Resize(Transform):
         kind = PixelType[TYPES[spec.dtype] + (f"x{spec.channels}" if spec.channels > 1 else "")]
         name = FILTERS.get(self.kernel)
         method = ResizeAlg.convolution(FilterType[name]) if name else ResizeAlg.nearest()
-        options = ResizeOptions(method, use_alpha=spec.has_alpha, crop_box=CropBox(*_decoded(layout.box, spec)))
+        down, across = _scale(spec)
+        left, top = layout.box[0] * across, layout.box[1] * down
+        width, height = min(layout.box[2] * across, spec.width - left), min(layout.box[3] * down, spec.height - top)
+        options = ResizeOptions(method, use_alpha=spec.has_alpha, crop_box=CropBox(left, top, width, height))
+        last = (spec.full_height * down - spec.height + 1, spec.full_width * across - spec.width + 1)
         background = None if layout.target == layout.size else self._colour(spec)
-        return kind, options, layout.target, layout.at, background
+        return Job(kind, options, last, layout.target, layout.at, background)
 
-    def _colour(self, spec: Spec) -> np.ndarray[Any, Any]:
+    def _colour(self, spec: Spec) -> Pixels:
         """`background` in the model and dtype of a Spec; gray is its luma by ITU-R BT.601."""
         red, green, blue, alpha = (int((self.background + "ff")[at : at + 2], 16) / 255 for at in (1, 3, 5, 7))
         colour = [0.299 * red + 0.587 * green + 0.114 * blue] if "gray" in spec.model else [red, green, blue]
@@ -195,15 +210,27 @@ def _anchor(position: str) -> tuple[float, float]:
     return x, y
 
 
-def _decoded(box: Box, spec: Spec) -> Box:
-    """A box of the full-size picture in pixels of the decoded one.
+def _scale(spec: Spec) -> tuple[float, float]:
+    """Decoded pixels for each of the file's, down and across.
 
-    A JPEG decoder that shrinks by eighths rounds its size up: the last column then stands for fewer pixels of the
-    file, and only the fraction full_width * M / 8 of it belongs to the picture (python-pillow/Pillow#4231).
+    A JPEG decoder that shrinks by eighths rounds its size up: the picture is full_width * M / 8 pixels wide, and
+    the last column stands for the fraction that is left over (python-pillow/Pillow#4231).
     """
-    x, y = spec.width / spec.full_width, spec.height / spec.full_height
-    for eighths in range(1, 8):
+    for eighths in range(1, 9):
         if spec.size == (-(-spec.full_height * eighths // 8), -(-spec.full_width * eighths // 8)):
-            x = y = eighths / 8
-    left, top = box[0] * x, box[1] * y
-    return left, top, min(box[2] * x, spec.width - left), min(box[3] * y, spec.height - top)
+            return eighths / 8, eighths / 8
+    return spec.height / spec.full_height, spec.width / spec.full_width
+
+
+def _last_weighed(pixels: Pixels, last: tuple[float, float]) -> Pixels:
+    """A copy whose last row and column are blended with the ones before, by the share of them that is picture.
+
+    The library gives every pixel within a fractional box its whole weight; with this, a frame of one pixel around
+    257x257 keeps its colour within 10 levels at every edge of a 30-pixel picture, without it within 29.
+    """
+    pixels = pixels.copy()
+    for lines, share in ((pixels, last[0]), (pixels.swapaxes(0, 1), last[1])):
+        if share < 1 and len(lines) > 1:
+            blend = share * lines[-1].astype(np.float32) + (1 - share) * lines[-2]
+            lines[-1] = blend if pixels.dtype == np.float32 else np.rint(blend)
+    return pixels

@@ -1,0 +1,53 @@
+"""A value of a config and its place."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..problem import Mark
+
+
+@dataclass(slots=True, eq=False)
+class Node:
+    """A value of the config and its place.
+
+    Attributes:
+        value: None, bool, int, float, str, a list of nodes, or a dict of nodes by key.
+        keys: for a dict, where each key stands.
+        text: a scalar as it was written, before it was read as a number or null.
+        raw: the whole text that the command line gave, for parameters that are text.
+        nodes: how many nodes it is, with what its aliases stand for.
+    """
+
+    mark: Mark
+    value: Any = None
+    keys: dict[str, Mark] = field(default_factory=dict)
+    text: str = ""
+    raw: str | None = None
+    nodes: int = 1
+
+    @property
+    def plain(self) -> Any:
+        """The same as plain lists, dicts and scalars."""
+        if isinstance(self.value, dict):
+            return {key: node.plain for key, node in self.value.items()}
+        return [node.plain for node in self.value] if isinstance(self.value, list) else self.value
+
+    def copy(self) -> Node:
+        """A tree of its own, so that an override of one alias leaves the others alone."""
+        value = self.value
+        if isinstance(value, dict):
+            value = {key: node.copy() for key, node in value.items()}
+        elif isinstance(value, list):
+            value = [node.copy() for node in value]
+        return Node(self.mark, value, dict(self.keys), self.text, self.raw, self.nodes)
+
+    def at(self, path: tuple[str | int, ...]) -> Mark:
+        """Where the value at this path stands, or the last node on the way that there is."""
+        if not path:
+            return self.mark
+        try:
+            return self.value[path[0]].at(path[1:])  # type: ignore[no-any-return]
+        except (KeyError, IndexError, TypeError):
+            return self.mark

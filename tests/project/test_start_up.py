@@ -1,0 +1,44 @@
+"""What is loaded when: help, workers and lists stay free of what they do not need."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+SLOW = ("pydantic", "pydantic_core", "ruamel", "ruamel.yaml", "rich", "numpy", "PIL", "cv2", "av", "simplejpeg")
+HELP = "from pipeline.cli import main; main(['--help'], standalone_mode=False)"
+CHECK = "from pipeline.cli import main; main(['check', 'configs/thumbnail.yaml'], standalone_mode=False)"
+
+
+def loaded(code: str, names: tuple[str, ...]) -> list[str]:
+    """Which of these modules a fresh interpreter has loaded after the code."""
+    report = f"import sys; print('loaded', *[name for name in {names!r} if name in sys.modules])"
+    command = [sys.executable, "-c", f"{code}\n{report}"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT)
+    return done.stdout.splitlines()[-1].split()[1:]
+
+
+@pytest.mark.parametrize("code", [HELP, "import pipeline", "from pipeline import Transform", "import pipeline.worker"])
+def test_nothing_slow_is_loaded(code: str) -> None:
+    """Help, the contracts and a worker before it is pinned load no library that takes time."""
+    assert loaded(code, SLOW) == []
+
+
+def test_a_whole_worker_loads_no_config_library() -> None:
+    """All modules of the worker and a Plan: numpy, and neither YAML nor pydantic nor the command line."""
+    code = (
+        "import importlib, pkgutil, pipeline.worker, pipeline.plan, pickle\n"
+        "for each in pkgutil.iter_modules(pipeline.worker.__path__): importlib.import_module(f'pipeline.worker.{each.name}')"
+    )
+    assert (
+        loaded(code, ("pydantic", "pydantic_core", "ruamel", "ruamel.yaml", "rich", "click", "pipeline.config")) == []
+    )
+
+
+def test_check_loads_no_backend_and_not_all_of_pydantic() -> None:
+    """Linting works without libGL and leaves out what would cost 0.1 s."""
+    assert loaded(CHECK, ("cv2", "av", "PIL", "simplejpeg", "cykooz_resizer", "rich", "pydantic")) == []

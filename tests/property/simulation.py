@@ -1,0 +1,293 @@
+"""A simulated world around the pure core: workers that answer as real ones do, in any order, and die at any moment.
+
+Nothing here knows time. A step lets one worker take one record or say one thing; the checks after each step are the
+safety properties, and `run_out` is the liveness property: left alone, every item comes to an end.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+from random import Random
+from typing import Any
+
+from pipeline.arena import Allocator
+from pipeline.frame import Item, Spec
+from pipeline.messages import (
+    ASSIGN, DONE, EMIT, FINISH, FRAME, GRANT, GRANTED, NO_SPEC, REFUSE, SIDE_B, UNIT, region_nbytes,
+)
+from pipeline.plan import ErrorPolicy, GroupPlan, Plan, QueuePlan, StagePlan
+from pipeline.scheduler import Halt, Kill, Outcome, Scheduler, Start, Worker
+
+SPEC = Spec(1, 1).pack()
+BUDGET = 1 << 20
+
+
+@dataclass
+class Shape:
+    """What kind of run is simulated."""
+
+    workers: list[int]
+    depth: int = 2
+    credit: int = 2
+    in_order: bool = False
+    kind: str = "single"  # single | many | streams
+    expands: int = 1  # of the first transform group
+    items: int = 12
+    frames: int = 4  # of an item, for many and streams
+    big: bool = False  # needs up to half the arena
+    retries: int = 2
+
+
+def make_plan(shape: Shape) -> Plan:
+    """The Plan of a shape, as the planner would make it."""
+    last = len(shape.workers) - 1
+    groups = []
+    for number, workers in enumerate(shape.workers):
+        expanding = shape.expands > 1 and number == 1 and last > 1
+        lone = expanding or (number == 0 and shape.kind != "single" and last > 0)
+        order = shape.in_order or (number == last and shape.kind == "streams")
+        groups.append(GroupPlan(
+            f"g{number}", (StagePlan(f"s{number}", "x:Y"),), workers,
+            queue=QueuePlan(shape.depth, 1 if lone else shape.credit, order),
+            reads=number == 0, writes=number == last, expands=shape.expands if expanding else 1,
+        ))
+    return Plan(
+        "simulated", tuple(groups), streams=shape.kind == "streams", many=shape.kind == "many",
+        in_order=any(group.queue.in_order for group in groups[1:]),
+        on_error=ErrorPolicy(retries=shape.retries, max_share=None),
+    )
+
+
+@dataclass
+class Process:
+    """One simulated worker process: records not yet read, and what it is doing."""
+
+    worker: Worker
+    inbox: deque[tuple[Any, ...]] = field(default_factory=deque)
+    job: tuple[Any, ...] | None = None
+    made: int = 0
+    asked: bool = False
+    grants: deque[tuple[int, int]] = field(default_factory=deque)
+    alive: bool = False
+    extents: tuple[int, int, int] = (0, 0, 0)
+
+
+class World:
+    """The core, its allocator and the simulated processes."""
+
+    def __init__(self, shape: Shape, seed: int) -> None:
+        self.shape = shape
+        self.random = Random(seed)
+        self.plan = make_plan(shape)
+        self.allocator = Allocator(start=0, limit=BUDGET)
+        self.core = Scheduler(self.plan, self.allocator)
+        self.processes = [Process(worker) for worker in self.core.workers]
+        self.found = 0
+        self.outcomes: dict[int, str] = {}
+        self.written: list[tuple[int, int]] = []
+        self.poison: set[int] = set()
+        self.halted = ""
+        self.finished: list[int] = []
+        for process in self.processes:
+            self.start(process)
+
+    # ---- what happens --------------------------------------------------------------------------------------
+
+    def start(self, process: Process) -> None:
+        process.alive, process.job, process.made, process.asked = True, None, 0, False
+        process.inbox.clear()
+        process.grants.clear()
+        self.core.ready(process.worker, (0, 0, 0))
+
+    def offer(self) -> None:
+        if self.found < self.shape.items and self.core.hungry:
+            self.core.offer(Item(self.found, str(self.found)), "")
+            self.found += 1
+            self.core.exhausted = self.found == self.shape.items
+
+    def settle(self) -> None:
+        """Pump, deliver records, carry out orders; then check what must always hold."""
+        for _ in range(100):
+            self.core.pump()
+            sends, self.core.sends = self.core.sends, []
+            orders, self.core.orders = self.core.orders, []
+            if not sends and not orders:
+                break
+            for worker, record, _entry, _text in sends:
+                self.processes[worker.name].inbox.append(record)
+            for order in orders:
+                self._carry_out(order)
+        self.check()
+
+    def _carry_out(self, order: object) -> None:
+        if isinstance(order, Outcome):
+            assert order.item.number not in self.outcomes, "an item ended twice"
+            self.outcomes[order.item.number] = order.outcome
+        elif isinstance(order, Start):
+            self.start(self.processes[order.worker])
+        elif isinstance(order, Kill):
+            self.kill(self.processes[order.worker], blame=False)
+        elif isinstance(order, Halt):
+            self.halted = order.reason
+
+    def kill(self, process: Process, *, blame: bool = True) -> None:
+        """The process ends here and now; the parent has fenced it."""
+        if not process.alive:
+            return
+        process.alive = False
+        running = process.job[3] if process.job else 0
+        process.inbox.clear()
+        self.core.lost(process.worker, running, ("s", "crash", "killed") if blame else None)
+
+    def step(self, process: Process) -> bool:
+        """Let one process do one thing; False when it can do nothing."""
+        if not process.alive:
+            return False
+        if process.job is None:
+            if not process.inbox:
+                return False
+            record = process.inbox.popleft()
+            if record[0] in (ASSIGN, FINISH):
+                process.job, process.made, process.asked = record, record[10], False
+                process.grants.clear()
+                own = region_nbytes(record[6], record[7], record[8])
+                if record[1] & GRANTED and record[11] * UNIT >= own + self._tail(process.worker.group.number):
+                    process.grants.append((record[5], record[11] * UNIT))
+                    process.extents = tuple(record[6:9])  # type: ignore[assignment]
+            return True
+        for record in list(process.inbox):
+            if record[3] == process.job[3] and record[0] in (GRANT, REFUSE):
+                process.inbox.remove(record)
+                if record[0] == REFUSE:
+                    self._answer(process, DONE)
+                    return True
+                process.grants.append((record[5], record[11] * UNIT))
+                return True
+        return self._work(process)
+
+    def _work(self, process: Process) -> bool:
+        job, group = process.job, process.worker.group
+        assert job is not None
+        unit = process.worker.leases.get(job[3])
+        if unit is not None and unit.item.number in self.poison and group.number == len(self.shape.workers) // 2:
+            self.kill(process)
+            return True
+        if job[0] == FINISH:
+            assert unit is not None
+            self.finished.append(unit.item.number)
+            self._answer(process, DONE)
+        elif group.last:
+            frames = self.shape.frames if self.core.fused and self.shape.kind != "single" else 1
+            if unit is not None and not unit.dead:
+                self.written.append((unit.item.number, unit.index))
+            self._answer(process, DONE, frames=frames)
+        elif group.number and not group.expands:
+            self._answer(process, DONE, flags=(job[1] & SIDE_B) ^ SIDE_B)
+        else:
+            return self._produce(process)
+        return True
+
+    def _produce(self, process: Process) -> bool:
+        """A reader, or an expanding group."""
+        job, group, shape = process.job, process.worker.group, self.shape
+        assert job is not None
+        frames = group.plan.expands if group.number else (1 if shape.kind == "single" else shape.frames)
+        slots = bool(group.number) or shape.kind == "streams"
+        if process.made >= frames:
+            self._answer(process, DONE)
+            return True
+        if not process.grants:
+            if slots and process.asked:
+                return False
+            process.asked = True
+            if not slots and any(record[0] == GRANT for record in process.inbox):
+                return False
+            self._ask(process, group.number, slots=slots)
+            return True
+        process.grants.popleft()
+        process.made += 1
+        if shape.kind == "single" and not group.number:
+            self._answer(process, DONE, flags=FRAME)
+            return True
+        process.asked = slots
+        self.core.emit(process.worker, 0, job[3], SPEC, 1)
+        return True
+
+    def _ask(self, process: Process, number: int, *, slots: bool) -> None:
+        job, shape = process.job, self.shape
+        assert job is not None
+        if not slots and any(unit.asking for unit in [process.worker.leases.get(job[3])] if unit):
+            return
+        unit = process.worker.leases.get(job[3])
+        if unit is not None and unit in self.core.place_wait:
+            return
+        top = BUDGET // 2 // UNIT // 2 - 256 if shape.big and shape.kind == "single" else 64
+        share = 4 if shape.expands > 1 or shape.kind == "streams" else 1
+        a, b = self.random.randint(1, max(1, top // share)), self.random.randint(0, max(1, top // share))
+        if number:  # parts fit the reserve behind their frame
+            a, b = 1, 1
+        span = region_nbytes(a, b, 0)
+        span += self._tail(number)
+        wanted = (2 if shape.kind == "streams" else 1) if slots else 0
+        span = -(-span // UNIT) * UNIT
+        self.core.need(process.worker, job[3], (a, b, 0), span, wanted)
+
+    def _tail(self, number: int) -> int:
+        """Bytes that a reader reserves for the parts of an expanding group."""
+        return 2 * 4096 if self.shape.expands > 1 and not number and len(self.shape.workers) > 2 else 0
+
+    def _answer(self, process: Process, kind: int, *, flags: int = 0, frames: int = 0) -> None:
+        job, process.job = process.job, None
+        assert job is not None
+        record = (kind, flags, 0, job[3], frames, 0, 0, 0, 0, SPEC if flags & FRAME else NO_SPEC, 1, 0)
+        self.core.done(process.worker, record)
+
+    # ---- what must hold ------------------------------------------------------------------------------------
+
+    def check(self) -> None:
+        """Safety: bounds, ownership, credit, order."""
+        core = self.core
+        for group in core.groups:
+            assert group.spare == sum(group.credit - w.load for w in group.workers if w.up and w.only is None)
+            for worker in group.workers:
+                assert worker.load == len(worker.leases) <= group.credit
+                assert len(worker.texts) + worker.load == group.credit
+            if group.number:
+                taken = 0
+                for lane in {*core.lanes, core.run_lane}:
+                    queue = lane.queues[group.number]
+                    assert queue is not None
+                    assert 0 <= queue.occupied <= queue.limit, (group.name, queue.occupied, queue.limit)
+                    taken += queue.occupied
+                assert taken <= group.limit
+        lent = self.allocator.lent_ranges()
+        assert all(low < high <= BUDGET for low, high in lent)
+        assert all(first[1] <= second[0] for first, second in zip(lent, lent[1:], strict=False)), "regions overlap"
+        ledger = core.verdicts.ledger
+        assert ledger.found == ledger.finished + core.open + len(core.items), "the ledger does not balance"
+
+    def run_out(self) -> None:
+        """Liveness: without further harm everything ends."""
+        for _ in range(200_000):
+            self.offer()
+            self.settle()
+            if self.core.over or self.halted:
+                break
+            busy = [process for process in self.processes if process.alive]
+            self.random.shuffle(busy)
+            if not any(self.step(process) for process in busy) and self.found == self.shape.items:
+                self.settle()
+                if self.core.over or self.halted:
+                    break
+                if not any(process.inbox for process in busy):
+                    raise AssertionError(f"stall: {self.core.open} items in flight, {self.core.verdicts.ledger}")
+        assert self.core.over or self.halted
+        if self.halted:
+            return
+        ledger = self.core.verdicts.ledger
+        assert ledger.balances
+        assert set(self.outcomes) == set(range(self.shape.items)), "an item was lost"
+        assert not self.allocator.lent_ranges(), "a region leaked"
+        for lane in {*self.core.lanes, self.core.run_lane}:
+            assert all(queue is None or not queue.occupied for queue in lane.queues), "a place leaked"
