@@ -41,7 +41,7 @@ $(BIN)/python:
 		"$(CANDIDATES). Install one, or name it: make PYTHON=/path/to/python run" >&2; exit 2; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "pipeline needs Python 3.11 or newer;" \
 		"$(PYTHON) is $$($(PYTHON) -V 2>&1). Name another: make PYTHON=/path/to/python run" >&2; exit 2; }
-	$(PYTHON) -m venv $(VENV)
+	$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); exit 2; }
 
 $(VENV)/runtime: $(BIN)/python pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .

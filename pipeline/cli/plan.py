@@ -43,6 +43,8 @@ def _chain(told: Explanation) -> list[str]:
 def _ways(told: Explanation) -> list[str]:
     if told.known_beforehand:
         lines = ["sizes     known beforehand"]
+    elif not told.sampled:
+        lines = ["sizes     unknown: no input was found"]
     else:
         unread = f", {told.unread} of them not readable" if told.unread else ""
         lines = [f"sizes     sampled from the first {text.plural(told.sampled, 'header')}{unread}"]

@@ -46,26 +46,35 @@ class Pace:
     """Rates over the last seconds, from looks at growing numbers."""
 
     def __init__(self) -> None:
-        self._looks: deque[Progress] = deque()
+        self._looks: deque[tuple[float, ...]] = deque()
 
     def look(self, progress: Progress) -> None:
-        """Remember a look; those older than the window are dropped."""
-        self._looks.append(progress)
-        while len(self._looks) > 2 and progress.seconds - self._looks[0].seconds > WINDOW_S:
+        """Remember the numbers of a look (its objects go on counting); looks older than the window are dropped."""
+        frames = (group.frames for group in progress.groups)
+        self._looks.append((progress.seconds, progress.ledger.finished, *frames))
+        while len(self._looks) > 2 and progress.seconds - self._looks[0][0] > WINDOW_S:
             self._looks.popleft()
 
-    def rate(self, number: Callable[[Progress], int]) -> float:
-        """Growth of a number per second, 0.0 before there are two looks."""
+    @property
+    def items(self) -> float:
+        """Finished items per second."""
+        return self._rate(1)
+
+    def frames(self, group: int) -> float:
+        """Frames per second of a group."""
+        return self._rate(2 + group)
+
+    def _rate(self, column: int) -> float:
+        """Growth per second; since the start where there is but one look."""
         first, last = self._looks[0], self._looks[-1]
-        seconds = last.seconds - first.seconds
-        if seconds <= 0:
-            return number(last) / last.seconds if last.seconds > 0 else 0.0
-        return (number(last) - number(first)) / seconds
+        if last[0] > first[0]:
+            return (last[column] - first[column]) / (last[0] - first[0])
+        return last[column] / last[0] if last[0] > 0 else 0.0
 
 
 def headline(progress: Progress, pace: Pace) -> str:
     """Items done of how many, rate and time left."""
-    ledger, rate = progress.ledger, pace.rate(lambda look: look.ledger.finished)
+    ledger, rate = progress.ledger, pace.items
     of = f" of {progress.total:,}" if progress.total is not None else f", {ledger.found:,} found so far"
     parts = [f"{ledger.finished:,}{of}", f"{rate:,.1f} files/s"]
     if progress.total is not None and rate > 0:
@@ -81,11 +90,10 @@ def group_rows(progress: Progress, pace: Pace) -> list[tuple[str, float, str, st
     """Name, share done, rate and queue fill of each group."""
     rows = []
     for index, group in enumerate(progress.groups):
-        rate = pace.rate(lambda look, at=index: look.groups[at].frames if at < len(look.groups) else 0)  # type: ignore[misc]
         share = group.frames / progress.total if progress.total else 0.0
         full = progress.capacity[index] if index < len(progress.capacity) else 0
         queue = f"queue {progress.waiting[index]}/{full}" if full else ""
-        rows.append((f"{group.name} x{group.workers}", min(1.0, share), f"{rate:,.1f}/s", queue))
+        rows.append((f"{group.name} x{group.workers}", min(1.0, share), f"{pace.frames(index):,.1f}/s", queue))
     return rows
 
 

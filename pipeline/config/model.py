@@ -9,7 +9,7 @@ from ..plan import MAX_CREDIT, ErrorPolicy
 from ..problem import Mark, Problem
 from ..stage import Limits
 from .node import Node
-from .section import DURATION, MEMORY, NBYTES, TEXT, Kind, Section, choice, near, whole, whole_or, wrong
+from .section import DURATION, MEMORY, NBYTES, TEXT, Kind, Section, choice, whole, whole_or, wrong
 
 VERSION = 1
 MAX_WORKERS = 512
@@ -290,6 +290,3 @@ def _limits(top: Section) -> Limits:
     )
     body.close()
     return limits
-
-
-__all__ = ["Component", "Config", "Edge", "Group", "Queues", "interpret", "near"]

@@ -30,7 +30,7 @@ _CORE = (
     (re.compile(r"\.(nan|NaN|NAN)"), lambda _: float("nan")),
 )
 _OCTAL_LOOK = re.compile(r"[-+]?0[0-9]+")
-_VARIABLE = re.compile(r"\$\{([^}]*)\}")
+_VARIABLE = re.compile(r"\$\{([^{}]*)\}")
 _VARIABLE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 

@@ -7,7 +7,7 @@ import os
 from .. import registry
 from ..config import Config
 from ..errors import SpecError
-from ..plan import Plan
+from ..plan import GroupPlan, Plan
 from ..problem import ConfigError, Mark
 from . import components, placement
 from .components import Findings, Parts
@@ -42,13 +42,21 @@ def build(config: Config, *, allow_code: bool = False, machine: Machine | None =
     refused = [problem for problem in found if not problem.note]
     if refused or parts.reader is None or parts.writer is None:
         raise ConfigError(refused)
+    return _plan(config, parts, groups, here, memory_nbytes=memory, notes=tuple(str(problem) for problem in found))
+
+
+def _plan(
+    config: Config, parts: Parts, groups: tuple[GroupPlan, ...], machine: Machine, *, memory_nbytes: int,
+    notes: tuple[str, ...],
+) -> Plan:  # fmt: skip
+    assert parts.reader is not None
     return Plan(
         source=config.source,
         groups=groups,
         codecs=parts.codecs,
         encoder=parts.encoder,
         destination=parts.destination.text if parts.destination else None,
-        memory_nbytes=memory,
+        memory_nbytes=memory_nbytes,
         streams=bool(parts.reader.instance.streams),
         many=bool(parts.reader.instance.many),
         in_order=any(group.queue.in_order for group in groups),
@@ -57,8 +65,8 @@ def build(config: Config, *, allow_code: bool = False, machine: Machine | None =
         on_error=config.on_error,
         timeout_s=config.timeout_s,
         stall_timeout_s=config.stall_timeout_s,
-        usable_cores=here.cores,
-        notes=tuple(str(problem) for problem in found),
+        usable_cores=machine.cores,
+        notes=notes,
     )
 
 

@@ -86,9 +86,9 @@ class Flow:
         return any(lane.queues[group.number].ready for lane in self.lanes)  # type: ignore[union-attr, misc]
 
     def waiting(self, group: Group) -> int:
-        """Frames that wait before a group."""
+        """Frames that wait before a group; 0 for the first, which has no queue."""
         if not group.number:
-            return len(self.items)
+            return 0
         return sum(lane.queues[group.number].waiting for lane in list(self.lanes))  # type: ignore[union-attr, misc]
 
     # ---- events ------------------------------------------------------------------------------------------------
@@ -128,6 +128,7 @@ class Flow:
             return
         if not slots:
             self.admission.learn(extents)
+        self._void_behind(worker, unit)
         if unit.region >= 0:
             self.admission.give_back(unit)
         total = span * max(1, slots)
@@ -142,6 +143,18 @@ class Flow:
         else:
             unit.a, unit.b, unit.m, unit.span = *extents, total
             self.place_wait.append(unit)
+
+    def _void_behind(self, worker: Worker, unit: Unit) -> None:
+        """What was lent to leases that this worker has not begun is taken back while it waits for memory.
+
+        Else they would hold memory and wait for their worker, which waits for memory. The worker knows the rule too: a
+        grant that came with an Assign is void when the worker asked for memory before it came to that lease.
+        """
+        worker.asks = True
+        for other in worker.leases.values():
+            if other is not unit and other.region >= 0 and other.slots is None:
+                self.admission.give_back(other)
+                self.admission.enter(other)
 
     def emit(self, worker: Worker, flags: int, lease: int, spec: bytes, busy_us: int) -> None:
         """A producer has made one of its frames; it goes on with the next."""
@@ -309,24 +322,39 @@ class Flow:
     def _admit(self) -> None:
         group, lane = self.groups[0], self.run_lane
         while group.spare and (self.retry or self.items):
-            unit = self._next_retry() if self.retry else None
-            if unit is None:
-                oldest = lane.line.oldest is None
-                queue = None if self.fused else lane.queues[1]
-                if not self.items or (queue is not None and not queue.has_place(oldest=oldest)):
-                    return
-            worker = group.pick()
-            if worker is None:
-                return
-            if unit is not None:
+            unit, worker = self._next_retry() if self.retry else (None, None)
+            if unit is not None and worker is not None:
                 self.retry.remove(unit)
             else:
+                queue = None if self.fused else lane.queues[1]
+                if not self.items or (queue is not None and not queue.has_place(oldest=lane.line.oldest is None)):
+                    return
+                worker = group.pick()
+                if worker is None:
+                    return
                 unit = self._begin(self.items.popleft(), lane)
+                if not self.fused and (worker.asks or not self.admission.speculate(unit)):
+                    self.admission.enter(unit)
             self._place(unit)
             self._assign(worker, unit)
 
-    def _next_retry(self) -> Unit | None:
-        return next((unit for unit in self.retry if self._may_go(unit)), None)
+    def _next_retry(self) -> tuple[Unit | None, Worker | None]:
+        """The oldest item that is to be read again, and who may read it.
+
+        Where memory is lent in the order of the input, that is a worker without a younger lease: that lease would wait
+        for the memory of this one, and this one behind it for its worker. The worker that was lost comes back idle.
+        """
+        unit = min(self.retry, key=lambda unit: unit.item.number)
+        if not self._may_go(unit):
+            return None, None
+        if not self.admission.ordered:
+            return unit, self.groups[0].pick()
+        for worker in self.groups[0].workers:
+            if worker.up and worker.only is None and worker.load < worker.group.credit:
+                youngest = next(reversed(worker.leases.values()), None)
+                if youngest is None or youngest.item.number < unit.item.number:
+                    return unit, worker
+        return None, None
 
     def _begin(self, entry: Entry, lane: Lane) -> Unit:
         unit = Unit(entry, lane)
@@ -335,8 +363,6 @@ class Flow:
         self.open += 1
         if lane.ordered:
             lane.line.append(unit)
-        if not self.fused and not self.streams and not self.admission.speculate(unit):
-            self.admission.enter(unit)
         return unit
 
     def _place(self, unit: Unit) -> None:
@@ -383,7 +409,11 @@ class Flow:
         else:
             entry = unit.item
             if unit.region >= 0:
-                flags |= GRANTED
+                if worker.asks:
+                    self.admission.give_back(unit)
+                    self.admission.enter(unit)
+                else:
+                    flags |= GRANTED
         record = (
             ASSIGN, flags, slot, lease, unit.index, max(0, unit.region), unit.a, unit.b, unit.m, unit.spec,
             unit.made, unit.span // UNIT,
@@ -422,6 +452,8 @@ class Flow:
                 self.admission.ask(unit, (unit.a, unit.b, unit.m), unit.span)
 
     def _granted(self, unit: Unit) -> None:
+        if unit.worker is not None:
+            unit.worker.asks = False
         if unit.dead or unit.worker is None:
             self._refuse_dead(unit.worker, unit)
             return
@@ -438,6 +470,7 @@ class Flow:
     def _refuse(self, unit: Unit, slots: int) -> None:
         """What it asks for can never be had."""
         if unit.worker is not None:
+            unit.worker.asks = False
             text = self.admission.refusal(unit.span, (unit.a, unit.b, unit.m), slots)
             self.sends.append((unit.worker, _short(REFUSE, unit), None, text))
 

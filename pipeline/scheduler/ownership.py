@@ -77,9 +77,12 @@ class Unit(Member):
 
 
 class Worker:
-    """A worker process as the scheduler knows it: a name, its leases, oldest first, and its free text slots."""
+    """A worker process as the scheduler knows it: a name, its leases, oldest first, and its free text slots.
 
-    __slots__ = ("fresh", "group", "leases", "load", "name", "only", "sticky", "texts", "up")
+    asks: its oldest lease waits for memory; the ones behind it must not hold any meanwhile.
+    """
+
+    __slots__ = ("asks", "fresh", "group", "leases", "load", "name", "only", "sticky", "texts", "up")
 
     def __init__(self, name: int, group: Group) -> None:
         self.name = name
@@ -87,7 +90,7 @@ class Worker:
         self.leases: dict[int, Unit] = {}
         self.load = 0
         self.texts = list(range(group.credit))
-        self.up = False
+        self.up = self.asks = False
         self.fresh = True
         self.only: Unit | None = None  # a last attempt that it must work on alone
         self.sticky: Lane | None = None  # the stream whose writer it is

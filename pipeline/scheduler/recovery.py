@@ -27,6 +27,11 @@ class Scheduler(Flow):
         elif flags & TRANSIENT and unit.attempt < self.plan.on_error.retries and unit.lane.producer is None:
             unit.attempt += 1
             self._requeue(unit)
+            if self.admission.ordered and not unit.group and worker.leases:
+                # The younger leases behind it may wait for memory until this one was served: they must make way.
+                worker.up = False
+                self._recount(worker.group)
+                self.orders.append(Kill(worker.name, ""))
         else:
             self._give_up(unit, stage, kind, reason)
 
@@ -56,7 +61,7 @@ class Scheduler(Flow):
         was_up, was_fresh = worker.up, worker.fresh
         worker.leases.clear()
         worker.load, worker.texts = 0, list(range(group.credit))
-        worker.up, worker.fresh, worker.only = False, True, None
+        worker.up, worker.fresh, worker.only, worker.asks = False, True, None, False
         self._recount(group)
         group.restarts += 1
         for unit in units:
@@ -102,6 +107,8 @@ class Scheduler(Flow):
         if unit.dead:
             self._discard(unit)
         elif lane.producer is not None and (lane.closing or unit.group in (0, len(self.groups) - 1)):
+            if unit is not lane.producer:
+                self._requeue(unit)  # among the waiting ones, which the restart drops
             self._restart(lane, stage, kind, reason)
         else:
             unit.attempt += 1
@@ -133,6 +140,8 @@ class Scheduler(Flow):
         self._return_grants(unit)
         if unit in group.producers:
             group.producers.remove(unit)
+        if not number and not self.admission.ordered and unit.slots is None:
+            self.admission.give_back(unit)  # it waits for a worker now, and that one may wait for memory
         if unit.solo:
             group.solo.append(unit)
         elif number:
@@ -149,16 +158,15 @@ class Scheduler(Flow):
         self._vacate(unit)
         unit.group = unit.flags = 0
         unit.spec = NO_SPEC
+        if not self.admission.ordered:
+            self.admission.give_back(unit)
         (self.groups[0].solo if unit.solo else self.retry).append(unit)
 
     def _give_up(self, unit: Unit, stage: str, kind: str, reason: str) -> None:
         entry = unit.item
         entry.failure = entry.failure or (stage, kind, reason)
         if unit.lane.producer is not None:
-            self._vacate(unit)
-            if unit is not unit.lane.producer:
-                self._end(unit)
-            self._abandon(unit.lane)
+            self._abandon(unit.lane, unit)
         else:
             self._drop(unit)
 
@@ -177,8 +185,7 @@ class Scheduler(Flow):
         if unit is unit.lane.producer:
             self._vacate_producer(unit)
         else:
-            self._vacate(unit)
-            self._end(unit)
+            self._drop(unit)
 
     # ---- streams -----------------------------------------------------------------------------------------------
 
@@ -193,11 +200,16 @@ class Scheduler(Flow):
             entry.failure = entry.failure or (stage, kind, f"{reason} ({entry.attempt} attempts)")
         self._abandon(lane)
 
-    def _abandon(self, lane: Lane) -> None:
-        """Break a stream off: waiting frames are dropped, leased ones when they come back; its writer is replaced."""
+    def _abandon(self, lane: Lane, unit: Unit | None = None) -> None:
+        """Break a stream off: waiting frames are dropped, leased ones when they come back; its writer is replaced.
+
+        `unit` is one that just came back from its worker.
+        """
         if lane.dead:
             return
         lane.dead = True
+        if unit is not None and unit is not lane.producer:
+            self._drop(unit)
         producer, writer = lane.producer, lane.writer
         assert producer is not None
         if writer is not None and writer.up:
@@ -222,6 +234,8 @@ class Scheduler(Flow):
                 continue
             if unit.worker is not None:
                 unit.dead = True
+                if unit.grants is not None:
+                    self._refuse_dead(unit.worker, unit)
                 continue
             group = self.groups[unit.group]
             if unit in group.solo:

@@ -11,7 +11,7 @@ from ..arena import map_arena
 from ..control import Control
 from ..errors import DISK_FULL, TRANSIENT, kind_of, one_line
 from ..messages import (
-    ASSIGN, BYE, CLAIM, CLAIMED, FAILED, FINISH, FULL, GRANT, NEED, NO_SPEC, READY, REFUSE, SKIPPED, STOP, UNIT, Record,
+    ASSIGN, BYE, CLAIM, CLAIMED, FAILED, FINISH, FULL, GRANT, GRANTED, NEED, NO_SPEC, READY, REFUSE, SKIPPED, STOP, UNIT, Record,
     iter_unpack, pack,
 )  # fmt: skip
 from ..messages import TRANSIENT as MAY_PASS
@@ -149,6 +149,8 @@ class Loop:
                         why = self.control.text(self.slot)[0]
                         raise Cancelled(why) if why == "cancelled" else Refused(why)
                     return record
+                if record[0] == ASSIGN:  # what it lent is void: it must not be held while we wait (see the core)
+                    record = (ASSIGN, record[1] & ~GRANTED, *record[2:])
                 kept.append(record)
             self.receive()
 

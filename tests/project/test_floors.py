@@ -12,7 +12,8 @@ import pytest
 ROOT = Path(__file__).parents[2]
 FLOORS = (
     {"errors", "problem", "frame", "template", "stage", "messages", "plan", "report"},
-    {"config", "registry", "arena", "queues", "affinity", "journal", "meter", "chain", "door", "output", "loading", "control"},
+    {"config", "registry", "arena", "queues", "affinity", "journal", "meter"}
+    | {"chain", "door", "output", "loading", "control"},
     {"planner"},
     {"scheduler", "worker", "serial"},
     {"supervisor"},

@@ -32,7 +32,8 @@ def test_a_whole_worker_loads_no_config_library() -> None:
     """All modules of the worker and a Plan: numpy, and neither YAML nor pydantic nor the command line."""
     code = (
         "import importlib, pkgutil, pipeline.worker, pipeline.plan, pickle\n"
-        "for each in pkgutil.iter_modules(pipeline.worker.__path__): importlib.import_module(f'pipeline.worker.{each.name}')"
+        "for each in pkgutil.iter_modules(pipeline.worker.__path__, 'pipeline.worker.'):\n"
+        "    importlib.import_module(each.name)"
     )
     assert (
         loaded(code, ("pydantic", "pydantic_core", "ruamel", "ruamel.yaml", "rich", "click", "pipeline.config")) == []

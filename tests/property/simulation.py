@@ -14,7 +14,18 @@ from typing import Any
 from pipeline.arena import Allocator
 from pipeline.frame import Item, Spec
 from pipeline.messages import (
-    ASSIGN, DONE, EMIT, FINISH, FRAME, GRANT, GRANTED, NO_SPEC, REFUSE, SIDE_B, UNIT, region_nbytes,
+    ASSIGN,
+    DONE,
+    EMIT,
+    FINISH,
+    FRAME,
+    GRANT,
+    GRANTED,
+    NO_SPEC,
+    REFUSE,
+    SIDE_B,
+    UNIT,
+    region_nbytes,
 )
 from pipeline.plan import ErrorPolicy, GroupPlan, Plan, QueuePlan, StagePlan
 from pipeline.scheduler import Halt, Kill, Outcome, Scheduler, Start, Worker
@@ -47,13 +58,22 @@ def make_plan(shape: Shape) -> Plan:
         expanding = shape.expands > 1 and number == 1 and last > 1
         lone = expanding or (number == 0 and shape.kind != "single" and last > 0)
         order = shape.in_order or (number == last and shape.kind == "streams")
-        groups.append(GroupPlan(
-            f"g{number}", (StagePlan(f"s{number}", "x:Y"),), workers,
-            queue=QueuePlan(shape.depth, 1 if lone else shape.credit, order),
-            reads=number == 0, writes=number == last, expands=shape.expands if expanding else 1,
-        ))
+        groups.append(
+            GroupPlan(
+                f"g{number}",
+                (StagePlan(f"s{number}", "x:Y"),),
+                workers,
+                queue=QueuePlan(shape.depth, 1 if lone else shape.credit, order),
+                reads=number == 0,
+                writes=number == last,
+                expands=shape.expands if expanding else 1,
+            )
+        )
     return Plan(
-        "simulated", tuple(groups), streams=shape.kind == "streams", many=shape.kind == "many",
+        "simulated",
+        tuple(groups),
+        streams=shape.kind == "streams",
+        many=shape.kind == "many",
         in_order=any(group.queue.in_order for group in groups[1:]),
         on_error=ErrorPolicy(retries=shape.retries, max_share=None),
     )
@@ -156,9 +176,12 @@ class World:
                     process.grants.append((record[5], record[11] * UNIT))
                     process.extents = tuple(record[6:9])  # type: ignore[assignment]
             return True
-        for record in list(process.inbox):
+        for place, record in enumerate(list(process.inbox)):
             if record[3] == process.job[3] and record[0] in (GRANT, REFUSE):
                 process.inbox.remove(record)
+                for before in range(place):  # as the worker does: what these lent is void
+                    kind, flags, *rest = process.inbox[before]
+                    process.inbox[before] = (kind, flags & ~GRANTED if kind == ASSIGN else flags, *rest)
                 if record[0] == REFUSE:
                     self._answer(process, DONE)
                     return True
@@ -203,8 +226,7 @@ class World:
             process.asked = True
             if not slots and any(record[0] == GRANT for record in process.inbox):
                 return False
-            self._ask(process, group.number, slots=slots)
-            return True
+            return self._ask(process, group.number, slots=slots)
         process.grants.popleft()
         process.made += 1
         if shape.kind == "single" and not group.number:
@@ -214,14 +236,12 @@ class World:
         self.core.emit(process.worker, 0, job[3], SPEC, 1)
         return True
 
-    def _ask(self, process: Process, number: int, *, slots: bool) -> None:
+    def _ask(self, process: Process, number: int, *, slots: bool) -> bool:
         job, shape = process.job, self.shape
         assert job is not None
-        if not slots and any(unit.asking for unit in [process.worker.leases.get(job[3])] if unit):
-            return
         unit = process.worker.leases.get(job[3])
-        if unit is not None and unit in self.core.place_wait:
-            return
+        if unit is not None and (unit.asking or unit in self.core.place_wait):
+            return False
         top = BUDGET // 2 // UNIT // 2 - 256 if shape.big and shape.kind == "single" else 64
         share = 4 if shape.expands > 1 or shape.kind == "streams" else 1
         a, b = self.random.randint(1, max(1, top // share)), self.random.randint(0, max(1, top // share))
@@ -232,6 +252,7 @@ class World:
         wanted = (2 if shape.kind == "streams" else 1) if slots else 0
         span = -(-span // UNIT) * UNIT
         self.core.need(process.worker, job[3], (a, b, 0), span, wanted)
+        return True
 
     def _tail(self, number: int) -> int:
         """Bytes that a reader reserves for the parts of an expanding group."""
@@ -269,7 +290,7 @@ class World:
 
     def run_out(self) -> None:
         """Liveness: without further harm everything ends."""
-        for _ in range(200_000):
+        for _ in range(5_000):
             self.offer()
             self.settle()
             if self.core.over or self.halted:

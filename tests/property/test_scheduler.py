@@ -27,7 +27,7 @@ shapes = st.builds(
 )
 
 
-@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(shapes, st.integers(0, 2**32))
 def test_undisturbed_runs_end_and_lose_nothing(shape: Shape, seed: int) -> None:
     """Without deaths every item is done, every region comes back, and order holds where it was asked for."""
@@ -44,7 +44,7 @@ def test_undisturbed_runs_end_and_lose_nothing(shape: Shape, seed: int) -> None:
             assert frames == sorted(set(frames)), "a stream's writer got its frames out of order, or twice"
 
 
-@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(shapes, st.integers(0, 2**32), st.sets(st.integers(0, 11), max_size=3))
 def test_deaths_lose_nothing(shape: Shape, seed: int, poison: set[int]) -> None:
     """Items that kill their worker are quarantined, whatever else dies beside them; all the others are done."""

@@ -79,7 +79,7 @@ def test_the_quota_limits_the_mask(files: dict[str, str], cores: int, tmp_path: 
     [
         ({"proc/meminfo": "MemTotal:       1000 kB\nMemFree: 1 kB\n"}, 1_024_000),
         ({"proc/meminfo": "MemTotal: 1000 kB\n", "proc/self/cgroup": "0::/a\n", V2 + "a/memory.max": "5000\n"}, 5000),
-        ({"proc/meminfo": "MemTotal: 1000 kB\n", "proc/self/cgroup": "0::/a\n", V2 + "a/memory.max": "max\n"}, 1_024_000),
+        ({"proc/meminfo": "MemTotal: 9 kB\n", "proc/self/cgroup": "0::/a\n", V2 + "a/memory.max": "max\n"}, 9216),
         ({"proc/self/cgroup": "0::/a/b\n", V2 + "a/memory.max": "5000", V2 + "a/b/memory.max": "9000"}, 5000),
         (
             {"proc/self/cgroup": "5:memory:/d\n4:cpu:/e\n", V2 + "memory/d/memory.limit_in_bytes": "7000"},
@@ -126,7 +126,8 @@ def test_a_process_pins_itself_and_its_threads() -> None:
     code = (
         "import os, threading; from pipeline.affinity import pin_self, allowed_cores; first = allowed_cores()[:1]\n"
         "pin_self(first); seen = []\n"
-        "thread = threading.Thread(target=lambda: seen.append(os.sched_getaffinity(0))); thread.start(); thread.join()\n"
+        "thread = threading.Thread(target=lambda: seen.append(os.sched_getaffinity(0)))\n"
+        "thread.start(); thread.join()\n"
         "assert os.sched_getaffinity(0) == seen[0] == set(first)\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
@@ -148,6 +149,7 @@ def test_a_platform_without_pinning_says_so(monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_nothing_heavy_is_imported_before_pinning() -> None:
     """A worker imports this module first; numpy and the rest come after it is pinned."""
-    code = "import sys; import pipeline.affinity; print([n for n in ('numpy', 'ctypes', 'multiprocessing') if n in sys.modules])"
+    heavy = ("numpy", "ctypes", "multiprocessing")
+    code = f"import sys; import pipeline.affinity; print([name for name in {heavy} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"

@@ -19,6 +19,7 @@ from pipeline.report import Failure, GroupReport, Ledger, Report
 
 CONFIG = "version: 1\nreader: {use: synthetic, height: 9, width: 8, frames: 3}\nwriter: {use: null}\n"
 HOSTILE = "a\x1b[31mred\x07\n\udce9\u202e.jpg"
+FIRST = Failure(f"in/{HOSTILE}", "jpeg", "input", "is cut short")
 
 
 def pipe(*args: str) -> Result:
@@ -59,7 +60,7 @@ def report(**changes: Any) -> Report:
     return Report(
         ledger=Ledger(found=15, done=2, failed=12, skipped=1), exit_code=Exit.SOME_FAILED, seconds=4.0,
         bytes_in=24_100_000, bytes_out=300_000,
-        failures=[Failure(f"in/{HOSTILE}", "jpeg", "input", "is cut short")] + [Failure(f"{n}.jpg", "", "io", "x") for n in range(11)],
+        failures=[FIRST, *(Failure(f"{number}.jpg", "", "io", "x") for number in range(11))],
         groups=[GroupReport("reader", 2, frames=3)], bottleneck="reader is busy 97%", skips={"too small": 1},
         versions={"numpy": "2"}, notes=["a note"], **changes,
     )  # fmt: skip
@@ -177,7 +178,7 @@ def test_run_prints_the_report_as_json(config: str, ended: list[Any]) -> None:
     ("error", "code", "message"),
     [
         (EnvironmentRefusal("the disk is full", remedy="free some"), 4, "pipeline: the disk is full; free some\n"),
-        (StopRun(f"a group cannot start: {HOSTILE}"), 3, "pipeline: a group cannot start: a\\x1b[31mred\\x07\n\\xe9\\u202e.jpg\n"),
+        (StopRun(f"cannot start: {HOSTILE}"), 3, "pipeline: cannot start: a\\x1b[31mred\\x07\n\\xe9\\u202e.jpg\n"),
         (KeyboardInterrupt(), 130, "pipeline: interrupted\n"),
     ],
 )  # fmt: skip

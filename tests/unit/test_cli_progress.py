@@ -14,7 +14,8 @@ from pipeline.report import GroupReport, Ledger, Progress
 def look(seconds: float, done: int, *, total: int | None = 1000, state: str = "running") -> Progress:
     groups = (GroupReport("reader", 2, frames=done + 4), GroupReport("shrink", 3, frames=done))
     return Progress(
-        Ledger(found=done + 8, done=done, failed=2), total, seconds, done, groups, (0, 5), (0, 8), "shrink is busy 98%", state
+        Ledger(found=done + 8, done=done, failed=2), total, seconds, done, groups, (0, 5), (0, 8),
+        "shrink is busy 98%", state,
     )  # fmt: skip
 
 
@@ -36,17 +37,17 @@ def test_rates_are_those_of_the_last_seconds() -> None:
     pace = progress.Pace()
     for second in range(31):
         pace.look(look(second, done=0 if second < 15 else (second - 15) * 100))
-    assert pace.rate(lambda each: each.frames) == pytest.approx(100)
+    assert pace.frames(1) == pytest.approx(100)
 
 
 def test_one_look_gives_the_mean_rate() -> None:
     """Before there are two looks the rate is that since the start; at the start it is 0."""
     pace = progress.Pace()
     pace.look(look(2, done=10))
-    assert pace.rate(lambda each: each.frames) == 5.0
+    assert pace.frames(1) == 5.0
     pace = progress.Pace()
     pace.look(look(0, done=0))
-    assert pace.rate(lambda each: each.frames) == 0.0
+    assert pace.frames(1) == pace.items == 0.0
 
 
 def test_a_line_says_everything() -> None:

@@ -93,7 +93,8 @@ def test_the_plan_names_first_and_last(making: Making) -> None:
     """Only the first group reads and only the last one writes; transforms between pass where all inspect."""
     plan = making.plan(f"[{group('identity')}, {group('identity, OWN:Paint', name='u')}]")
     assert [(g.reads, g.writes, g.passes, g.in_place) for g in plan.groups] == [
-        (True, False, False, False), (False, False, True, False), (False, False, False, True), (False, True, False, False),
+        (True, False, False, False), (False, False, True, False),
+        (False, False, False, True), (False, True, False, False),
     ]  # fmt: skip
     assert [stage.label for g in plan.groups for stage in g.stages] == [
         "synthetic",
@@ -225,7 +226,7 @@ def test_the_encoder_takes_generic_settings_and_its_block(making: Making) -> Non
 
 
 def test_settings_without_effect_are_noted(making: Making) -> None:
-    """What does not apply to the chosen format is a note, in any order of keys; what is wrong in it is still refused."""
+    """What does not apply to the chosen format is a note, what is wrong in it is still refused."""
     plan = making.plan(writer='{use: files, path: "o/{stem}.png", quality: 70, jpeg: {quality: 60}}')
     notes = [note.removeprefix(f"{making.folder}/c.yaml:") for note in plan.notes]
     assert notes == [

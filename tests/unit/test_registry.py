@@ -67,7 +67,8 @@ def test_right_parameters_come_back_as_the_fields_want_them() -> None:
         ("count", 0, ()), ("count", 10, ()), ("count", "3", ()), ("count", True, ()), ("count", 3.0, ()),
         ("ratio", 0.0, ()), ("ratio", 9, ()), ("ratio", float("nan"), ()), ("name", 3, ()), ("name", None, ()),
         ("flag", 1, ()), ("flag", "true", ()), ("mode", "c", ()), ("size", 0, ()), ("either", "atuo", ()),
-        ("many", "a", ()), ("many", ["a", 3], (1,)), ("pair", [1], ()), ("rows", [1, "x"], (1,)), ("table", {"a": "x"}, ()),
+        ("many", "a", ()), ("many", ["a", 3], (1,)), ("pair", [1], ()), ("rows", [1, "x"], (1,)),
+        ("table", {"a": "x"}, ()),
     ],
 )  # fmt: skip
 def test_wrong_parameters_are_found_one_by_one(name: str, value: object, path: tuple[int, ...]) -> None:
