@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import struct
+from mmap import mmap
 from typing import NamedTuple
 
 from .frame import Item
@@ -27,12 +28,13 @@ def control_nbytes(credit: int) -> int:
     return -(-(_SLOTS + credit * TEXT_NBYTES) // 64) * 64
 
 
-MAX_TEXT_NBYTES = TEXT_NBYTES - _TEXT.size
+_TEXT_NBYTES = _TEXT.size
+MAX_TEXT_NBYTES = TEXT_NBYTES - _TEXT_NBYTES
 
 
 def encode_job(item: Item, target: str) -> bytes:
     """The text of a job. Raises ValueError for names beyond what any file system takes."""
-    text = os.fsencode(f"{item.source}\0{item.dir}\0{item.name}\0{target}")
+    text = f"{item.source}\0{item.dir}\0{item.name}\0{target}".encode("utf-8", "surrogateescape")
     if len(text) > MAX_TEXT_NBYTES:
         raise ValueError(f"a name of {len(text)} bytes is longer than any file system takes")
     return text
@@ -46,11 +48,13 @@ class Job(NamedTuple):
 
 
 class Control:
-    """One block, seen from either side. `memory` is the writable arena, `base` the block's offset."""
+    """One block, seen from either side. `memory` is the arena's mapping, `base` the block's offset."""
 
-    def __init__(self, memory: memoryview, base: int) -> None:
+    def __init__(self, memory: mmap | bytearray, base: int, credit: int) -> None:
         self._memory = memory
         self._base = base
+        self._temporary = base + _TEMPORARY
+        self._slots = [base + _SLOTS + slot * TEXT_NBYTES for slot in range(credit)]
 
     def run(self, lease: int, stage: int) -> None:
         """Worker: this stage works for this lease from now on."""
@@ -62,36 +66,37 @@ class Control:
         return lease, stage
 
     def note_temporary(self, path: str) -> None:
-        """Worker: this temporary file exists now; "" for none."""
-        data = os.fsencode(os.path.abspath(path)) if path else b""
-        start = self._base + _TEMPORARY
+        """Worker: this temporary file exists now; "" for none. Relative to the folder that both sides run in."""
+        start = self._temporary
         _LENGTH.pack_into(self._memory, start, 0)
-        if data and len(data) <= NAME_NBYTES - 4:
-            self._memory[start + 4 : start + 4 + len(data)] = data
-            _LENGTH.pack_into(self._memory, start, len(data))
+        if path:
+            data = os.fsencode(path)
+            if len(data) <= NAME_NBYTES - _LENGTH.size:
+                self._memory[start + 4 : start + 4 + len(data)] = data
+                _LENGTH.pack_into(self._memory, start, len(data))
 
     def temporary(self) -> str:
         """Parent: the temporary file that a dead worker left."""
-        start = self._base + _TEMPORARY
+        start = self._temporary
         (length,) = _LENGTH.unpack_from(self._memory, start)
         return os.fsdecode(bytes(self._memory[start + 4 : start + 4 + length]))
 
     def clear(self) -> None:
         """Parent: make the block ready for a new worker."""
         _RUNNING.pack_into(self._memory, self._base, 0, 0)
-        _LENGTH.pack_into(self._memory, self._base + _TEMPORARY, 0)
+        _LENGTH.pack_into(self._memory, self._temporary, 0)
 
     def put_job(self, slot: int, number: int, text: bytes) -> None:
         """Parent: what the lease in this slot is about; `text` as `encode_job` makes it."""
-        start = self._base + _SLOTS + slot * TEXT_NBYTES
+        start = self._slots[slot]
         _TEXT.pack_into(self._memory, start, number, len(text))
-        start += _TEXT.size
+        start += _TEXT_NBYTES
         self._memory[start : start + len(text)] = text
 
     def job(self, slot: int) -> Job:
         """Worker: what the lease in this slot is about."""
         number, text = self._get(slot)
-        source, folder, name, target = os.fsdecode(text).split("\0")
+        source, folder, name, target = text.decode("utf-8", "surrogateescape").split("\0")
         return Job(Item(number, source, folder, name), target)
 
     def put_text(self, slot: int, *parts: str) -> None:
@@ -104,7 +109,7 @@ class Control:
         return os.fsdecode(self._get(slot)[1]).split("\0")
 
     def _get(self, slot: int) -> tuple[int, bytes]:
-        start = self._base + _SLOTS + slot * TEXT_NBYTES
+        start = self._slots[slot]
         number, length = _TEXT.unpack_from(self._memory, start)
-        start += _TEXT.size
+        start += _TEXT_NBYTES
         return number, bytes(self._memory[start : start + length])

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from functools import partial
 
 from .errors import ItemError, MissingCodec
-from .frame import Metadata, Spec
+from .frame import NO_METADATA, Metadata, Spec
 from .plan import Plan
 from .stage import Codec, Part
 
@@ -27,6 +27,8 @@ class Loading:
         self.smallest = smallest
         self.limits = plan.limits
         self.nbytes_read = 0
+        self._full: Spec | None = None
+        self._decode: Spec
         self._names = sorted(stage.label for stage in plan.codecs)
         self._order: list[Codec] = [stage.build() for stage in plan.codecs]
         self._buffer = bytearray(1 << 20)
@@ -72,23 +74,29 @@ class Loading:
 
     def picture(self, data: memoryview, *, name: str) -> Part:
         """The first frame of an encoded picture, to be decoded at the smallest scale the chain takes."""
-        codec = self._codec(bytes(data[:32]))
+        head = bytes(data[:32])
+        codec = self._order[0]  # most folders hold one format: the last one met is tried first
+        if not codec.matches(head):
+            codec = self._codec(head)
         header = codec.header(data)
         spec = header.spec
+        if spec is not self._full:  # checked and asked before for this very Spec, as for most files of a folder
+            self._check(spec)
+            self._full, self._decode = spec, self.smallest(spec, codec)
+        return Part(self._decode, partial(codec.decode, data, self._decode), carry(header.metadata))
+
+    def _check(self, spec: Spec) -> None:
         if spec.height * spec.width > self.limits.pixels:
             raise ItemError(
                 f"has {spec.width}x{spec.height} = {spec.height * spec.width / 1e6:.1f} megapixels",
                 limit=f"`limits: {{pixels}}` is {self.limits.pixels / 1e6:.1f} million",
                 remedy="raise it on the command line with --set limits.pixels=N if the file is to be trusted",
             )
-        decode = self.smallest(spec, codec)
-        return Part(decode, partial(codec.decode, data, decode), carry(header.metadata))
 
     def _codec(self, head: bytes) -> Codec:
         for place, codec in enumerate(self._order):
             if codec.matches(head):
-                if place:  # most folders hold one format: try it first the next time
-                    self._order.insert(0, self._order.pop(place))
+                self._order.insert(0, self._order.pop(place))
                 return codec
         raise MissingCodec(
             "is not a picture of a known format",
@@ -109,7 +117,7 @@ def _kind(mode: int) -> str:
 
 def carry(metadata: Metadata) -> Metadata:
     """The metadata as far as it fits the sidecar of 1 MiB: the largest block is dropped first."""
-    if metadata.nbytes <= SIDECAR_NBYTES:
+    if metadata is NO_METADATA or metadata.nbytes <= SIDECAR_NBYTES:
         return metadata
     keep = {"icc": metadata.icc, "exif": metadata.exif, "xmp": metadata.xmp}
     while sum(map(len, keep.values())) > SIDECAR_NBYTES:

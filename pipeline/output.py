@@ -51,10 +51,11 @@ class Output:
             OSError: as the system says; no temporary file is left.
         """
         target = self.target
-        self._refuse_source(target)
+        if os.access(target, os.F_OK):
+            self._refuse_source(target)
         folder, _, name = target.rpartition("/")
         temporary = f"{folder}/.{name}.pl-{self.run}.tmp" if folder else f".{name}.pl-{self.run}.tmp"
-        if len(os.fsencode(name)) > 200:
+        if len(name) > 60 and len(os.fsencode(name)) > 200:
             short = blake2b(os.fsencode(name), digest_size=8).hexdigest()
             temporary = f"{folder or '.'}/.{short}.pl-{self.run}.tmp"
         self.note(temporary)
@@ -85,14 +86,9 @@ class Output:
     def _refuse_source(self, target: str) -> None:
         """An output that would replace an input is refused, whatever links lead to it."""
         try:
-            there = os.stat(target)
+            same = os.path.samefile(target, self.item.source)
         except OSError:
-            return
-        try:
-            source = os.stat(self.item.source)
-            same = (there.st_dev, there.st_ino) == (source.st_dev, source.st_ino)
-        except OSError:
-            same = False
+            same = False  # one of them is gone by now, or was never a file
         if same or self._reader.holds(self._real(target), self.template.root if self.template else None):
             raise ItemError(
                 f"would overwrite {target!r}, a file of the input", remedy="choose another output folder or name"

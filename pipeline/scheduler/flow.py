@@ -52,6 +52,7 @@ class Flow:
         self.lanes: list[Lane] = [] if self.streams else [self.run_lane]
         self.sends: list[Send] = []
         self.orders: list[Start | Kill | Outcome | Halt] = []
+        self.done_items: list[Entry] = []  # done since the supervisor last looked; all other ends are orders
         self.open = 0
         self.moved = 0  # events that moved a frame, for the stall guard
         self.stale = 0
@@ -83,13 +84,15 @@ class Flow:
         """Whether something waits for this group that it may start on as far as order goes."""
         if not group.number:
             return bool(self.items or self.retry)
-        return any(lane.queues[group.number].ready for lane in self.lanes)  # type: ignore[union-attr, misc]
+        queues = (lane.queues[group.number] for lane in self.lanes)
+        return any(queue is not None and queue.ready for queue in queues)
 
     def waiting(self, group: Group) -> int:
         """Frames that wait before a group; 0 for the first, which has no queue."""
         if not group.number:
             return 0
-        return sum(lane.queues[group.number].waiting for lane in list(self.lanes))  # type: ignore[union-attr, misc]
+        queues = (lane.queues[group.number] for lane in list(self.lanes))
+        return sum(queue.waiting for queue in queues if queue is not None)
 
     # ---- events ------------------------------------------------------------------------------------------------
 
@@ -196,7 +199,14 @@ class Flow:
             self.stale += 1
             return
         group = worker.group
-        self._unlease(worker, unit)
+        unit.worker = None
+        worker.load -= 1
+        worker.texts.append(unit.slot)
+        worker.fresh = False
+        if worker.only is None:
+            group.spare += 1
+        else:
+            self._released(worker, unit)
         group.busy_us += busy_us
         group.nbytes += nbytes
         self.moved += 1
@@ -276,8 +286,10 @@ class Flow:
             return unit
         out = lane.queues[number + 1]
         assert out is not None
+        if out.occupied < out.limit - out.keep_last:
+            return unit
         oldest = lane.line.oldest
-        if out.has_place(oldest=unit is oldest):
+        if unit is oldest and out.has_place(oldest=True):
             return unit
         if oldest in ready and out.has_place(oldest=True):
             return oldest  # type: ignore[return-value]
@@ -486,13 +498,19 @@ class Flow:
     # ---- ends --------------------------------------------------------------------------------------------------
 
     def _unlease(self, worker: Worker, unit: Unit) -> None:
+        """What `done` does in line: the worker has let go of the unit."""
         unit.worker = None
         worker.load -= 1
         worker.texts.append(unit.slot)
         worker.fresh = False
         if worker.only is None:
             worker.group.spare += 1
-        elif worker.only is unit:
+        else:
+            self._released(worker, unit)
+
+    def _released(self, worker: Worker, unit: Unit) -> None:
+        """A worker that was kept for one last attempt may take others again."""
+        if worker.only is unit:
             worker.only = None
             self._recount(worker.group)
 
@@ -501,10 +519,21 @@ class Flow:
         if lane.closing:
             self._close_stream(lane)
             return
-        unit.item.frames += frames
+        entry = unit.item
+        entry.frames += frames
         if number:
             lane.queues[number].occupied -= 1  # type: ignore[union-attr]
-        self._end(unit)
+        if entry.live > 1 or unit.producer is not None or lane is not self.run_lane:
+            self._end(unit)
+            return
+        if lane.ordered:  # the usual end, of an item of one frame, without the detours of the others
+            lane.line.remove(unit)
+        unit.ended = True
+        if unit.region >= 0:
+            self.admission.give_back(unit)
+        lane.live -= 1
+        entry.live = 0
+        self._close(entry)
 
     def _produced(self, unit: Unit) -> None:
         """A producer has made all its frames."""
@@ -564,13 +593,22 @@ class Flow:
         if lane.producer is not None and not lane.dead:
             self._finish_stream(lane, entry)
             return
-        self.open -= 1
         if lane.producer is not None:
             self._drop_lane(lane)
             if not (entry.failure or entry.cancelled):
+                self.open -= 1
                 self.items.appendleft(entry)  # the stream starts once more
                 return
-        self._count(*self.verdicts.close(entry))
+        self._close(entry)
+
+    def _close(self, entry: Entry) -> None:
+        """The item is over."""
+        self.open -= 1
+        if entry.failure or entry.skip or entry.cancelled:
+            self._count(*self.verdicts.close(entry))
+        else:
+            self.verdicts.ledger.done += 1
+            self.done_items.append(entry)
 
     def _finish_stream(self, lane: Lane, entry: Entry) -> None:
         """All frames are written: the writer may close the output."""
@@ -593,8 +631,7 @@ class Flow:
         entry = lane.producer.item
         entry.live = 0
         self._drop_lane(lane)
-        self.open -= 1
-        self._count(*self.verdicts.close(entry))
+        self._close(entry)
 
     def _drop_lane(self, lane: Lane) -> None:
         if lane.writer is not None:

@@ -11,7 +11,7 @@ import os
 import resource
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from importlib.metadata import PackageNotFoundError, version
 
@@ -20,7 +20,7 @@ from ..errors import EnvironmentRefusal, Exit
 from ..meter import verdict
 from ..plan import Plan
 from ..report import Failure, GroupReport, Ledger, Progress, Report
-from ..scheduler import Outcome
+from ..scheduler import Entry, Outcome
 from .discovery import Counter
 from .loop import Loop
 
@@ -53,7 +53,8 @@ class Run:
         self.report = Report(notes=list(plan.notes), destination=plan.destination or "")
         self.door = Door(plan, limit=limit)
         self.limit = limit
-        self.loop = Loop(plan, self.door, self._on_outcome, f"{os.getpid():x}-{time.time_ns() & 0xFFFFFF:06x}")
+        run = f"{os.getpid():x}-{time.time_ns() & 0xFFFFFF:06x}"
+        self.loop = Loop(plan, self.door, run, on_outcome=self._on_outcome, on_done=self._on_done)
         self.counter: Counter | None = None
 
     def carry_out(self, watch: Watch | None) -> Report:
@@ -88,10 +89,12 @@ class Run:
         state = "stopping" if core.draining else "running"
         return Progress(ledger, total, seconds, frames, groups, waiting, capacity, limit, state)
 
+    def _on_done(self, _: Sequence[Entry]) -> None:
+        if self.report.first_output_s is None:
+            self.report.first_output_s = time.perf_counter() - self.began
+
     def _on_outcome(self, outcome: Outcome) -> None:
         report = self.report
-        if outcome.outcome == "done" and report.first_output_s is None:
-            report.first_output_s = time.perf_counter() - self.began
         if outcome.outcome == "skipped":
             report.skips[outcome.reason] = report.skips.get(outcome.reason, 0) + 1
         elif outcome.outcome in ("failed", "quarantined"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import resource
 import time
@@ -34,7 +35,7 @@ class Loop:
         self.results = results
         self.map = map_arena(arena, boot.arena_nbytes)
         os.close(arena)
-        self.control = Control(memoryview(self.map), boot.control)
+        self.control = Control(self.map, boot.control, boot.plan.groups[boot.group].queue.credit)
         self.inbox: deque[tuple[int, int, int, int, int, int, int, int, int, bytes, int, int]] = deque()
         self.outbox: list[bytes] = []
         self.lease = self.slot = 0
@@ -43,6 +44,7 @@ class Loop:
     def run(self) -> None:
         """Until Stop, or until the parent is gone."""
         self.role.open()
+        gc.freeze()  # libraries and stages stay: the collector need not look at them again for every few hundred frames
         a, b = self.role.fixed_extents()
         self.send(READY, a=a, b=b)
         self.flush()
@@ -124,7 +126,9 @@ class Loop:
     def flush(self) -> None:
         """Write what is queued, at most 512 bytes a write so that it is never torn."""
         outbox = self.outbox
-        if outbox:
+        if len(outbox) == 1:
+            os.write(self.results, outbox.pop())
+        elif outbox:
             for start in range(0, len(outbox), MAX_CREDIT):
                 os.write(self.results, b"".join(outbox[start : start + MAX_CREDIT]))
             outbox.clear()

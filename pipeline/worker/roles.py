@@ -9,10 +9,10 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from ..chain import Fused, Link, Pixels, Runner, StageError, chain_of
+from ..chain import Fused, Link, Pixels, Route, Runner, StageError, chain_of
 from ..control import Control
 from ..errors import ItemError
-from ..frame import Frame, Item, Metadata, Spec
+from ..frame import NO_METADATA, Frame, Item, Metadata, Spec
 from ..loading import Loading
 from ..messages import (
     DONE, EMIT, FRAME, GRANTED, HEADER_NBYTES, NO_SPEC, PASSED, PROPERTIES, SIDE_B, SLOTS, UNIT, region_nbytes, units,
@@ -25,6 +25,7 @@ from . import Boot
 Record = tuple[int, int, int, int, int, int, int, int, int, bytes, int, int]
 _PROPERTIES = struct.Struct("<?qqqIII")  # has pts, pts, time base, lengths of ICC, EXIF, XMP
 NO_ITEM = Item(0, "")
+VIEWS = 512
 
 
 class Cancelled(Exception):  # noqa: N818 - an order from the parent, not an error
@@ -78,6 +79,7 @@ class Role:
         self._read_only = self._writable.toreadonly()
         self._specs: dict[bytes, Spec] = {}
         self._codes: dict[Spec, bytes] = {}
+        self._views: dict[tuple[int, Spec, bool], Pixels] = {}
 
     def open(self) -> None:
         """Open every stage; import what they need."""
@@ -120,15 +122,21 @@ class Role:
         return code
 
     def view(self, offset: int, spec: Spec, *, writable: bool = False) -> Pixels:
-        """The array at this offset of the arena; no copy."""
-        memory = self._writable if writable else self._read_only
-        count = spec.height * spec.width * spec.channels
-        return np.frombuffer(memory, spec.dtype, count, offset).reshape(spec.shape)
+        """The array at this offset of the arena; no copy. Regions come back, so their views are kept."""
+        key = (offset, spec, writable)
+        view = self._views.get(key)
+        if view is None:
+            if len(self._views) >= VIEWS:
+                self._views.clear()
+            memory = self._writable if writable else self._read_only
+            count = spec.height * spec.width * spec.channels
+            view = self._views[key] = np.frombuffer(memory, spec.dtype, count, offset).reshape(spec.shape)
+        return view
 
     def put_properties(self, offset: int, beside: int, part: Part) -> int:
         """Write PTS and metadata of a frame into its region; the flag that says so, or 0."""
         metadata = part.metadata
-        if part.pts is None and not metadata.nbytes:
+        if part.pts is None and (metadata is NO_METADATA or not metadata.nbytes):
             return 0
         blocks = (metadata.icc, metadata.exif, metadata.xmp)
         _PROPERTIES.pack_into(
@@ -241,6 +249,12 @@ def _fill(role: Role, part: Part, region: tuple[int, int, int, int]) -> tuple[in
     return flags, role.code(part.spec)
 
 
+def _enough(route: Route, m: int, lent: tuple[int, int, int, int], span: int) -> bool:
+    """Whether a region that was lent unasked holds what the route needs."""
+    fits = route.a <= lent[1] and route.b <= lent[2] and m <= lent[3]
+    return fits and (not route.tail or region_nbytes(*lent[1:]) + route.tail <= span)
+
+
 class ReadRole(Role):
     """Items in, frames out: announce, ask for memory where it was not lent yet, decode straight into the arena."""
 
@@ -249,6 +263,8 @@ class ReadRole(Role):
         self.reader: Reader = self.stages[0]  # type: ignore[assignment]
         self.chain = chain_of(self.plan)
         self.loading = Loading(self.plan, lambda spec, codec: self.chain.route(spec, codec).decode)
+        self._routed: Spec | None = None
+        self._route: Route
 
     def fixed_extents(self) -> tuple[int, int]:
         spec = self.reader.fixed_spec()
@@ -299,11 +315,12 @@ class ReadRole(Role):
         self, part: Part, lent: tuple[int, int, int, int] | None, span: int
     ) -> tuple[tuple[int, int, int, int], int]:
         """A region for the part, and the nanoseconds waited for it: the one lent already where it is enough."""
-        route = self.chain.route(part.spec)
-        m = units(part.metadata.nbytes)
-        if lent is not None and route.a <= lent[1] and route.b <= lent[2] and m <= lent[3]:
-            if not route.tail or region_nbytes(*lent[1:]) + route.tail <= span:
-                return lent, 0
+        if part.spec is not self._routed:  # most folders hold few sizes, and codecs give equal Specs as one object
+            self._routed, self._route = part.spec, self.chain.route(part.spec)
+        route = self._route
+        m = 0 if part.metadata is NO_METADATA else units(part.metadata.nbytes)
+        if lent is not None and _enough(route, m, lent, span):
+            return lent, 0
         asked = time.perf_counter_ns()
         self.loop.ask_memory((route.a, route.b, m), route.nbytes(part.metadata.nbytes))
         return self.loop.granted(), time.perf_counter_ns() - asked

@@ -16,6 +16,7 @@ from pipeline import Codec, Frame, Header, ItemError, Metadata, Size, Spec, Usag
 Pixels = np.ndarray[Any, Any]
 SOS, EOI, APP1, APP2 = 0xFFDA, 0xFFD9, 0xFFE1, 0xFFE2
 SOFS = frozenset(range(0xFFC0, 0xFFD0)) - {0xFFC4, 0xFFC8, 0xFFCC}  # frame headers (ITU-T T.81, table B.1)
+TOLD = SOFS | {APP1, APP2}
 BARE = frozenset(range(0xFFD0, 0xFFD9)) | {0xFF01}  # markers without a length
 EXIF, XMP, ICC = b"Exif\0\0", b"http://ns.adobe.com/xap/1.0/\0", b"ICC_PROFILE\0"
 ICC_CHUNK = 65535 - 2 - 14  # what an APP2 segment holds beside its length, name and two counters
@@ -162,7 +163,7 @@ def _spec(model: str, height: int, width: int, orientation: int) -> Spec:
 
 
 def _segments(data: memoryview) -> Iterator[tuple[int, int, int]]:
-    """Marker, start and end of the content of each segment before the first scan (ITU-T T.81, B.1.1)."""
+    """Marker, start and end of the content of the TOLD segments before the first scan (ITU-T T.81, B.1.1)."""
     last, at = len(data) - 4, 2
     while at <= last:
         marker, length = _SEGMENT(data, at)
@@ -178,7 +179,8 @@ def _segments(data: memoryview) -> Iterator[tuple[int, int, int]]:
         elif end > last + 4:
             break
         else:
-            yield marker, at + 4, end
+            if marker in TOLD:
+                yield marker, at + 4, end
             at = end
     raise ItemError("truncated JPEG: it ends within its header")
 

@@ -117,13 +117,11 @@ class Resize(Transform):
 
     def process(self, frame: Frame, out: Pixels) -> None:
         """Write the resampled picture into `out`; the input is not touched."""
-        from cykooz_resizer import ImageData
-
-        spec, job = frame.spec, self._job(frame.spec)
+        image, spec, job = self._image_data, frame.spec, self._job(frame.spec)
         pixels = frame.pixels if job.last == (1, 1) else _last_weighed(frame.pixels, job.last)
-        result = ImageData(job.target.width, job.target.height, job.kind)
+        result = image(job.target.width, job.target.height, job.kind)
         # The library takes and gives bytes only, and copies them once more into memory of its own.
-        self._resizer.resize(ImageData(spec.width, spec.height, job.kind, pixels.tobytes()), result, job.options)
+        self._resizer.resize(image(spec.width, spec.height, job.kind, pixels.tobytes()), result, job.options)
         pixels = np.frombuffer(result.get_buffer(), out.dtype).reshape(*job.target, spec.channels)
         if job.background is None:
             out[...] = pixels
@@ -166,6 +164,12 @@ class Resize(Transform):
         from cykooz_resizer import Resizer
 
         return Resizer()
+
+    @cached_property
+    def _image_data(self) -> Any:
+        from cykooz_resizer import ImageData
+
+        return ImageData
 
     @cached_property
     def _job(self) -> Callable[[Spec], Job]:

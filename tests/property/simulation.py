@@ -138,6 +138,10 @@ class World:
                 self.processes[worker.name].inbox.append(record)
             for order in orders:
                 self._carry_out(order)
+        for entry in self.core.done_items:
+            assert entry.number not in self.outcomes, "an item ended twice"
+            self.outcomes[entry.number] = "done"
+        self.core.done_items.clear()
         self.check()
 
     def _carry_out(self, order: object) -> None:
