@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 from .errors import EnvironmentRefusal, UsageError
 
-SHM = "/dev/shm"  # noqa: S108 - the file system that shared memory lives in, not a temporary file
+SHM = "/dev/shm"
 MAX_CORE = 4095
 
 

@@ -21,9 +21,9 @@ class Allocator:
     """Lends byte ranges of [start, limit), lowest first; ranges are whole pages and never overlap.
 
     Pure: no memory is touched. A range that comes back is kept by its size and is the first to be lent again for that
-    size, so its pages are warm. For a size that is not kept, the kept ranges are merged into the free list first and the
-    lowest gap that is large enough is cut, so the high-water mark stays low; and a request no larger than the arena
-    always fits once everything came back.
+    size, so its pages are warm. For a size that is not kept, the kept ranges are merged into the free list first and
+    the lowest gap that is large enough is cut, so the high-water mark stays low; and a request no larger than the
+    arena always fits once everything came back.
     """
 
     def __init__(self, *, start: int, limit: int) -> None:
@@ -144,7 +144,7 @@ class Arena:
             self.kind = "memfd"
             return self._create_memfd()
         try:
-            return os.dup(segment._fd)  # type: ignore[attr-defined] # noqa: SLF001 - the class offers no accessor
+            return os.dup(segment._fd)  # type: ignore[attr-defined]
         finally:
             segment.close()
             segment.unlink()

@@ -31,7 +31,7 @@ class Found(NamedTuple):
 
 
 class Claims:
-    """Which input has which output name. On disk (a temporary database without a name), so a million names cost no memory.
+    """Which input has which output name. In a temporary database on disk, so a million names cost no memory.
 
     Called from the discovery thread and, for names that only the frame decides, from the loop.
     """
@@ -44,7 +44,7 @@ class Claims:
         self._db.execute("BEGIN")
 
     def claim(self, target: str, source: str) -> str:
-        """"" when the name is now yours (or was), else the source that has it."""
+        """The source that has this name already; empty when it is now yours (or was)."""
         key, value = os.fsencode(target), os.fsencode(source)
         with self._lock:
             if self._db.execute("INSERT OR IGNORE INTO claim VALUES (?, ?)", (key, value)).rowcount == 1:

@@ -112,7 +112,9 @@ class Spec:
         """The same picture as a decoder that shrinks on load gives it; the full size is kept."""
         return replace(self, height=height, width=width)
 
-    def require(self, *, dtype: str | tuple[str, ...] | None = None, model: str | tuple[str, ...] | None = None) -> Spec:
+    def require(
+        self, *, dtype: str | tuple[str, ...] | None = None, model: str | tuple[str, ...] | None = None
+    ) -> Spec:
         """This Spec, if it has one of the dtypes and colour models asked for.
 
         Raises:

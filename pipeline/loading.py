@@ -1,4 +1,4 @@
-"""What the engine lends to `Reader.read`: bytes of a file, and pictures announced at the smallest scale that is enough."""
+"""What the engine lends to `Reader.read`: bytes of a file, and pictures announced at the smallest scale needed."""
 
 from __future__ import annotations
 
@@ -74,16 +74,20 @@ class Loading:
 
     def picture(self, data: memoryview, *, name: str) -> Part:
         """The first frame of an encoded picture, to be decoded at the smallest scale the chain takes."""
-        head = bytes(data[:32])
-        codec = self._order[0]  # most folders hold one format: the last one met is tried first
-        if not codec.matches(head):
-            codec = self._codec(head)
+        codec = self._codec(data)
         header = codec.header(data)
         spec = header.spec
         if spec is not self._full:  # checked and asked before for this very Spec, as for most files of a folder
             self._check(spec)
             self._full, self._decode = spec, self.smallest(spec, codec)
         return Part(self._decode, partial(codec.decode, data, self._decode), carry(header.metadata))
+
+    def full(self, data: memoryview) -> tuple[Spec, Codec]:
+        """Spec at full size and codec of an encoded picture, within the limits; what `plan` samples."""
+        codec = self._codec(data)
+        spec = codec.header(data).spec
+        self._check(spec)
+        return spec, codec
 
     def _check(self, spec: Spec) -> None:
         if spec.height * spec.width > self.limits.pixels:
@@ -93,7 +97,10 @@ class Loading:
                 remedy="raise it on the command line with --set limits.pixels=N if the file is to be trusted",
             )
 
-    def _codec(self, head: bytes) -> Codec:
+    def _codec(self, data: memoryview) -> Codec:
+        head = bytes(data[:32])
+        if self._order[0].matches(head):  # most folders hold one format: the last one met is tried first
+            return self._order[0]
         for place, codec in enumerate(self._order):
             if codec.matches(head):
                 self._order.insert(0, self._order.pop(place))

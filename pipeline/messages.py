@@ -72,7 +72,8 @@ class Record(NamedTuple):
         a, b, m: sizes of the extents in units of 64 bytes.
         spec: packed Spec of the frame.
         busy_us: time inside stages since the last record of this lease; frames already made in an ASSIGN.
-        extra: size of a whole region in units of 64 bytes in ASSIGN, NEED and GRANT; bytes read in a DONE of a fused group.
+        extra: size of a whole region in units of 64 bytes in ASSIGN, NEED and GRANT; bytes read in a DONE of a
+            fused group.
     """
 
     kind: int

@@ -35,7 +35,7 @@ class Output:
         self._folders: dict[str, str] = {}
 
     def begin(self, item: Item, target: str, frame: Frame | None) -> None:
-        """The next output: of this frame, or (None) of the whole item. Names that only the frame decides are claimed."""
+        """The next output: of this frame, or (None) of the whole item. Names that the frame decides are claimed."""
         self.item, self.target = item, target
         if target or self.template is None or frame is None:
             return

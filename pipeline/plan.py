@@ -5,9 +5,12 @@ Unpickling it loads neither the config library nor a stage; the worker imports t
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
+from importlib.util import module_from_spec, spec_from_file_location
+from types import ModuleType
 from typing import Any
 
 from .problem import Mark
@@ -15,6 +18,32 @@ from .stage import Limits
 
 RECORD_NBYTES = 64
 MAX_CREDIT = 8  # credit x RECORD_NBYTES <= 512, the least a POSIX pipe takes in one piece, so no write can block
+
+
+OWN_CODE = "pipeline_own_code:"  # begins the module name of a file that a config names
+
+
+def load_module(home: str) -> ModuleType:
+    """The module "package.module", or the one that a file "/path/file.py" holds, under a name of its own.
+
+    Only the planner decides what may be loaded; a Plan names nothing that it did not allow.
+    """
+    if not home.endswith(".py"):
+        return import_module(home)
+    name = OWN_CODE + home
+    if name in sys.modules:
+        return sys.modules[name]
+    spec = spec_from_file_location(name, home)
+    if spec is None or spec.loader is None:
+        raise ModuleNotFoundError(f"{home} is not a Python file")
+    module = module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]
+        raise
+    return module
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +64,8 @@ class StagePlan:
 
     def build(self) -> Any:
         """Import the class and make its instance; no backend library is loaded by that."""
-        module, _, name = self.ref.partition(":")
-        return getattr(import_module(module), name)(**self.params)
+        home, _, name = self.ref.rpartition(":")
+        return getattr(load_module(home), name)(**self.params)
 
 
 @dataclass(frozen=True, slots=True)

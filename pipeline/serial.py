@@ -91,7 +91,7 @@ class SerialRun:
                     self.report.first_output_s = time.perf_counter() - self.began
         except StageError as error:
             return self._settle(found.item, error.label, error.cause)
-        except Exception as error:  # noqa: BLE001 - this item's failure, said in the report, as in a worker
+        except Exception as error:
             return self._settle(found.item, label, error)
         return self._budget()
 

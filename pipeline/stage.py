@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     Pixels = np.ndarray[Any, Any]
 
 
-class Skip(Exception):  # noqa: N818 - an instruction to the engine, not an error
+class Skip(Exception):
     """Raised by a stage to drop a frame on purpose; the text is the reason in the report."""
 
 

@@ -118,21 +118,15 @@ def explain(plan: Plan, config: Config, *, samples: int = MAX_SAMPLES) -> Explan
 def _sampled(plan: Plan, samples: int) -> Iterator[tuple[Spec, str] | None]:
     """Spec and codec of the first files; None for one that cannot be read or that no codec knows."""
     names = {registry.load(codec.ref): codec.label for codec in plan.codecs}
-    seen: list[tuple[Spec, str]] = []
-
-    def full(spec: Spec, codec: Codec) -> Spec:
-        seen.append((spec, names[type(codec)]))
-        return spec
-
-    files = Loading(plan, full)
+    files = Loading(plan, lambda spec, _: spec)
     items = (item for item in plan.reader.build().discover(output_root(plan)) if not item.skip)
     for item in islice(items, samples):
         try:
-            files.picture(files.load(item.source), name=item.name)
+            spec, codec = files.full(files.load(item.source))
         except (ItemError, OSError, ValueError):
             yield None
         else:
-            yield seen.pop()
+            yield spec, names[type(codec)]
         if files.nbytes_read > MAX_SAMPLED_NBYTES:
             return
 

@@ -12,11 +12,11 @@ import sys
 from collections.abc import Mapping
 from functools import cache
 from importlib import import_module
-from importlib.util import module_from_spec, spec_from_file_location
 from types import ModuleType
 from typing import Any
 
 from ..errors import EnvironmentRefusal, PipelineError, UsageError
+from ..plan import OWN_CODE, load_module
 from ..stage import Codec, Reader, Stage, Transform, Writer
 from .parameters import Finding, Parameter, build, check, near, parameters, takes_text
 
@@ -28,7 +28,6 @@ __all__ = [
 HOME = "stages"
 ENTRY_POINTS = "pipeline.stages"
 KINDS: Mapping[str, type[Stage]] = {"reader": Reader, "transform": Transform, "writer": Writer, "codec": Codec}
-_OWN = "pipeline_own_code:"  # begins the module name of a file that a config names
 _REF = re.compile(r"(?P<module>[^:]+):(?P<name>[A-Za-z_]\w*)")
 
 
@@ -79,7 +78,7 @@ def load(ref: str) -> type[Any]:
     if match is None:
         raise UsageError(f"'{ref}' names no class", limit="want package.module:Class or ./file.py:Class")
     home, name = match["module"], match["name"]
-    module = _from_file(home) if home.endswith(".py") else _imported(home)
+    module = _own_file(home) if home.endswith(".py") else _imported(home)
     found = getattr(module, name, None)
     if found is None:
         known = [each for each, value in vars(module).items() if isinstance(value, type) and issubclass(value, Stage)]
@@ -108,7 +107,7 @@ def _reference(kind: str, use: str, cls: type[Any]) -> str:
         raise UsageError(f"'{use}' is no {kind}", limit=f"want a class that derives from pipeline.{contract.__name__}")
     home = sys.modules[cls.__module__]
     file = getattr(home, "__file__", None)
-    return f"{file if cls.__module__.startswith(_OWN) else cls.__module__}:{cls.__qualname__}"
+    return f"{file if cls.__module__.startswith(OWN_CODE) else cls.__module__}:{cls.__qualname__}"
 
 
 def _only_class(kind: str, name: str) -> type[Any]:
@@ -144,22 +143,10 @@ def _imported(name: str) -> ModuleType:
         raise EnvironmentRefusal(f"{name} needs {error.name}, which is not installed") from error
 
 
-def _from_file(path: str) -> ModuleType:
-    whole = os.path.abspath(path)
-    name = _OWN + whole
-    if name in sys.modules:
-        return sys.modules[name]
-    spec = spec_from_file_location(name, whole)
-    if spec is None or spec.loader is None or not os.path.isfile(whole):
+def _own_file(path: str) -> ModuleType:
+    if not os.path.isfile(path):
         raise UsageError(f"there is no file {path}")
-    module = module_from_spec(spec)
-    sys.modules[name] = module
-    try:
-        spec.loader.exec_module(module)
-    except BaseException:
-        del sys.modules[name]
-        raise
-    return module
+    return load_module(os.path.abspath(path))
 
 
 def _entry_point(kind: str, use: str) -> type[Any] | None:

@@ -12,7 +12,7 @@ from ..queues import Line, Member, Queue
 
 
 class Entry:
-    """One item on its way. It is over when none of its units is live. `text` is its job as the supervisor encoded it."""
+    """One item on its way, over when none of its units is live. `text` is its job as the supervisor encoded it."""
 
     __slots__ = (
         "attempt", "cancelled", "failure", "frames", "item", "live", "number", "quarantined", "skip", "target", "text",

@@ -170,7 +170,7 @@ def check_output(plan: Plan) -> None:
     """
     if plan.destination is None:
         return
-    from ..template import Template  # noqa: PLC0415 - only where something is written
+    from ..template import Template
 
     root = Template(plan.destination).root
     try:

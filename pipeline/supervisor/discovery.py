@@ -62,7 +62,7 @@ class Discovery:
                         self._room.wait()
                 if self._stop:
                     return
-        except BaseException as error:  # noqa: BLE001 - raised again in the loop, where the run can end in order
+        except BaseException as error:
             self.error = error
         finally:
             self.ended = True

@@ -16,8 +16,26 @@ from ..control import Control, control_nbytes, encode_job
 from ..door import Door
 from ..errors import EnvironmentRefusal, Exit, Stall
 from ..messages import (
-    ASSIGN, BYE, CLAIM, CLAIMED, DONE, EMIT, FAILED, FULL, GRANT, NEED, PAGE, READY, REFUSE, SKIPPED, SLOTS, STOP, UNIT,
-    Record, iter_unpack, pack,
+    ASSIGN,
+    BYE,
+    CLAIM,
+    CLAIMED,
+    DONE,
+    EMIT,
+    FAILED,
+    FULL,
+    GRANT,
+    NEED,
+    PAGE,
+    READY,
+    REFUSE,
+    SKIPPED,
+    SLOTS,
+    STOP,
+    UNIT,
+    Record,
+    iter_unpack,
+    pack,
 )  # fmt: skip
 from ..meter import Idle
 from ..plan import Plan
@@ -286,7 +304,7 @@ class Loop:
             self.ready_at = self.now
 
     def _on_failed(self, handle: Handle, record: tuple[Any, ...]) -> None:
-        stage, kind, reason = (handle.control.text(record[2]) + ["", "", ""])[:3]
+        stage, kind, reason = [*handle.control.text(record[2]), "", "", ""][:3]
         self.core.failed(handle.worker, record[1], record[3], stage, kind, reason)
         if record[1] & FULL and self.halt is None:
             self.halt = Halt(Exit.ENVIRONMENT, f"the output cannot be written: {reason}; free space and run again")

@@ -136,7 +136,7 @@ class Handle:
         return _cause(code) if own_end else "closed its pipe"
 
     def _has_errors(self) -> bool:
-        import select  # noqa: PLC0415 - rare path
+        import select
 
         return bool(select.select([self.errors], [], [], 0)[0])
 

@@ -2,8 +2,9 @@
 
 This module is imported before the worker is pinned, so it imports nothing heavy: numpy and the stages come after.
 
-loop    records in and out, waiting for memory
-roles   what a group does with a lease: read, transform, write, or all of it
+loop           records in and out, waiting for memory
+role           what every role has: stages, and views of the arena
+reading, transforming, writing   what a group does with a lease; roles chooses
 """
 
 from __future__ import annotations
@@ -46,12 +47,12 @@ def main(boot: Boot, arena: Any, commands: Any, results: Any, errors: Any) -> No
     cores = boot.plan.groups[boot.group].cores
     if cores is not None:
         pin_self(cores)
-    import faulthandler  # noqa: PLC0415 - only after pinning
+    import faulthandler
 
     faulthandler.enable()
     faulthandler.register(signal.SIGUSR1)
 
-    from .loop import Loop  # noqa: PLC0415 - numpy comes with it
+    from .loop import Loop
 
     Loop(boot, *fds[:3]).run()
 
@@ -59,7 +60,7 @@ def main(boot: Boot, arena: Any, commands: Any, results: Any, errors: Any) -> No
 def _end_with_parent(parent: int) -> None:
     """No child outlives the parent: on Linux the kernel sees to it; elsewhere end of file on the pipe does."""
     if sys.platform == "linux":
-        import ctypes  # noqa: PLC0415 - 8 ms that the parent need not pay
+        import ctypes
 
         pr_set_pdeathsig = 1
         ctypes.CDLL(None, use_errno=True).prctl(pr_set_pdeathsig, signal.SIGKILL, 0, 0, 0)

@@ -9,18 +9,36 @@ import time
 from collections import deque
 
 from ..arena import map_arena
+from ..chain import StageError
 from ..control import Control
 from ..errors import DISK_FULL, TRANSIENT, kind_of, one_line
 from ..messages import (
-    ASSIGN, BYE, CLAIM, CLAIMED, FAILED, FINISH, FULL, GRANT, GRANTED, NEED, NO_SPEC, READY, REFUSE, SKIPPED, STOP, UNIT, Record,
-    iter_unpack, pack,
+    ASSIGN,
+    BYE,
+    CLAIM,
+    CLAIMED,
+    FAILED,
+    FINISH,
+    FULL,
+    GRANT,
+    GRANTED,
+    NEED,
+    NO_SPEC,
+    READY,
+    REFUSE,
+    SKIPPED,
+    STOP,
+    UNIT,
+    Record,
+    iter_unpack,
+    pack,
 )  # fmt: skip
 from ..messages import TRANSIENT as MAY_PASS
 from ..plan import MAX_CREDIT, RECORD_NBYTES
 from ..stage import Skip
 from . import Boot
-from ..chain import StageError
-from .roles import Cancelled, Refused, Role, make_role
+from .role import Cancelled, Refused, Role
+from .roles import make_role
 
 HOLD_NS = 1_000_000  # a result may wait for the next one only if that is expected sooner than this
 READ_NBYTES = MAX_CREDIT * RECORD_NBYTES
@@ -55,7 +73,7 @@ class Loop:
                 self.receive()
             record = inbox.popleft()
             kind = record[0]
-            if kind == ASSIGN or kind == FINISH:  # noqa: PLR1714 - two compares are half the price of a tuple
+            if kind in (ASSIGN, FINISH):
                 self._work(record)
             elif kind == STOP:
                 break
@@ -75,7 +93,7 @@ class Loop:
             self._report(error.label, error.cause)
         except (Cancelled, Refused) as error:
             self.fail(FAILED, 0, self.role.label, "refused", str(error))
-        except Exception as error:  # noqa: BLE001 - whatever it was, it is this item's failure and said in the report
+        except Exception as error:
             self._report(self.role.label, error)
         if self._should_flush(began):
             self.flush()
@@ -111,9 +129,7 @@ class Loop:
         """Queue a record about the lease in work; it leaves with the next flush."""
         self.outbox.append(Record(kind, flags, self.slot, self.lease, nth, offset, a, b, m, NO_SPEC, 0, extra).pack())
 
-    def answer(
-        self, kind: int, flags: int, nth: int, offset: int, spec: bytes, busy_us: int, extra: int = 0
-    ) -> None:
+    def answer(self, kind: int, flags: int, nth: int, offset: int, spec: bytes, busy_us: int, extra: int = 0) -> None:
         """Queue a Done or Emit: the hot path."""
         record = pack(kind, flags, self.slot, self.lease, nth, offset, 0, 0, 0, spec, min(busy_us, 0xFFFFFFFF), extra)
         self.outbox.append(record)
@@ -158,9 +174,7 @@ class Loop:
                 kept.append(record)
             self.receive()
 
-    def ask_memory(
-        self, extents: tuple[int, int, int], span: int, *, flags: int = 0, slots: int = 0
-    ) -> None:
+    def ask_memory(self, extents: tuple[int, int, int], span: int, *, flags: int = 0, slots: int = 0) -> None:
         """Ask for regions of `span` bytes with these extents."""
         a, b, m = extents
         self.send(NEED, flags=flags, a=a, b=b, m=m, nth=slots, extra=-(-span // UNIT))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass, field
+from itertools import pairwise
 from random import Random
 from typing import Any
 
@@ -16,7 +17,6 @@ from pipeline.frame import Item, Spec
 from pipeline.messages import (
     ASSIGN,
     DONE,
-    EMIT,
     FINISH,
     FRAME,
     GRANT,
@@ -288,7 +288,7 @@ class World:
                 assert taken <= group.limit
         lent = self.allocator.lent_ranges()
         assert all(low < high <= BUDGET for low, high in lent)
-        assert all(first[1] <= second[0] for first, second in zip(lent, lent[1:], strict=False)), "regions overlap"
+        assert all(first[1] <= second[0] for first, second in pairwise(lent)), "regions overlap"
         ledger = core.verdicts.ledger
         assert ledger.found == ledger.finished + core.open + len(core.items), "the ledger does not balance"
 

@@ -1,0 +1,132 @@
+"""Reader groups: announce, ask for memory where it was not lent yet, decode straight into the arena."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+from ..chain import Route, chain_of
+from ..frame import NO_METADATA, Spec
+from ..loading import Loading
+from ..messages import (
+    DONE,
+    EMIT,
+    FRAME,
+    GRANTED,
+    NO_SPEC,
+    SLOTS,
+    UNIT,
+    region_nbytes,
+    units,
+)  # fmt: skip
+from ..stage import Part, Reader
+from . import Boot
+from .role import Parent, Record, Role, bounded, fill
+
+
+def _enough(route: Route, m: int, lent: tuple[int, int, int, int], span: int) -> bool:
+    """Whether a region that was lent unasked holds what the route needs."""
+    fits = route.a <= lent[1] and route.b <= lent[2] and m <= lent[3]
+    return fits and (not route.tail or region_nbytes(*lent[1:]) + route.tail <= span)
+
+
+class ReadRole(Role):
+    """Items in, frames out: announce, ask for memory where it was not lent yet, decode straight into the arena."""
+
+    def __init__(self, boot: Boot, loop: Parent) -> None:
+        super().__init__(boot, loop)
+        self.reader: Reader = self.stages[0]  # type: ignore[assignment]
+        self.chain = chain_of(self.plan)
+        self.loading = Loading(self.plan, lambda spec, codec: self.chain.route(spec, codec).decode)
+        self._routed: Spec | None = None
+        self._route: Route
+
+    def fixed_extents(self) -> tuple[int, int]:
+        spec = self.reader.fixed_spec()
+        if spec is None:
+            return 0, 0
+        route = self.chain.route(spec)
+        return (0, 0) if route.tail else (route.a, route.b)
+
+    def work(self, record: Record) -> None:
+        job = self.loop.control.job(record[2])
+        self.now(self.label)
+        self.loading.nbytes_read = 0
+        parts = self.reader.read(job.item, self.loading)
+        if self.plan.streams:
+            self._stream(parts)
+        elif self.plan.many:
+            self._many(record, parts)
+        else:
+            self._single(record, parts)
+
+    def _single(self, record: Record, parts: Iterator[Part]) -> None:
+        start = time.perf_counter_ns()
+        part = next(parts, None)
+        if part is None:
+            self.loop.answer(DONE, 0, 0, 0, NO_SPEC, 0)
+            return
+        lent = (record[5], record[6], record[7], record[8]) if record[1] & GRANTED else None
+        region, waited = self._region(part, lent, record[11] * UNIT)
+        flags, code = fill(self, part, region)
+        busy_us = (time.perf_counter_ns() - start - waited) // 1000
+        self.loop.answer(DONE, flags | FRAME, 0, self.loading.nbytes_read, code, busy_us)
+
+    def _many(self, record: Record, parts: Iterator[Part]) -> None:
+        """Frames of any Spec: each asks for itself."""
+        lent = (record[5], record[6], record[7], record[8]) if record[1] & GRANTED else None
+        for number, part in enumerate(bounded(parts, self.plan)):
+            if number < record[10]:
+                continue  # made before the worker that made it died
+            start = time.perf_counter_ns()
+            region, waited = self._region(part, lent, record[11] * UNIT)
+            lent = None
+            flags, code = fill(self, part, region)
+            busy_us = (time.perf_counter_ns() - start - waited) // 1000
+            self.loop.answer(EMIT, flags, number, 0, code, busy_us)
+        self.loop.answer(DONE, 0, 0, self.loading.nbytes_read, NO_SPEC, 0)
+
+    def _region(
+        self, part: Part, lent: tuple[int, int, int, int] | None, span: int
+    ) -> tuple[tuple[int, int, int, int], int]:
+        """A region for the part, and the nanoseconds waited for it: the one lent already where it is enough."""
+        if part.spec is not self._routed:  # most folders hold few sizes, and codecs give equal Specs as one object
+            self._routed, self._route = part.spec, self.chain.route(part.spec)
+        route = self._route
+        m = 0 if part.metadata is NO_METADATA else units(part.metadata.nbytes)
+        if lent is not None and _enough(route, m, lent, span):
+            return lent, 0
+        asked = time.perf_counter_ns()
+        self.loop.ask_memory((route.a, route.b, m), route.nbytes(part.metadata.nbytes))
+        return self.loop.granted(), time.perf_counter_ns() - asked
+
+    def _stream(self, parts: Iterator[Part]) -> None:
+        """Frames of one Spec: asked for once, as many regions as can be in flight."""
+        parts = bounded(parts, self.plan)
+        number = -1
+        while True:
+            start = time.perf_counter_ns()
+            part = next(parts, None)
+            if part is None:
+                break
+            number += 1
+            waited = time.perf_counter_ns()
+            if not number:
+                self._ask_slots(part)
+            region = self.loop.granted()
+            waited = time.perf_counter_ns() - waited
+            flags, code = fill(self, part, region)
+            busy_us = (time.perf_counter_ns() - start - waited) // 1000
+            self.loop.answer(EMIT, flags, number, 0, code, busy_us)
+        self.loop.answer(DONE, 0, 0, self.loading.nbytes_read, NO_SPEC, 0)
+
+    def _ask_slots(self, part: Part) -> None:
+        route = self.chain.route(part.spec)
+        nbytes = route.nbytes(part.metadata.nbytes)
+        groups = self.plan.groups[1:]
+        limits = [group.queue.depth + group.queue.credit * group.workers for group in groups]
+        lanes = min([self.plan.groups[-1].workers, *limits])
+        useful = 1 + sum(max(1, limit // lanes) for limit in limits)
+        share = self.plan.memory_nbytes // lanes // nbytes
+        slots = max(1, min(useful, share))
+        self.loop.ask_memory((route.a, route.b, units(part.metadata.nbytes)), nbytes, flags=SLOTS, slots=slots)

@@ -1,0 +1,177 @@
+"""What every role has: the stages of its group, opened once, and views of the arena."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from typing import Any, Protocol
+
+import numpy as np
+
+from ..chain import Pixels, StageError
+from ..control import Control
+from ..errors import ItemError
+from ..frame import NO_METADATA, Frame, Item, Metadata, Spec
+from ..messages import (
+    HEADER_NBYTES,
+    PROPERTIES,
+    SIDE_B,
+    UNIT,
+)  # fmt: skip
+from ..plan import Plan
+from ..stage import Part, Stage
+from . import Boot
+
+Record = tuple[int, int, int, int, int, int, int, int, int, bytes, int, int]
+_PROPERTIES = struct.Struct("<?qqqIII")  # has pts, pts, time base, lengths of ICC, EXIF, XMP
+NO_ITEM = Item(0, "")
+VIEWS = 512
+
+
+class Cancelled(Exception):
+    """The item was given up while this worker was at it."""
+
+
+class Refused(Exception):
+    """The parent will not lend this memory, or not give this name."""
+
+
+class Parent(Protocol):
+    """What a role needs of the loop."""
+
+    map: Any
+    control: Control
+    slot: int
+    lease: int
+
+    def answer(
+        self, kind: int, flags: int, nth: int, offset: int, spec: bytes, busy_us: int, extra: int = 0
+    ) -> None: ...
+    def ask_memory(self, extents: tuple[int, int, int], span: int, *, flags: int = 0, slots: int = 0) -> None: ...
+    def granted(self) -> tuple[int, int, int, int]: ...
+    def claim(self, target: str) -> None: ...
+
+
+class Role:
+    """Stages of one group, opened once, and views of the arena."""
+
+    def __init__(self, boot: Boot, loop: Parent) -> None:
+        self.boot = boot
+        self.plan: Plan = boot.plan
+        self.loop = loop
+        self.group = boot.plan.groups[boot.group]
+        self.writes = self.group.writes
+        self.label = self.group.stages[0].label
+        self.stages: list[Stage] = [stage.build() for stage in self.group.stages]
+        self.labels = [stage.label for stage in self.group.stages]
+        self._number = {label: number for number, label in enumerate(self.labels)}
+        self._writable = memoryview(loop.map)
+        self._read_only = self._writable.toreadonly()
+        self._specs: dict[bytes, Spec] = {}
+        self._codes: dict[Spec, bytes] = {}
+        self._views: dict[tuple[int, Spec, bool], Pixels] = {}
+
+    def open(self) -> None:
+        """Open every stage; import what they need."""
+        for stage in self.stages:
+            stage.open()
+
+    def close(self) -> None:
+        """Close every stage."""
+        for stage in self.stages:
+            stage.close()
+
+    def fixed_extents(self) -> tuple[int, int]:
+        """Extents that every frame of this reader needs, where they are known beforehand."""
+        return 0, 0
+
+    def work(self, record: Record) -> None:
+        """Carry out one Assign and answer it."""
+        raise NotImplementedError
+
+    def finish(self, record: Record) -> None:
+        """The last frame of a stream was written; only writers are asked."""
+        raise NotImplementedError
+
+    def now(self, label: str) -> None:
+        """This stage runs now; readable for the parent if we die."""
+        self.loop.control.run(self.loop.lease, self._number.get(label, 0))
+
+    def spec(self, code: bytes) -> Spec:
+        """The Spec of these 24 bytes."""
+        spec = self._specs.get(code)
+        if spec is None:
+            spec = self._specs[code] = Spec.unpack(code)
+        return spec
+
+    def code(self, spec: Spec) -> bytes:
+        """The 24 bytes of this Spec."""
+        code = self._codes.get(spec)
+        if code is None:
+            code = self._codes[spec] = spec.pack()
+        return code
+
+    def view(self, offset: int, spec: Spec, *, writable: bool = False) -> Pixels:
+        """The array at this offset of the arena; no copy. Regions come back, so their views are kept."""
+        key = (offset, spec, writable)
+        view = self._views.get(key)
+        if view is None:
+            if len(self._views) >= VIEWS:
+                self._views.clear()
+            memory = self._writable if writable else self._read_only
+            count = spec.height * spec.width * spec.channels
+            view = self._views[key] = np.frombuffer(memory, spec.dtype, count, offset).reshape(spec.shape)
+        return view
+
+    def put_properties(self, offset: int, beside: int, part: Part) -> int:
+        """Write PTS and metadata of a frame into its region; the flag that says so, or 0."""
+        metadata = part.metadata
+        if part.pts is None and (metadata is NO_METADATA or not metadata.nbytes):
+            return 0
+        blocks = (metadata.icc, metadata.exif, metadata.xmp)
+        _PROPERTIES.pack_into(
+            self._writable, offset, part.pts is not None, part.pts or 0, *part.time_base, *map(len, blocks)
+        )
+        for block in blocks:
+            self._writable[beside : beside + len(block)] = block
+            beside += len(block)
+        return PROPERTIES
+
+    def get_properties(self, frame: Frame, offset: int, beside: int) -> None:
+        """Read PTS and metadata of a frame from its region."""
+        has_pts, pts, numerator, denominator, *lengths = _PROPERTIES.unpack_from(self._read_only, offset)
+        frame.pts = pts if has_pts else None
+        frame.time_base = (numerator, denominator)
+        blocks = []
+        for length in lengths:
+            blocks.append(bytes(self._read_only[beside : beside + length]))
+            beside += length
+        frame.metadata = Metadata(*blocks)
+
+    def frame(self, record: Record, item: Item = NO_ITEM) -> Frame:
+        """The frame that an Assign lends to this group."""
+        flags, nth, offset, a, b = record[1], record[4], record[5], record[6], record[7]
+        spec = self.spec(record[9])
+        start = offset + HEADER_NBYTES + (UNIT * a if flags & SIDE_B else 0)
+        frame = Frame(item, nth, spec, self.view(start, spec, writable=self.group.in_place))
+        if flags & PROPERTIES:
+            self.get_properties(frame, offset, offset + HEADER_NBYTES + UNIT * (a + b))
+        return frame
+
+
+def fill(role: Role, part: Part, region: tuple[int, int, int, int]) -> tuple[int, bytes]:
+    """Let a part write its pixels into extent A of a region; flags and packed Spec of the frame."""
+    offset, a, b, m = region
+    if part.spec.nbytes > UNIT * a or part.metadata.nbytes > UNIT * m:
+        raise StageError(role.label, ItemError(f"{part.spec} does not fit the region announced by the first frame"))
+    part.fill(role.view(offset + HEADER_NBYTES, part.spec, writable=True))
+    flags = role.put_properties(offset, offset + HEADER_NBYTES + UNIT * (a + b), part)
+    return flags, role.code(part.spec)
+
+
+def bounded(parts: Iterator[Part], plan: Plan) -> Iterator[Part]:
+    """The frames of an item, up to the limit. Raises ItemError beyond it."""
+    for number, part in enumerate(parts):
+        if number >= plan.limits.frames:
+            raise ItemError("has too many frames", limit=f"`limits: {{frames}}` is {plan.limits.frames}")
+        yield part

@@ -1,0 +1,96 @@
+"""Transform groups: one frame in, one frame out; or one in and several out."""
+
+from __future__ import annotations
+
+import time
+
+from ..chain import Link, Runner, StageError, chain_of
+from ..errors import ItemError
+from ..frame import Spec
+from ..messages import (
+    DONE,
+    EMIT,
+    HEADER_NBYTES,
+    NO_SPEC,
+    PASSED,
+    PROPERTIES,
+    SIDE_B,
+    SLOTS,
+    UNIT,
+    units,
+)  # fmt: skip
+from ..stage import Transform
+from . import Boot
+from .role import Parent, Record, Role, fill
+
+
+class TransformRole(Role):
+    """One frame in, one frame out, in the other extent of its region."""
+
+    def __init__(self, boot: Boot, loop: Parent) -> None:
+        super().__init__(boot, loop)
+        self.links: list[Link] = [
+            (label, stage)
+            for label, stage in zip(self.labels, self.stages, strict=True)
+            if isinstance(stage, Transform)
+        ]
+        self.runner = Runner(self.links, self.now)
+
+    def work(self, record: Record) -> None:
+        start = time.perf_counter_ns()
+        frame = self.frame(record)
+        flags = record[1] & (SIDE_B | PROPERTIES)
+        out_spec, _, last = self.runner.plan(frame.spec)
+        if last < 0:
+            self.runner.run(frame, None)
+            flags |= PASSED
+        else:
+            flags ^= SIDE_B
+            out = self.view(self._extent(record, flags, out_spec), out_spec, writable=True)
+            self.runner.run(frame, out)
+        busy_us = (time.perf_counter_ns() - start) // 1000
+        self.loop.answer(DONE, flags, 0, 0, self.code(out_spec), busy_us)
+
+    def _extent(self, record: Record, flags: int, spec: Spec) -> int:
+        """Offset of the other extent; the reader asked for room enough, and that is checked here once more."""
+        a, b = record[6], record[7]
+        room = b if flags & SIDE_B else a
+        if spec.nbytes > room * UNIT:
+            raise StageError(
+                self.label, ItemError(f"{spec} needs {spec.nbytes} bytes, its extent has {room * UNIT} bytes")
+            )
+        return record[5] + HEADER_NBYTES + (UNIT * a if flags & SIDE_B else 0)
+
+
+class ExpandRole(TransformRole):
+    """One frame in, several frames out, each in a region of its own."""
+
+    def __init__(self, boot: Boot, loop: Parent) -> None:
+        super().__init__(boot, loop)
+        self.chain = chain_of(self.plan)
+
+    def work(self, record: Record) -> None:
+        frame = self.frame(record)
+        made = record[10]
+        parts = self.runner.expand(frame)
+        asked = False
+        for number in range(self.group.expands + 1):
+            start = time.perf_counter_ns()
+            part = next(parts, None)
+            if part is None:
+                break
+            if number == self.group.expands:
+                raise StageError(self.label, ItemError(f"made more than the {number} frames it declares"))
+            if number < made:
+                continue
+            part.metadata = part.metadata if part.metadata.nbytes else frame.metadata
+            if not asked:
+                asked = True
+                route = self.chain.route(part.spec, first=self.boot.group)
+                nbytes = route.nbytes(part.metadata.nbytes)
+                extents = (route.a, route.b, units(part.metadata.nbytes))
+                self.loop.ask_memory(extents, nbytes, flags=SLOTS, slots=1)
+            flags, code = fill(self, part, self.loop.granted())
+            busy_us = (time.perf_counter_ns() - start) // 1000
+            self.loop.answer(EMIT, flags, number, 0, code, busy_us)
+        self.loop.answer(DONE, 0, 0, 0, NO_SPEC, 0)

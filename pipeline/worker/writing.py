@@ -1,0 +1,88 @@
+"""Writer groups, and groups that hold the whole chain."""
+
+from __future__ import annotations
+
+import time
+
+from ..chain import Fused, StageError, chain_of
+from ..loading import Loading
+from ..messages import (
+    DONE,
+    NO_SPEC,
+)  # fmt: skip
+from ..output import Output
+from ..stage import Reader, Writer
+from . import Boot
+from .role import Cancelled, Parent, Record, Refused, Role, bounded
+
+
+class WriteRole(Role):
+    """Frames in, outputs out."""
+
+    def __init__(self, boot: Boot, loop: Parent) -> None:
+        super().__init__(boot, loop)
+        self.writer: Writer = self.stages[-1]  # type: ignore[assignment]
+        self.output = Output(self.plan, boot.run, note=loop.control.note_temporary, claim=loop.claim)
+        self.label = self.labels[-1]
+
+    def open(self) -> None:
+        super().open()
+        if self.output.encoder is not None:
+            self.output.encoder.open()
+
+    def work(self, record: Record) -> None:
+        start = time.perf_counter_ns()
+        job = self.loop.control.job(record[2])
+        frame = self.frame(record, job.item)
+        self.now(self.label)
+        self.output.begin(job.item, job.target, frame)
+        nbytes = self.writer.write(frame, self.output)
+        busy_us = (time.perf_counter_ns() - start) // 1000
+        self.loop.answer(DONE, 0, 1, nbytes, NO_SPEC, busy_us)
+
+    def finish(self, record: Record) -> None:
+        job = self.loop.control.job(record[2])
+        self.now(self.label)
+        self.output.begin(job.item, job.target, None)
+        self.loop.answer(DONE, 0, 0, self.writer.finish(job.item, self.output), NO_SPEC, 0)
+
+
+class FusedRole(WriteRole):
+    """The whole chain on private scratch; nothing of a frame lies in the arena."""
+
+    def __init__(self, boot: Boot, loop: Parent) -> None:
+        super().__init__(boot, loop)
+        self.reader: Reader = self.stages[0]  # type: ignore[assignment]
+        self.chain = chain_of(self.plan)
+        self.loading = Loading(self.plan, lambda spec, codec: self.chain.route(spec, codec).decode)
+        self.label = self.labels[0]
+        self.fused = Fused(self.chain.groups[0], self.now)
+
+    def work(self, record: Record) -> None:
+        start = time.perf_counter_ns()
+        job = self.loop.control.job(record[2])
+        self.now(self.label)
+        self.loading.nbytes_read = 0
+        frames = nbytes = 0
+        dropped: StageError | None = None
+        for frame in self.fused.frames(bounded(self.reader.read(job.item, self.loading), self.plan), job.item):
+            if isinstance(frame, StageError):
+                dropped = frame
+                continue
+            self.now(self.labels[-1])
+            try:
+                self.output.begin(job.item, job.target, frame)
+                nbytes += self.writer.write(frame, self.output)
+            except (Refused, Cancelled):
+                raise
+            except Exception as error:
+                raise StageError(self.labels[-1], error) from error
+            frames += 1
+        if dropped is not None and not frames:
+            raise dropped
+        if self.plan.streams:
+            self.output.begin(job.item, job.target, None)
+            nbytes += self.writer.finish(job.item, self.output)
+        busy_us = (time.perf_counter_ns() - start) // 1000
+        read = min(self.loading.nbytes_read, 0xFFFFFFFF)
+        self.loop.answer(DONE, 0, frames, nbytes, NO_SPEC, busy_us, read)
