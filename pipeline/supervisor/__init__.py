@@ -2,7 +2,8 @@
 
 process     one worker: spawn, write, read, fence
 discovery   finding and counting items in threads
-loop        the run itself
+crew        all workers: started, watched against the clock, lost and replaced, ended
+loop        the run itself: records in, one pump of the pure core, records out
 """
 
 from __future__ import annotations

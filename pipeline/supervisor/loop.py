@@ -8,13 +8,11 @@ import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import partial
 from typing import Any
 
-from ..arena import Allocator, Arena
-from ..control import Control, control_nbytes, encode_job
+from ..control import encode_job
 from ..door import Door
-from ..errors import EnvironmentRefusal, Exit, Stall
+from ..errors import Exit
 from ..messages import (
     ASSIGN,
     BYE,
@@ -24,57 +22,21 @@ from ..messages import (
     EMIT,
     FAILED,
     FULL,
-    GRANT,
     NEED,
-    PAGE,
     READY,
     REFUSE,
     SKIPPED,
     SLOTS,
-    STOP,
     UNIT,
     Record,
     iter_unpack,
     pack,
 )  # fmt: skip
-from ..meter import Idle
 from ..plan import Plan
-from ..scheduler import Entry, Halt, Kill, Outcome, Scheduler, Start, Worker
-from ..worker import Boot
+from ..scheduler import Entry, Halt, Kill, Outcome, Start, Worker
+from .crew import TICK_S, Crew
 from .discovery import Discovery
-from .poller import Poller
 from .process import Handle, spawning
-
-TICK_S = 0.05
-GAP_S = 2.0  # a tick so late means that the parent itself was stopped (Ctrl-Z, suspend): deadlines shift
-START_TIMEOUT_S = 60.0
-STOP_TIMEOUT_S = 5.0
-STACKS_S = 0.5
-
-
-class GrowingPool:
-    """The allocator as the core sees it: memory is truly allocated before it is lent."""
-
-    def __init__(self, arena: Arena, allocator: Allocator) -> None:
-        self.arena = arena
-        self.allocator = allocator
-        self.short = False
-
-    @property
-    def capacity(self) -> int:
-        return self.allocator.capacity
-
-    def take(self, nbytes: int) -> int | None:
-        offset = self.allocator.take(nbytes)
-        if offset is None or self.arena.ensure(self.allocator.high_water):
-            return offset
-        self.short = True  # /dev/shm is full: from now on the arena is as large as what we have
-        self.allocator.give(offset)
-        self.allocator.shrink(self.arena.allocated // PAGE * PAGE)
-        return self.allocator.take(nbytes)
-
-    def give(self, offset: int) -> None:
-        self.allocator.give(offset)
 
 
 @contextmanager
@@ -97,47 +59,25 @@ def yielding() -> Iterator[None]:
             os.sched_setscheduler(0, before, os.sched_param(0))
 
 
-class Loop:
+class Loop(Crew):
     """One run from the start of its workers to the last of them."""
 
     def __init__(
         self, plan: Plan, door: Door, run: str, *, on_outcome: Callable[[Outcome], None],
         on_done: Callable[[Sequence[Entry]], None],
     ) -> None:  # fmt: skip
-        self.plan = plan
+        super().__init__(plan, run)
         self.door = door
         self.on_outcome = on_outcome
         self.on_done = on_done
-        controls = [control_nbytes(group.queue.credit) for group in plan.groups]
-        blocks = [size for group, size in zip(plan.groups, controls, strict=True) for _ in range(group.workers)]
-        start = -(-sum(blocks) // PAGE) * PAGE
-        self.arena = Arena(start + plan.memory_nbytes)
-        self.allocator = Allocator(start=start, limit=start + plan.memory_nbytes)
-        self.pool = GrowingPool(self.arena, self.allocator)
-        if not self.arena.ensure(start):
-            raise EnvironmentRefusal("no shared memory for the control blocks", limit=f"{start} bytes are needed")
-        self.core = Scheduler(plan, self.pool)
-        self.handles: list[Handle] = []
-        base = 0
-        for worker, size in zip(self.core.workers, blocks, strict=True):
-            boot = Boot(plan, worker.group.number, self.arena.nbytes, base, os.getpid(), run)
-            self.handles.append(Handle(worker, Control(self.arena.map, base, worker.group.credit), boot))
-            base += size
-        self.poller = Poller()
         self.wake_r, self.wake_w = os.pipe()
         for fd in (self.wake_r, self.wake_w):
             os.set_blocking(fd, False)
         self.poller.add(self.wake_r, self._woken)
         self.discovery: Discovery | None = None
-        self.pending_starts: list[tuple[float, Handle]] = []
-        self.idle = [Idle() for _ in plan.groups]
         self.halt: Halt | None = None
         self.signals = 0
         self.signal_exit: Exit | None = None
-        self.stopping = False
-        self.now = time.monotonic()
-        self.moved_at = (0, self.now)
-        self.ready_at: float | None = None
         self._dispatch: dict[int, Callable[[Handle, tuple[Any, ...]], None]] = {
             EMIT: self._on_emit, NEED: self._on_need, READY: self._on_ready, FAILED: self._on_failed,
             SKIPPED: self._on_skipped, CLAIM: self._on_claim, BYE: self._on_bye,
@@ -187,23 +127,14 @@ class Loop:
                 self._carry_out(order)
 
     def close(self) -> None:
-        """End what is left, at once; safe to call twice."""
+        """End the threads and what is left of the workers; safe to call twice."""
         if self.discovery is not None:
             self.discovery.stop()
-        for handle in self.handles:
-            if handle.process is not None:
-                handle.ended_by = handle.ended_by or "the run ended"
-                handle.process.kill()
-        for handle in self.handles:
-            if handle.process is not None:
-                handle.fence()
-                self._release(handle)
+        super().close()
         if self.wake_r >= 0:
-            self.poller.close()
             os.close(self.wake_r)
             os.close(self.wake_w)
             self.wake_r = self.wake_w = -1
-            self.arena.close()
 
     # ---- items -------------------------------------------------------------------------------------------------
 
@@ -273,7 +204,7 @@ class Loop:
 
     # ---- records in --------------------------------------------------------------------------------------------
 
-    def _readable(self, handle: Handle) -> None:
+    def readable(self, handle: Handle) -> None:
         if handle.process is None:
             return  # lost earlier in this round
         data = handle.read()
@@ -281,9 +212,9 @@ class Loop:
             self._lost(handle)
         elif data:
             handle.since = self.now
-            self._take_in(handle, data)
+            self.take_in(handle, data)
 
-    def _take_in(self, handle: Handle, data: bytes) -> None:
+    def take_in(self, handle: Handle, data: bytes) -> None:
         core, worker = self.core, handle.worker
         for record in iter_unpack(data):
             if record[0] == DONE:
@@ -330,138 +261,6 @@ class Loop:
         except BlockingIOError:
             pass  # somebody read it before us; what it announced is looked at in any case
 
-    def _complaint(self, handle: Handle) -> None:
-        if handle.process is not None and not handle.read_errors():
-            self.poller.remove(handle.errors)
-
-    # ---- workers -----------------------------------------------------------------------------------------------
-
-    def _start(self, handle: Handle) -> None:
-        handle.start(self.arena.fd)
-        handle.since = self.now
-        self.poller.add(handle.results, partial(self._readable, handle))
-        self.poller.add(handle.errors, partial(self._complaint, handle))
-
-    def _start_due(self) -> None:
-        due = [entry for entry in self.pending_starts if entry[0] <= self.now]
-        if due and not self.stopping:
-            self.pending_starts = [entry for entry in self.pending_starts if entry[0] > self.now]
-            with spawning():
-                for _, handle in due:
-                    self._start(handle)
-
-    def _lost(self, handle: Handle) -> None:
-        """A worker has ended, or must: fence it, read what it still said, tell the core."""
-        how = handle.fence()
-        while data := handle.read():
-            self._take_in(handle, data)
-        lease, stage = handle.control.running()
-        cause = None
-        if handle.ended_by != "":
-            cause = (self._stage_label(handle, stage), self._kind(handle, how), self._with_tail(handle, how))
-        self._release(handle)
-        if not self.stopping:
-            self.core.lost(handle.worker, lease, cause)
-
-    def _stage_label(self, handle: Handle, stage: int) -> str:
-        stages = self.plan.groups[handle.worker.group.number].stages
-        return stages[min(stage, len(stages) - 1)].label
-
-    def _kind(self, handle: Handle, how: str) -> str:
-        if handle.ended_by:
-            return "timeout"
-        return "memory" if "SIGKILL" in how else "crash"
-
-    def _with_tail(self, handle: Handle, how: str) -> str:
-        """How it ended and the most telling line it left: the last one of a traceback, the first of a fault report."""
-        lines = [line for line in handle.tail if not line.startswith((" ", "Extension modules"))]
-        last = next((line for line in lines if line.startswith("Fatal Python error")), lines[-1] if lines else "")
-        return f"{how}: {last.strip()[:500]}" if last else how
-
-    def _release(self, handle: Handle) -> None:
-        for fd in (handle.results, handle.errors):
-            self.poller.remove(fd)
-        handle.close()
-
-    def _stop_workers(self) -> None:
-        """Ask every worker to close its stages and say goodbye; whoever does not is ended."""
-        self.stopping = True
-        stop = Record(STOP).pack()
-        waiting = {handle for handle in self.handles if handle.process is not None}
-        for handle in waiting:
-            handle.outgoing.append(stop)
-            handle.write()
-        deadline = time.monotonic() + STOP_TIMEOUT_S
-        while waiting and time.monotonic() < deadline:
-            self.poller.turn(TICK_S)
-            waiting = {handle for handle in waiting if handle.process is not None}
-
-    # ---- time --------------------------------------------------------------------------------------------------
-
-    def _tick(self, elapsed: float) -> None:
-        if elapsed > GAP_S:
-            for handle in self.handles:
-                handle.since += elapsed
-            self.moved_at = (self.core.moved, self.now)
-        self._start_due()
-        for handle in self.handles:
-            self._check_deadline(handle)
-        self._sample()
-        self._check_stall()
-
-    def _check_deadline(self, handle: Handle) -> None:
-        worker = handle.worker
-        if handle.process is None:
-            return
-        late = self.now - handle.since
-        if not worker.up:
-            if late > START_TIMEOUT_S:
-                handle.ended_by = f"did not get ready within {START_TIMEOUT_S:.0f} s"
-                self._lost(handle)
-        elif worker.load and late > self.plan.timeout_s and not self.core.waits(worker):
-            handle.ended_by = f"timed out after {self.plan.timeout_s:g} s (`timeout`)"
-            self._lost(handle)
-
-    def _sample(self) -> None:
-        """Who is idle now, and whether for want of work or of room."""
-        if self.ready_at is None:
-            return
-        for group, idle in zip(self.core.groups, self.idle, strict=True):
-            waiting = self.core.has_work(group)
-            for worker in group.workers:
-                if worker.load and not self.core.waits(worker):
-                    continue
-                if worker.load or waiting:
-                    idle.blocked += 1
-                else:
-                    idle.starved += 1
-
-    def _check_stall(self) -> None:
-        core = self.core
-        moved = core.moved + core.verdicts.ledger.finished
-        waits_for_input = not core.open and not core.items and not core.exhausted
-        if moved != self.moved_at[0] or waits_for_input:
-            self.moved_at = (moved, self.now)
-        elif self.now - self.moved_at[1] > self.plan.stall_timeout_s:
-            raise Stall(
-                f"no frame moved for {self.plan.stall_timeout_s:g} s (`stall_timeout`)",
-                limit=f"{core.open} items in flight",
-                remedy="this is a defect; please report it with these stacks:\n" + self._stacks(),
-            )
-
-    def _stacks(self) -> str:
-        """Where every worker is now: faulthandler writes it to their standard error."""
-        for handle in self.handles:
-            if handle.process is not None and handle.process.pid is not None:
-                handle.tail.clear()
-                os.kill(handle.process.pid, signal.SIGUSR1)
-        deadline = time.monotonic() + STACKS_S
-        while time.monotonic() < deadline:
-            self.poller.turn(TICK_S)
-        return "\n".join(
-            f"{handle.worker.group.name} {handle.worker.name}:\n" + "\n".join(handle.tail) for handle in self.handles
-        )
-
     # ---- signals -----------------------------------------------------------------------------------------------
 
     @contextmanager
@@ -487,6 +286,3 @@ class Loop:
             self.core.drain()
         else:
             self.halt = Halt(self.signal_exit, "stopped at the second signal")
-
-
-__all__ = ["GRANT", "Loop", "Worker"]

@@ -43,6 +43,7 @@ def main(boot: Boot, arena: Any, commands: Any, results: Any, errors: Any) -> No
     os.dup2(fds[3], 2)
     os.close(fds[3])
     _end_with_parent(boot.parent)
+    _schedule_as_usual()
     _volunteer_for_memory_kill()
     cores = boot.plan.groups[boot.group].cores
     if cores is not None:
@@ -66,6 +67,12 @@ def _end_with_parent(parent: int) -> None:
         ctypes.CDLL(None, use_errno=True).prctl(pr_set_pdeathsig, signal.SIGKILL, 0, 0, 0)
         if os.getppid() != parent:
             os._exit(1)
+
+
+def _schedule_as_usual() -> None:
+    """A worker that replaces another is started by a parent that yields to its workers; that is not ours to keep."""
+    if hasattr(os, "SCHED_BATCH") and os.sched_getscheduler(0) == os.SCHED_BATCH:
+        os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
 
 
 def _volunteer_for_memory_kill() -> None:

@@ -1,0 +1,123 @@
+"""The leak guard around every test, and the folders of test-only modules on the path."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from multiprocessing import resource_tracker
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+HERE = Path(__file__).parent
+for folder in (str(HERE.parent), str(HERE)):  # spawned workers are sent this path, so they find test-only stages too
+    if folder not in sys.path:
+        sys.path.append(folder)
+
+MARK = f"PIPELINE_TEST_{os.getpid()}"  # in the environment of every process that a test starts, whoever its parent is
+os.environ[MARK] = "1"
+UNWATCHED = ("PYTEST_", "QT_", "OPENCV_")  # pytest sets the first for each test, importing cv2 the others
+GRACE_S = 5.0  # for what has been told to end and has not been scheduled yet
+HANDLED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD, signal.SIGUSR1, signal.SIGPIPE, signal.SIGXFSZ)
+
+
+def stat_of(pid: str) -> tuple[str, str, int]:
+    """Name, state letter and parent of a process."""
+    text = Path(f"/proc/{pid}/stat").read_text()
+    head, _, tail = text.rpartition(")")
+    state, parent = tail.split()[:2]
+    return head.partition("(")[2], state, int(parent)
+
+
+def relatives() -> set[str]:
+    """Processes that this one or its children started; zombies are named as such."""
+    own, tracker = os.getpid(), getattr(resource_tracker._resource_tracker, "_pid", None)
+    mark = MARK.encode()
+    found = set()
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        if int(pid) in (own, tracker):
+            continue
+        try:
+            name, state, parent = stat_of(pid)
+            if parent == own or mark in Path(f"/proc/{pid}/environ").read_bytes():
+                found.add(f"{pid} {name} ({state})")
+        except OSError:
+            continue  # it ended while we looked
+    return found
+
+
+def descriptors() -> set[str]:
+    """Open descriptors with what they lead to, less the pipe of the resource tracker."""
+    tracker = getattr(resource_tracker._resource_tracker, "_fd", None)
+    found = set()
+    for fd in os.listdir("/proc/self/fd"):
+        try:
+            target = os.readlink(f"/proc/self/fd/{fd}")
+        except OSError:
+            continue  # the one that listed the folder
+        if int(fd) != tracker:
+            found.add(f"{fd} -> {target}")
+    return found
+
+
+def segments() -> set[str]:
+    return {f"/dev/shm/{name}" for name in os.listdir("/dev/shm")} if os.path.isdir("/dev/shm") else set()
+
+
+def threads() -> set[str]:
+    return {f"thread {thread.name} {thread.ident}" for thread in threading.enumerate()}
+
+
+GROWING: tuple[Callable[[], set[str]], ...] = (relatives, descriptors, segments, threads)
+
+
+def state() -> dict[str, Any]:
+    """What a run changes for its time and must put back, by name."""
+    wakeup = signal.set_wakeup_fd(-1)
+    signal.set_wakeup_fd(wakeup, warn_on_full_buffer=wakeup < 0)
+    environ = {f"${name}": value for name, value in os.environ.items() if not name.startswith(UNWATCHED)}
+    handlers = {number.name: signal.getsignal(number) for number in HANDLED}
+    return {
+        "cores": os.sched_getaffinity(0),
+        "scheduler": os.sched_getscheduler(0),
+        "wake-up descriptor": wakeup,
+        "folder": os.getcwd(),
+        "__main__": id(sys.modules["__main__"]),
+        "switch interval": sys.getswitchinterval(),
+        **handlers,
+        **environ,
+    }
+
+
+def temporary_files(folder: Path) -> set[str]:
+    """Outputs that were begun and neither renamed nor removed."""
+    return {
+        os.path.join(path, name)
+        for path, _, names in os.walk(folder)
+        for name in names
+        if name.startswith(".") and ".pl-" in name and name.endswith(".tmp")
+    }
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_left_behind(request: pytest.FixtureRequest) -> Iterator[None]:
+    """No process, descriptor, segment, thread or temporary file is left, and the state of this process is as it was."""
+    folder: Path | None = request.getfixturevalue("tmp_path") if "tmp_path" in request.fixturenames else None
+    was, before = state(), [look() for look in GROWING]
+    yield
+    deadline = time.monotonic() + GRACE_S
+    while left := sorted(name for look, had in zip(GROWING, before, strict=True) for name in look() - had):
+        if time.monotonic() > deadline:
+            break
+        time.sleep(0.02)
+    if folder is not None:
+        left += sorted(temporary_files(folder))
+    assert not left, "the test left these behind"
+    now = state()
+    changed = sorted(name for name in {*was, *now} if was.get(name) != now.get(name))
+    assert not changed, "the test changed the state of this process"
