@@ -81,6 +81,7 @@ class Crew:
             self.handles.append(Handle(worker, Control(self.arena.map, base, worker.group.credit), boot))
             base += size
         self.poller = Poller()
+        self.later: list[Handle] = []
         self.pending_starts: list[tuple[float, Handle]] = []
         self.idle = [Idle() for _ in plan.groups]
         self.stopping = self.closed = False
@@ -110,6 +111,22 @@ class Crew:
     def take_in(self, handle: Handle, data: bytes) -> None:
         """Records of a worker, also the last ones of one that is gone."""
         raise NotImplementedError
+
+    def _start_first(self) -> None:
+        """Start all workers; where they outnumber the cores, one of each group first, so that frames flow early."""
+        first = [self.handles[group.workers[0].name] for group in self.core.groups]
+        if len(self.handles) > len(self.plan.usable_cores):
+            self.later = [handle for handle in self.handles if handle not in first]
+        with spawning():
+            for handle in self.handles:
+                if handle not in self.later:
+                    self._start(handle)
+
+    def _start_later(self) -> None:
+        later, self.later = self.later, []
+        with spawning():
+            for handle in later:
+                self._start(handle)
 
     def _start(self, handle: Handle) -> None:
         handle.start(self.arena.fd)
@@ -162,6 +179,10 @@ class Crew:
         """Ask every worker to close its stages and say goodbye; whoever does not is ended."""
         self.stopping = True
         stop = Record(STOP).pack()
+        for handle in self.handles:
+            if handle.process is not None and not handle.worker.up:
+                handle.ended_by = "the run ended"  # it was not needed any more: it has opened nothing yet
+                self._lost(handle)
         waiting = {handle for handle in self.handles if handle.process is not None}
         for handle in waiting:
             handle.outgoing.append(stop)

@@ -88,9 +88,7 @@ class Loop(Crew):
     def run(self) -> None:
         """Start the workers, keep frames moving until all is over, end the workers."""
         try:
-            with spawning():
-                for handle in self.handles:
-                    self._start(handle)
+            self._start_first()
             self.discovery = Discovery(self.door, self.wake_w)
             with self._signals(), yielding():
                 self._turn_until_over()
@@ -231,6 +229,8 @@ class Loop(Crew):
 
     def _on_ready(self, handle: Handle, record: tuple[Any, ...]) -> None:
         self.core.ready(handle.worker, record[6:9])
+        if self.later and all(any(worker.up for worker in group.workers) for group in self.core.groups):
+            self._start_later()
         if self.ready_at is None and all(worker.up for worker in self.core.workers):
             self.ready_at = self.now
 
