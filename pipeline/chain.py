@@ -191,14 +191,15 @@ class Runner:
             known = self._plans[spec] = Steps(out, tuple(steps), last)
         return known
 
-    def run(self, frame: Frame, out: Pixels | None) -> None:
+    def run(self, frame: Frame, out: Pixels | None, known: Steps | None = None) -> None:
         """Run all stages; afterwards `frame` is the result, in `out` unless nothing wrote.
 
         Args:
             frame: input; its pixels are not written to unless a stage declares `in_place`.
             out: array of the Spec that `plan` gave; None for private scratch (fused groups).
+            known: what `plan` gave for this Spec, where the caller keeps it.
         """
-        _, steps, last = self.plan(frame.spec)
+        _, steps, last = known or self.plan(frame.spec)
         side = 0
         for n, (label, stage, spec, passes) in enumerate(steps):
             self.now(label)

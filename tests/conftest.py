@@ -21,7 +21,7 @@ for folder in (str(HERE.parent), str(HERE)):  # spawned workers are sent this pa
 
 MARK = f"PIPELINE_TEST_{os.getpid()}"  # in the environment of every process that a test starts, whoever its parent is
 os.environ[MARK] = "1"
-UNWATCHED = ("PYTEST_", "QT_", "OPENCV_")  # pytest sets the first for each test, importing cv2 the others
+UNWATCHED = ("PYTEST_", "QT_", "OPENCV_", "LD_LIBRARY_PATH")  # set by pytest for each test, and by importing cv2
 GRACE_S = 5.0  # for what has been told to end and has not been scheduled yet
 HANDLED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD, signal.SIGUSR1, signal.SIGPIPE, signal.SIGXFSZ)
 

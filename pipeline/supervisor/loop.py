@@ -36,7 +36,7 @@ from ..plan import Plan
 from ..scheduler import Entry, Halt, Kill, Outcome, Start, Worker
 from .crew import TICK_S, Crew
 from .discovery import Discovery
-from .process import Handle, spawning
+from .process import Handle
 
 
 @contextmanager

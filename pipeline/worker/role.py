@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
@@ -52,6 +52,14 @@ class Parent(Protocol):
     def claim(self, target: str) -> None: ...
 
 
+class Known(NamedTuple):
+    """A Spec with what the hot path would ask it again for every frame."""
+
+    spec: Spec
+    code: bytes
+    nbytes: int
+
+
 class Role:
     """Stages of one group, opened once, and views of the arena."""
 
@@ -67,9 +75,9 @@ class Role:
         self._number = {label: number for number, label in enumerate(self.labels)}
         self._writable = memoryview(loop.map)
         self._read_only = self._writable.toreadonly()
-        self._specs: dict[bytes, Spec] = {}
-        self._codes: dict[Spec, bytes] = {}
-        self._views: dict[tuple[int, Spec, bool], Pixels] = {}
+        self._by_code: dict[bytes, Known] = {}
+        self._last: Known | None = None
+        self._views: dict[tuple[int, bytes, bool], Pixels] = {}
 
     def open(self) -> None:
         """Open every stage; import what they need."""
@@ -97,28 +105,30 @@ class Role:
         """This stage runs now; readable for the parent if we die."""
         self.loop.control.run(self.loop.lease, self._number.get(label, 0))
 
-    def spec(self, code: bytes) -> Spec:
+    def by_code(self, code: bytes) -> Known:
         """The Spec of these 24 bytes."""
-        spec = self._specs.get(code)
-        if spec is None:
-            spec = self._specs[code] = Spec.unpack(code)
-        return spec
+        known = self._by_code.get(code)
+        if known is None:
+            spec = Spec.unpack(code)
+            known = self._by_code[code] = Known(spec, code, spec.nbytes)
+        return known
 
-    def code(self, spec: Spec) -> bytes:
-        """The 24 bytes of this Spec."""
-        code = self._codes.get(spec)
-        if code is None:
-            code = self._codes[spec] = spec.pack()
-        return code
+    def by_spec(self, spec: Spec) -> Known:
+        """The Spec with its 24 bytes; most often it is the very one of the frame before."""
+        known = self._last
+        if known is None or known.spec is not spec:
+            code = spec.pack()
+            known = self._last = self._by_code[code] = Known(spec, code, spec.nbytes)
+        return known
 
-    def view(self, offset: int, spec: Spec, *, writable: bool = False) -> Pixels:
+    def view(self, offset: int, known: Known, *, writable: bool = False) -> Pixels:
         """The array at this offset of the arena; no copy. Regions come back, so their views are kept."""
-        key = (offset, spec, writable)
+        key = (offset, known.code, writable)
         view = self._views.get(key)
         if view is None:
             if len(self._views) >= VIEWS:
                 self._views.clear()
-            memory = self._writable if writable else self._read_only
+            memory, spec = self._writable if writable else self._read_only, known.spec
             count = spec.height * spec.width * spec.channels
             view = self._views[key] = np.frombuffer(memory, spec.dtype, count, offset).reshape(spec.shape)
         return view
@@ -126,7 +136,7 @@ class Role:
     def put_properties(self, offset: int, beside: int, part: Part) -> int:
         """Write PTS and metadata of a frame into its region; the flag that says so, or 0."""
         metadata = part.metadata
-        if part.pts is None and (metadata is NO_METADATA or not metadata.nbytes):
+        if part.pts is None and not metadata.nbytes:
             return 0
         blocks = (metadata.icc, metadata.exif, metadata.xmp)
         _PROPERTIES.pack_into(
@@ -151,9 +161,9 @@ class Role:
     def frame(self, record: Record, item: Item = NO_ITEM) -> Frame:
         """The frame that an Assign lends to this group."""
         flags, nth, offset, a, b = record[1], record[4], record[5], record[6], record[7]
-        spec = self.spec(record[9])
+        known = self.by_code(record[9])
         start = offset + HEADER_NBYTES + (UNIT * a if flags & SIDE_B else 0)
-        frame = Frame(item, nth, spec, self.view(start, spec, writable=self.group.in_place))
+        frame = Frame(item, nth, known.spec, self.view(start, known, writable=self.group.in_place))
         if flags & PROPERTIES:
             self.get_properties(frame, offset, offset + HEADER_NBYTES + UNIT * (a + b))
         return frame
@@ -162,11 +172,13 @@ class Role:
 def fill(role: Role, part: Part, region: tuple[int, int, int, int]) -> tuple[int, bytes]:
     """Let a part write its pixels into extent A of a region; flags and packed Spec of the frame."""
     offset, a, b, m = region
-    if part.spec.nbytes > UNIT * a or part.metadata.nbytes > UNIT * m:
+    known, metadata = role.by_spec(part.spec), part.metadata
+    if known.nbytes > UNIT * a or (metadata is not NO_METADATA and metadata.nbytes > UNIT * m):
         raise StageError(role.label, ItemError(f"{part.spec} does not fit the region announced by the first frame"))
-    part.fill(role.view(offset + HEADER_NBYTES, part.spec, writable=True))
-    flags = role.put_properties(offset, offset + HEADER_NBYTES + UNIT * (a + b), part)
-    return flags, role.code(part.spec)
+    part.fill(role.view(offset + HEADER_NBYTES, known, writable=True))
+    if part.pts is None and metadata is NO_METADATA:
+        return 0, known.code
+    return role.put_properties(offset, offset + HEADER_NBYTES + UNIT * (a + b), part), known.code
 
 
 def bounded(parts: Iterator[Part], plan: Plan) -> Iterator[Part]:

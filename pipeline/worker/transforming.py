@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import time
 
-from ..chain import Link, Runner, StageError, chain_of
+from ..chain import Link, Runner, StageError, Steps, chain_of
 from ..errors import ItemError
-from ..frame import Spec
 from ..messages import (
     DONE,
     EMIT,
@@ -21,7 +20,7 @@ from ..messages import (
 )  # fmt: skip
 from ..stage import Transform
 from . import Boot
-from .role import Parent, Record, Role, fill
+from .role import Known, Parent, Record, Role, fill
 
 
 class TransformRole(Role):
@@ -35,29 +34,33 @@ class TransformRole(Role):
             if isinstance(stage, Transform)
         ]
         self.runner = Runner(self.links, self.now)
+        self._bound: dict[bytes, tuple[Steps, Known]] = {}
 
     def work(self, record: Record) -> None:
         start = time.perf_counter_ns()
         frame = self.frame(record)
+        bound = self._bound.get(record[9])
+        if bound is None:
+            steps = self.runner.plan(frame.spec)
+            bound = self._bound[record[9]] = (steps, self.by_spec(steps.out))
+        steps, known = bound
         flags = record[1] & (SIDE_B | PROPERTIES)
-        out_spec, _, last = self.runner.plan(frame.spec)
-        if last < 0:
-            self.runner.run(frame, None)
+        if steps.last < 0:
+            self.runner.run(frame, None, steps)
             flags |= PASSED
         else:
             flags ^= SIDE_B
-            out = self.view(self._extent(record, flags, out_spec), out_spec, writable=True)
-            self.runner.run(frame, out)
+            self.runner.run(frame, self.view(self._extent(record, flags, known), known, writable=True), steps)
         busy_us = (time.perf_counter_ns() - start) // 1000
-        self.loop.answer(DONE, flags, 0, 0, self.code(out_spec), busy_us)
+        self.loop.answer(DONE, flags, 0, 0, known.code, busy_us)
 
-    def _extent(self, record: Record, flags: int, spec: Spec) -> int:
+    def _extent(self, record: Record, flags: int, known: Known) -> int:
         """Offset of the other extent; the reader asked for room enough, and that is checked here once more."""
         a, b = record[6], record[7]
         room = b if flags & SIDE_B else a
-        if spec.nbytes > room * UNIT:
+        if known.nbytes > room * UNIT:
             raise StageError(
-                self.label, ItemError(f"{spec} needs {spec.nbytes} bytes, its extent has {room * UNIT} bytes")
+                self.label, ItemError(f"{known.spec} needs {known.nbytes} bytes, its extent has {room * UNIT} bytes")
             )
         return record[5] + HEADER_NBYTES + (UNIT * a if flags & SIDE_B else 0)
 

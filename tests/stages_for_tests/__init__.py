@@ -1,0 +1,1 @@
+"""Stages that only tests use: frames that say which they are, and every way in which a stage can fail."""
