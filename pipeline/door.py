@@ -14,6 +14,8 @@ from .plan import Plan
 from .stage import Reader
 from .template import Template
 
+IN_MEMORY = 20_000  # claims, about 5 MB
+
 
 class Found(NamedTuple):
     """An item at the door.
@@ -31,12 +33,15 @@ class Found(NamedTuple):
 
 
 class Claims:
-    """Which input has which output name. In a temporary database on disk, so a million names cost no memory.
+    """Which input has which output name: in memory at first, in a temporary database on disk when they are many.
+
+    So a folder of thousands pays a dictionary, and a million names cost no memory.
 
     Called from the discovery thread and, for names that only the frame decides, from the loop.
     """
 
     def __init__(self) -> None:
+        self._recent: dict[str, str] | None = {}
         self._lock = Lock()
         self._db = sqlite3.connect("", isolation_level=None, check_same_thread=False)
         self._db.execute("PRAGMA journal_mode = OFF")
@@ -45,6 +50,11 @@ class Claims:
 
     def claim(self, target: str, source: str) -> str:
         """The source that has this name already; empty when it is now yours (or was)."""
+        if self._recent is not None:
+            first = self._recent.setdefault(target, source)
+            if len(self._recent) > IN_MEMORY:
+                self._spill(self._recent)
+            return "" if first == source else first
         key, value = os.fsencode(target), os.fsencode(source)
         with self._lock:
             if self._db.execute("INSERT OR IGNORE INTO claim VALUES (?, ?)", (key, value)).rowcount == 1:
@@ -52,8 +62,19 @@ class Claims:
             owner: bytes = self._db.execute("SELECT source FROM claim WHERE target = ?", (key,)).fetchone()[0]
         return "" if owner == value else os.fsdecode(owner)
 
+    def _spill(self, claims: dict[str, str]) -> None:
+        """Too many for memory: from now on they lie in the database."""
+        with self._lock:
+            if self._recent is None:
+                return
+            rows = ((os.fsencode(target), os.fsencode(source)) for target, source in claims.items())
+            self._db.executemany("INSERT INTO claim VALUES (?, ?)", rows)
+            self._recent = None
+
     def has(self, target: str) -> bool:
         """Whether somebody claimed this name."""
+        if self._recent is not None:
+            return target in self._recent
         with self._lock:
             row = self._db.execute("SELECT 1 FROM claim WHERE target = ?", (os.fsencode(target),)).fetchone()
         return row is not None

@@ -26,7 +26,7 @@ from .discovery import Counter
 from .loop import Loop
 
 Watch = Callable[[Callable[[], Progress]], AbstractContextManager[object]]
-SWITCH_S = 0.0005  # discovery and drawing must hand the interpreter back to the loop at once
+SWITCH_S = 0.0002  # discovery and drawing must hand the interpreter back to the loop at once
 PACKAGES = ("numpy", "pillow", "simplejpeg", "cykooz.resizer", "opencv-python")
 
 
@@ -64,7 +64,8 @@ class Run:
         sys.setswitchinterval(SWITCH_S)
         cpu = time.process_time()
         try:
-            self.counter = Counter(self.door.reader, self.door.without, self.limit)
+            if watch is not None:  # only a display needs the total
+                self.counter = Counter(self.door.reader, self.door.without, self.limit)
             with watch(self.snapshot) if watch else nullcontext():
                 self.loop.run()
         finally:

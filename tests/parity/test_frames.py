@@ -1,38 +1,116 @@
-"""Streams, several frames an item, and frames made of frames: the same names and bytes from workers as from one process."""
+"""Streams, several frames an item, frames made of frames: the same names and bytes from workers as from one process."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from harness import Stages, counts, plan_of, tree
+import pytest
+from harness import NUMBERED, Stages, counts, plan_of, stage, tree
 
 from pipeline import serial, supervisor
 
-TILES = "stages_for_tests.steps:Tiles"
-HALVES = "stages_for_tests.steps:Halves"
-INVERT = "stages_for_tests.steps:Invert"
-WRONG = "stages_for_tests.steps:Wrong"
+HALVES = stage("stages_for_tests.steps:Halves")
+INVERT = stage("stages_for_tests.steps:Invert")
+
+
+class Shape(NamedTuple):
+    order: str
+    fuse: str
+    workers: int
+    credit: int
+
+
 SHAPES = [
-    (order, fuse, workers, credit)
+    Shape(order, *rest)
     for order in ("input", "completed")
-    for fuse, workers, credit in (("none", 1, 1), ("none", 2, 2), ("none", 2, 8), ("all", 2, 2))
+    for rest in (("none", 1, 1), ("none", 2, 2), ("none", 2, 8), ("all", 2, 2))
 ]
+APART = [shape for shape in SHAPES if shape.fuse == "none"]
+
+
+def tiles(**params: Any) -> dict[str, Any]:
+    return stage("stages_for_tests.steps:Tiles", **params)
 
 
 def compared(
-    folder: Path, reader: dict[str, Any], transforms: list[Stages], name: str = "{stem}-{index}", **top: Any
+    folder: Path, shape: Shape, reader: dict[str, Any], groups: Sequence[Stages] = (), name: str = "{stem}-{index}"
 ) -> dict[str, str]:
-    """Run a config in workers and in one process; the files they both made."""
+    """Run a config in workers and in one process; the files that both made."""
     made = []
     for run in (supervisor.run, serial.run):
         out = folder / run.__module__
-        plan = plan_of(folder, reader, transforms, {"use": "files", "path": f"{out}/{name}.png", **top["ends"]}, **top["top"])
-        made.append((counts(run(plan)), tree(out)))
+        plan = plan_of(
+            folder,
+            {"workers": shape.workers, **reader},
+            [{"stages": group, "workers": shape.workers} for group in groups],
+            {"use": "files", "path": f"{out}/{name}.png", "workers": shape.workers},
+            fuse=shape.fuse,
+            queues={"order": shape.order, "credit": shape.credit, "depth": 3, "memory": "1MiB"},
+        )
+        report = run(plan)
+        assert not report.failures
+        made.append((counts(report), report.frames, report.skips, tree(out)))
     assert made[0] == made[1]
-    return made[0][1]
+    return made[0][3]
 
 
-def shaped(order: str, fuse: str, workers: int, credit: int) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Workers for each group, and the top level of the config."""
-    return {"workers": workers}, {"fuse": fuse, "queues": {"order": order, "credit": credit, "depth": 3}}
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+@pytest.mark.parametrize(
+    ("reader", "files"),
+    [({"frames": 9, "streams": 3}, 27), ({"frames": 8, "fan_out": 5}, 40), ({"frames": 30}, 30)],
+    ids=["streams", "fan-out", "single"],
+)
+def test_synthetic_frames(tmp_path: Path, shape: Shape, reader: dict[str, Any], files: int) -> None:
+    """Frames of random sizes through two groups, one of which works in place, have the same pixels and names."""
+    synthetic = {"use": "synthetic", "height": 40, "width": 50, "random_sizes": True, "seed": 3, **reader}
+    groups = [["identity"], [{"resize": {"width": 20, "height": 20, "fit": "inside"}}, INVERT]]
+    assert len(compared(tmp_path, shape, synthetic, groups)) == files
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_frames_made_of_frames(tmp_path: Path, shape: Shape) -> None:
+    """Tiles of pictures of random sizes, the last of each row and column smaller, some pictures dropped."""
+    reader = {"use": "synthetic", "height": 30, "width": 40, "frames": 16, "random_sizes": True, "seed": 1}
+    last = [[tiles(side=8, least=5, expands=20)]]
+    groups = [["identity"], *last, [INVERT]] if shape.fuse == "none" else last
+    assert len(compared(tmp_path, shape, reader, groups)) > 100
+
+
+@pytest.mark.parametrize("shape", APART, ids=str)
+def test_frames_made_of_frames_of_frames(tmp_path: Path, shape: Shape) -> None:
+    """Two expanding groups one after the other: every part of every part has its own number."""
+    reader = {"use": "synthetic", "height": 9, "width": 20, "frames": 5}
+    assert len(compared(tmp_path, shape, reader, [[tiles(side=5, expands=8)], [HALVES]])) == 5 * 8 * 2
+
+
+@pytest.mark.parametrize("shape", APART, ids=str)
+@pytest.mark.parametrize("reader", [{"frames": 4, "streams": 3}, {"frames": 5, "fan_out": 3}], ids=["streams", "many"])
+def test_frames_made_of_each_frame_of_an_item(tmp_path: Path, shape: Shape, reader: dict[str, Any]) -> None:
+    """The parts of the frames of a stream, and of an item of several frames, are numbered through the item."""
+    synthetic = {"use": "synthetic", "height": 9, "width": 20, **reader}
+    frames = 12 if "streams" in reader else 15
+    assert len(compared(tmp_path, shape, synthetic, [[tiles(side=5, expands=8)]])) == frames * 8
+
+
+@pytest.mark.parametrize("shape", [SHAPES[1], SHAPES[3]], ids=str)
+def test_parts_may_be_smaller_than_declared_in_any_order(tmp_path: Path, shape: Shape) -> None:
+    """The first part of a frame may be the smallest one: what counts is the declared bound."""
+    reader = {"use": "synthetic", "height": 30, "width": 40, "frames": 4}
+    assert len(compared(tmp_path, shape, reader, [[tiles(side=12, growing=True)]])) == 4 * 12
+
+
+@pytest.mark.parametrize("shape", [SHAPES[1], SHAPES[3]], ids=str)
+def test_names_that_the_frame_decides(tmp_path: Path, shape: Shape) -> None:
+    """Width and height stand in the name, below a folder that is made for it."""
+    reader = {"use": NUMBERED, "items": 5, "height": 3, "width": 4}
+    assert set(compared(tmp_path, shape, reader, name="{stem}/{width}x{height}")) == {
+        f"{number:03d}/4x3.png" for number in range(5)
+    }
+
+
+@pytest.mark.parametrize("shape", [SHAPES[1], SHAPES[7]], ids=str)
+def test_an_item_without_frames_is_done(tmp_path: Path, shape: Shape) -> None:
+    """Streams of no frames end at once, and none of them is lost."""
+    assert compared(tmp_path, shape, {"use": NUMBERED, "items": 4, "frames": 0, "streamed": True}) == {}
