@@ -28,11 +28,11 @@ class Allocator:
 
     def __init__(self, *, start: int, limit: int) -> None:
         self.start = start
-        self.limit = limit
+        self.limit = start + (limit - start) // PAGE * PAGE  # a part of a page is never lent, so it is not promised
         self.in_use = 0
         self.high_water = start
         self._kept: dict[int, list[int]] = {}
-        self._free: list[tuple[int, int]] = [(start, limit)]  # (offset, end), sorted, never adjacent
+        self._free: list[tuple[int, int]] = [(start, self.limit)]  # (offset, end), sorted, never adjacent
         self._lent: dict[int, int] = {}
 
     @property
@@ -71,6 +71,7 @@ class Allocator:
         """Lend nothing beyond `limit` from now on; ranges lent there are not kept when they come back."""
         self._merge()
         self.limit = limit
+        self.high_water = min(self.high_water, limit)  # what lay beyond could not be had, and is not asked for again
         self._free = [(low, min(high, limit)) for low, high in self._free if low < limit]
 
     def _first_fit(self, size: int) -> int | None:

@@ -151,6 +151,21 @@ def _extents(hops: Sequence[Spec], writes: Sequence[bool]) -> tuple[int, int]:
     return sides[0], sides[1]
 
 
+class Scratch:
+    """Private memory of one worker, reused from frame to frame so that its pages stay warm."""
+
+    def __init__(self) -> None:
+        self._flat: dict[tuple[int, str], Pixels] = {}
+
+    def take(self, place: int, spec: Spec) -> Pixels:
+        """An array of this Spec; whatever the same place held before is written over."""
+        flat = self._flat.get((place, spec.dtype))
+        count = spec.height * spec.width * spec.channels
+        if flat is None or flat.size < count:
+            flat = self._flat[place, spec.dtype] = np.empty(count, dtype=spec.dtype)
+        return flat[:count].reshape(spec.shape)
+
+
 class Steps(NamedTuple):
     """The transforms of one group for one Spec: what leaves, (label, stage, Spec out, passes) each, the last writer."""
 
@@ -170,7 +185,7 @@ class Runner:
         self.links = links
         self.now = now
         self._plans: dict[Spec, Steps] = {}
-        self._scratch: dict[tuple[int, str], Pixels] = {}
+        self._scratch = Scratch()
         self._head: Runner | None = None
 
     def plan(self, spec: Spec) -> Steps:
@@ -210,7 +225,7 @@ class Runner:
                 if n == last and out is not None:
                     target = out
                 else:
-                    target, side = self._buffer(side, spec), side ^ 1
+                    target, side = self._scratch.take(side, spec), side ^ 1
                 stage.process(frame, target)
             except Exception as error:
                 raise StageError(label, error) from error
@@ -228,14 +243,6 @@ class Runner:
         except Exception as error:
             raise StageError(label, error) from error
 
-    def _buffer(self, side: int, spec: Spec) -> Pixels:
-        """Private scratch of this Spec, reused from frame to frame so that its pages stay warm."""
-        flat = self._scratch.get((side, spec.dtype))
-        count = spec.height * spec.width * spec.channels
-        if flat is None or flat.size < count:
-            flat = self._scratch[side, spec.dtype] = np.empty(count, dtype=spec.dtype)
-        return flat[:count].reshape(spec.shape)
-
 
 class Fused:
     """All transforms of a plan on private scratch, frame by frame: a fused group, or the serial run."""
@@ -251,7 +258,7 @@ class Fused:
                 self.spreads.append(stage.expands)
                 start = place + 1
         self.runners.append(Runner(links[start:], now))
-        self._scratch: dict[tuple[int, str], Pixels] = {}
+        self._scratch = Scratch()
 
     def frames(self, parts: Iterator[Part], item: Item) -> Iterator[Frame | StageError]:
         """The finished frames of an item in order; a frame that a stage skips comes as that StageError."""
@@ -259,7 +266,7 @@ class Fused:
             yield from self._run(0, part, item, number)
 
     def _run(self, depth: int, part: Part, item: Item, index: int) -> Iterator[Frame | StageError]:
-        pixels = self._buffer(depth, part.spec)
+        pixels = self._scratch.take(depth, part.spec)
         part.fill(pixels)
         pixels.flags.writeable = self._writable
         frame = Frame(item, index, part.spec, pixels, part.metadata, part.pts, part.time_base)
@@ -275,13 +282,6 @@ class Fused:
             if not isinstance(error.cause, Skip):
                 raise
             yield error
-
-    def _buffer(self, depth: int, spec: Spec) -> Pixels:
-        flat = self._scratch.get((depth, spec.dtype))
-        count = spec.height * spec.width * spec.channels
-        if flat is None or flat.size < count:
-            flat = self._scratch[depth, spec.dtype] = np.empty(count, dtype=spec.dtype)
-        return flat[:count].reshape(spec.shape)
 
 
 def chain_of(plan: Plan) -> Chain:

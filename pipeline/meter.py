@@ -35,7 +35,7 @@ def verdict(groups: Sequence[GroupReport], seconds: float, cores: int) -> str:
     any group would only share them. Else the group is the limit whose workers were busy for the largest share of the
     time, if that is high: it gets more workers. Else time goes where no stage runs: starting, waiting for files.
     """
-    if not groups or seconds <= 0:
+    if seconds <= 0 or not any(group.frames for group in groups):
         return ""
     load = {group.name: group.busy_s / (group.workers * seconds) for group in groups}
     work = sum(group.busy_s for group in groups)

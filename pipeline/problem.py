@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from .errors import UsageError
@@ -42,3 +43,13 @@ class ConfigError(UsageError):
 
     def __reduce__(self) -> tuple[object, ...]:
         return (ConfigError, (self.problems,))
+
+
+def near(name: str, known: Sequence[str]) -> str:
+    """The question "did you mean" for a misspelt name, or the list of what there is."""
+    from difflib import get_close_matches  # 4 ms that a worker need not pay
+
+    found = get_close_matches(name, known, n=1, cutoff=0.6)
+    if found:
+        return f"did you mean '{found[0]}'?"
+    return f"known are {', '.join(known)}" if known else ""

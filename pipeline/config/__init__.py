@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 
-from ..problem import ConfigError, Problem
+from ..problem import ConfigError, Problem, near
 from .model import Component, Config, Edge, Group, Queues, interpret
 from .node import Node
 from .overrides import apply
-from .section import near, shown, wrong
+from .section import shown, wrong
 from .source import read
 
 __all__ = ["Component", "Config", "Edge", "Group", "Node", "Queues", "load", "near", "shown", "wrong"]

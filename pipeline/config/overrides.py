@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..problem import ConfigError, Mark, Problem
+from ..problem import ConfigError, Mark, Problem, near
 from .model import GROUP_KEYS
 from .node import Node
-from .section import near
 from .source import parse
 
 

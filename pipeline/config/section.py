@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from ..problem import Mark, Problem
+from ..problem import Mark, Problem, near
 from .node import Node
 
 T = TypeVar("T")
@@ -147,12 +146,6 @@ class Section:
         for key, node in self.rest().value.items():
             mark = self.node.keys.get(key, node.mark)
             self.problems.append(Problem(mark, f"unknown key '{key}' in {self.name}", "", near(key, self.known)))
-
-
-def near(name: str, known: Sequence[str]) -> str:
-    """The question "did you mean" for a misspelt name, or the list of what there is."""
-    found = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
-    return f"did you mean '{found[0]}'?" if found else f"known are {', '.join(known)}"
 
 
 def wrong(node: Node, what: str, wants: str) -> Problem:

@@ -17,8 +17,9 @@ from typing import Any
 
 from ..errors import EnvironmentRefusal, PipelineError, UsageError
 from ..plan import OWN_CODE, load_module
+from ..problem import near
 from ..stage import Codec, Reader, Stage, Transform, Writer
-from .parameters import Finding, Parameter, build, check, near, parameters, takes_text
+from .parameters import Finding, Parameter, build, check, parameters, takes_text
 
 __all__ = [
     "KINDS", "Finding", "Parameter", "build", "check", "describe", "load", "names", "near", "parameters", "resolve",

@@ -7,12 +7,12 @@ spares the import of all of pydantic (0.15 s); that is loaded for types that are
 from __future__ import annotations
 
 import dataclasses
-import difflib
 from collections.abc import Mapping, Sequence
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from ..errors import PipelineError, UsageError
+from ..problem import near
 
 BOUNDS = {"ge": "at least", "gt": "more than", "le": "at most", "lt": "less than"}
 _WORDS = {int: "a whole number", float: "a number", str: "text", bool: "true or false", NoneType: "null"}
@@ -37,14 +37,6 @@ class Finding:
     kind: Literal["unknown", "missing", "wrong"]
     wants: str = ""
     what: str = ""
-
-
-def near(name: str, known: Sequence[str]) -> str:
-    """The question "did you mean" for a misspelt name, or the list of what there is."""
-    found = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
-    if found:
-        return f"did you mean '{found[0]}'?"
-    return f"known are {', '.join(sorted(known))}" if known else ""
 
 
 def parameters(cls: type[Any]) -> tuple[Parameter, ...]:

@@ -105,36 +105,35 @@ class Admission:
         return refused
 
     def _serve_line(self) -> list[Unit]:
-        served = []
+        served: list[Unit] = []
         while self._line:
-            unit = self._line[0]
-            if not unit.dead and not self._place(unit, unit.a, unit.b, unit.m, unit.span):
-                if self.fits(unit.span):
-                    break
-                self._refused.append(unit)
-            else:
-                served.append(unit)
+            if not self._settle(self._line[0], served):
+                break
             self._line.popleft()
-            unit.asking = False
         return served
 
     def _serve_in_order(self) -> list[Unit]:
-        served = []
+        served: list[Unit] = []
         while self._turns:
             unit = self._turns[0][2]
-            if unit.asking:
-                if not unit.dead and not self._place(unit, unit.a, unit.b, unit.m, unit.span):
-                    if self.fits(unit.span):
-                        break
-                    self._refused.append(unit)
-                else:
-                    served.append(unit)
-                unit.asking = False
+            if unit.asking and not self._settle(unit, served):
+                break
             granted = unit.region >= 0 and not self.many
             if not (granted or unit.ended or unit.dead):
                 break
             heapq.heappop(self._turns)
         return served
+
+    def _settle(self, unit: Unit, served: list[Unit]) -> bool:
+        """Answer a request: granted (or nobody wants it any more), never to be had; False while it must wait."""
+        if unit.dead or self._place(unit, unit.a, unit.b, unit.m, unit.span):
+            served.append(unit)
+        elif self.fits(unit.span):
+            return False
+        else:
+            self._refused.append(unit)
+        unit.asking = False
+        return True
 
     def _place(self, unit: Unit, a: int, b: int, m: int, span: int) -> bool:
         offset = self.pool.take(span)

@@ -16,12 +16,9 @@ class Scheduler(Flow):
 
     def failed(self, worker: Worker, flags: int, lease: int, stage: str, kind: str, reason: str) -> None:
         """A stage raised. Only an error that may pass is tried again."""
-        unit = worker.leases.pop(lease, None)
+        unit = self._come_back(worker, lease)
         if unit is None:
-            self.stale += 1
             return
-        self._unlease(worker, unit)
-        self.moved += 1
         if unit.dead:
             self._discard(unit)
         elif flags & TRANSIENT and unit.attempt < self.plan.on_error.retries and unit.lane.producer is None:
@@ -37,17 +34,24 @@ class Scheduler(Flow):
 
     def skipped(self, worker: Worker, lease: int, reason: str) -> None:
         """A stage raised Skip: the frame is dropped on purpose."""
-        unit = worker.leases.pop(lease, None)
+        unit = self._come_back(worker, lease)
         if unit is None:
-            self.stale += 1
             return
-        self._unlease(worker, unit)
-        self.moved += 1
         unit.item.skip = unit.item.skip or reason
         if unit.dead:
             self._discard(unit)
         else:
             self._drop(unit)
+
+    def _come_back(self, worker: Worker, lease: int) -> Unit | None:
+        """The unit of a lease that ended without a result; None for a late word of a worker that was given up."""
+        unit = worker.leases.pop(lease, None)
+        if unit is None:
+            self.stale += 1
+        else:
+            self._unlease(worker, unit)
+            self.moved += 1
+        return unit
 
     def lost(self, worker: Worker, running: int, cause: tuple[str, str, str] | None) -> None:
         """A worker has ended and its remains were collected: nothing it held can change any more.
