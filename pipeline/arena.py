@@ -71,6 +71,7 @@ class Allocator:
         """Lend nothing beyond `limit` from now on; ranges lent there are not kept when they come back."""
         self._merge()
         self.limit = limit
+        self.high_water = min(self.high_water, limit)
         self.high_water = min(self.high_water, limit)  # what lay beyond could not be had, and is not asked for again
         self._free = [(low, min(high, limit)) for low, high in self._free if low < limit]
 
@@ -140,6 +141,10 @@ class Arena:
 
     def _create_shm(self) -> int:
         try:
+            volume = os.statvfs("/dev/shm")
+            if volume.f_bavail * volume.f_frsize < self.nbytes:
+                self.kind = "memfd"  # a container's 64 MiB, say: anonymous memory has no such limit
+                return self._create_memfd()
             segment = shared_memory.SharedMemory(create=True, size=self.nbytes)
         except OSError:  # no /dev/shm in this container, or not ours to write
             self.kind = "memfd"
@@ -159,7 +164,16 @@ class Arena:
         """Whether [0, end) is truly allocated; grows in steps. A full /dev/shm is an answer here, never a SIGBUS."""
         if end <= self.allocated:
             return True
-        return self._grow(min(-(-end // GROW_NBYTES) * GROW_NBYTES, self.nbytes)) or self._grow(end)
+        step = min(-(-end // GROW_NBYTES) * GROW_NBYTES, self.nbytes)
+        return self._grow(step) or self._grow(-(-end // PAGE) * PAGE) or self._grow_to_the_rest(end)
+
+    def _grow_to_the_rest(self, end: int) -> bool:
+        """The step did not fit: take what there is, so that the arena is as large as it can be."""
+        volume = os.fstatvfs(self.fd)
+        rest = volume.f_bavail * volume.f_frsize // PAGE * PAGE
+        if 0 < rest < self.nbytes - self.allocated:
+            self._grow(self.allocated + rest)
+        return end <= self.allocated
 
     def _grow(self, end: int) -> bool:
         try:

@@ -11,8 +11,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from .errors import SpecError
 from .frame import Frame, Item, Size, Spec
-from .messages import UNIT, region_nbytes, units
+from .messages import region_nbytes, units
 from .plan import Plan
 from .stage import Codec, Part, Skip, Transform
 
@@ -39,7 +40,8 @@ class Route:
         hops: Spec that leaves each group but the last, the reader's group first.
         steps: label and Spec after each transform.
         a, b: extents in units of 64 bytes: the largest of the even and of the odd hops that write.
-        tail: bytes reserved behind a frame's own extents for the parts an expanding group makes of it.
+        slots, part: how many parts that an expanding group makes of a frame have room behind its own extents, and the
+            route of one; 0 and None where no group expands.
     """
 
     decode: Spec
@@ -47,11 +49,13 @@ class Route:
     steps: tuple[tuple[str, Spec], ...]
     a: int
     b: int
-    tail: int
+    slots: int = 0
+    part: Route | None = None
 
     def nbytes(self, metadata_nbytes: int = 0) -> int:
-        """Bytes of the arena that one frame takes."""
-        return region_nbytes(self.a, self.b, units(metadata_nbytes)) + self.tail
+        """Bytes of the arena that one frame takes; its parts carry its metadata too."""
+        own = region_nbytes(self.a, self.b, units(metadata_nbytes))
+        return own + (self.slots * self.part.nbytes(metadata_nbytes) if self.part is not None else 0)
 
 
 class Chain:
@@ -100,7 +104,7 @@ class Chain:
                 hops.append(spec)
                 writes.append(wrote)
         a, b = _extents(hops, writes)
-        return Route(decode, tuple(hops), tuple(steps), a, b, 0)
+        return Route(decode, tuple(hops), tuple(steps), a, b)
 
     def _expanding(
         self, decode: Spec, hops: list[Spec], steps: list[tuple[str, Spec]], writes: list[bool], part: tuple[Spec, int]
@@ -111,7 +115,7 @@ class Chain:
         rest = self.route(spec, first=group)
         slots = min(FAN_OUT_SLOTS, max(stage.expands for _, stage in self.groups[group]))
         hops_on = (*hops, *rest.hops)
-        return Route(decode, hops_on, (*steps, *rest.steps), a, b, slots * _pages(rest.nbytes()))
+        return Route(decode, hops_on, (*steps, *rest.steps), a, b, slots, rest)
 
     def _required(self, full: Spec) -> Size:
         """The smallest size the chain takes as well as `full`: each transform asked, from the last to the first."""
@@ -128,15 +132,14 @@ class Chain:
         return need
 
 
-def _pages(nbytes: int) -> int:
-    return -(-nbytes // UNIT) * UNIT
-
-
 def _output(label: str, stage: Transform, spec: Spec) -> Spec:
     try:
-        return spec if stage.inspect else stage.output_spec(spec)
+        out = spec if stage.inspect else stage.output_spec(spec)
+        if stage.in_place and out != spec:
+            raise SpecError(f"works in place and so cannot turn {spec} into {out}")
     except Exception as error:
         raise StageError(label, error) from error
+    return out
 
 
 def _passes(stage: Transform, before: Spec, after: Spec) -> bool:

@@ -48,19 +48,20 @@ class Claims:
         self._db.execute("CREATE TABLE claim (target BLOB PRIMARY KEY, source BLOB) WITHOUT ROWID")
         self._db.execute("BEGIN")
 
-    def claim(self, target: str, source: str) -> str:
-        """The source that has this name already; empty when it is now yours (or was)."""
-        if self._recent is not None:
-            first = self._recent.setdefault(target, source)
-            if len(self._recent) > IN_MEMORY:
-                self._spill(self._recent)
-            return "" if first == source else first
-        key, value = os.fsencode(target), os.fsencode(source)
+    def claim(self, target: str, owner: str) -> str:
+        """The owner that has this name already; empty when it is now yours (or was)."""
+        recent = self._recent
+        if recent is not None:
+            first = recent.setdefault(target, owner)
+            if len(recent) > IN_MEMORY:
+                self._spill(recent)
+            return "" if first == owner else first
+        key, value = os.fsencode(target), os.fsencode(owner)
         with self._lock:
             if self._db.execute("INSERT OR IGNORE INTO claim VALUES (?, ?)", (key, value)).rowcount == 1:
                 return ""
-            owner: bytes = self._db.execute("SELECT source FROM claim WHERE target = ?", (key,)).fetchone()[0]
-        return "" if owner == value else os.fsdecode(owner)
+            other: bytes = self._db.execute("SELECT source FROM claim WHERE target = ?", (key,)).fetchone()[0]
+        return "" if other == value else os.fsdecode(other)
 
     def _spill(self, claims: dict[str, str]) -> None:
         """Too many for memory: from now on they lie in the database."""
@@ -73,8 +74,9 @@ class Claims:
 
     def has(self, target: str) -> bool:
         """Whether somebody claimed this name."""
-        if self._recent is not None:
-            return target in self._recent
+        recent = self._recent
+        if recent is not None:
+            return target in recent
         with self._lock:
             row = self._db.execute("SELECT 1 FROM claim WHERE target = ?", (os.fsencode(target),)).fetchone()
         return row is not None
@@ -125,13 +127,19 @@ class Door:
             target = self.template.render(item)
         except ItemError as error:
             return Found(item, "", refused=str(error))
-        owner = self.claims.claim(self._absolute(target), item.source)
-        return Found(item, target, refused=f"collides with {owner!r}: both would be {target!r}" if owner else "")
+        return Found(item, target, refused=self.claim(target, item))
 
-    def claim(self, target: str, item: Item) -> str:
-        """Claim a name that only the frame decided; "" or why it is refused. Called from the loop."""
-        owner = self.claims.claim(self._absolute(target), item.source)
-        return f"collides with {owner!r}: both would be {target!r}" if owner else ""
+    def claim(self, target: str, item: Item, index: int = -1) -> str:
+        """Claim a name for an item, or for one of its frames; "" or why it is refused.
+
+        Called by discovery, or (for names that only the frame decides) from the loop. A retry claims its own again.
+        """
+        owner = self.claims.claim(self._absolute(target), f"{item.number}:{index}:{item.source}")
+        if not owner:
+            return ""
+        number, _, source = owner.split(":", 2)
+        other = "another frame of itself" if int(number) == item.number else repr(source)
+        return f"collides with {other}: both would be {target!r}"
 
     def _absolute(self, path: str) -> str:
         return path if path.startswith("/") else self._here + path

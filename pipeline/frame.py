@@ -63,6 +63,9 @@ class Spec:
     def __hash__(self) -> int:
         return self._hash
 
+    def __getstate__(self) -> dict[str, object]:
+        return {name: getattr(self, name) for name in self.__dataclass_fields__}  # a hash of text is of one process
+
     @cached_property
     def _hash(self) -> int:
         return hash((self.height, self.width, self.full_height, self.full_width, self.channels, self.dtype, self.model))

@@ -40,6 +40,7 @@ FAILED = 20  # the stage raised; the text slot says why
 SKIPPED = 21  # the stage raised Skip; the text slot says why
 CLAIM = 22  # may I write this output? the text slot names it
 BYE = 23  # last words: CPU time and resident size
+ALIVE = 24  # a long lease makes progress
 
 # flags
 SIDE_B = 1  # the pixels lie in extent B
@@ -56,7 +57,6 @@ assert _RECORD.size == RECORD_NBYTES, _RECORD.size
 NO_SPEC = bytes(24)
 
 pack = _RECORD.pack
-pack_into = _RECORD.pack_into
 iter_unpack = _RECORD.iter_unpack
 
 

@@ -39,6 +39,7 @@ class SerialRun:
         self.writer: Writer = plan.writer.build()
         self.loading = Loading(plan, lambda spec, codec: self.chain.route(spec, codec).decode)
         self.item = Item(0, "")
+        self.index = -1
         self.output = Output(plan, f"{os.getpid():x}-serial", note=lambda _: None, claim=self._claim)
         links = [link for group in self.chain.groups for link in group]
         self.fused = Fused(links, lambda _: None)
@@ -104,6 +105,7 @@ class SerialRun:
                 dropped = frame
                 continue
             try:
+                self.index = frame.index
                 self.output.begin(found.item, found.target, frame)
                 self.report.bytes_out += self.writer.write(frame, self.output)
             except Exception as error:
@@ -127,7 +129,7 @@ class SerialRun:
         self.report.bytes_in += self.loading.nbytes_read
 
     def _claim(self, target: str) -> None:
-        refused = self.door.claim(target, self.item)
+        refused = self.door.claim(target, self.item, self.index)
         if refused:
             raise ItemError(refused)
 

@@ -66,7 +66,9 @@ def descriptors() -> set[str]:
 
 
 def segments() -> set[str]:
-    return {f"/dev/shm/{name}" for name in os.listdir("/dev/shm")} if os.path.isdir("/dev/shm") else set()
+    """Named shared memory and semaphores; others may keep files of their own there."""
+    names = os.listdir("/dev/shm") if os.path.isdir("/dev/shm") else []
+    return {f"/dev/shm/{name}" for name in names if name.startswith(("psm_", "sem.", "pipeline"))}
 
 
 def threads() -> set[str]:

@@ -9,11 +9,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
+from math import prod
 from pathlib import Path
 from typing import Any
 
 from pipeline import config, planner
-from pipeline.plan import Plan
+from pipeline.plan import GroupPlan, Plan
 from pipeline.report import Report
 
 ROOT = Path(__file__).parents[1]
@@ -45,9 +47,6 @@ def write_config(
         "on_error": {"max_failures": "none", **top.pop("on_error", {})},
         **top,
     }
-    if "fuse" in data and data["fuse"] == "all":
-        for group in (data["reader"], *data["transforms"], data["writer"]):
-            group["workers"] = data["writer"]["workers"]
     path = folder / "config.yaml"
     path.write_text(json.dumps(data))
     return path
@@ -58,6 +57,22 @@ def plan_of(
 ) -> Plan:
     """The Plan of such a config; test-only stages are allowed."""
     return planner.build(config.load(write_config(folder, reader, transforms, writer, **top)), allow_code=True)
+
+
+def fused(plan: Plan, workers: int) -> Plan:
+    """The same stages as one group; `fuse: all` does this where no stage expands."""
+    stages = tuple(stage for group in plan.groups for stage in group.stages)
+    whole = GroupPlan(
+        "all",
+        stages,
+        workers,
+        queue=plan.groups[-1].queue,
+        reads=True,
+        writes=True,
+        expands=prod(group.expands for group in plan.groups),
+        in_place=any(group.in_place for group in plan.groups),
+    )
+    return replace(plan, groups=(whole,), fuse="all")
 
 
 def tree(folder: Path) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from typing import Any
 
 import click
@@ -22,6 +23,12 @@ class App(click.Group):
         except PipelineError as error:
             text.refuse(error, as_json=bool(ctx.meta.get("pipeline.json")))
             ctx.exit(int(error.exit_code))
+        except (click.ClickException, click.exceptions.Exit, click.Abort):
+            raise
+        except Exception:
+            text.say(traceback.format_exc().rstrip())
+            text.say("pipeline: this is a defect of pipeline or of a stage; please report it with the lines above")
+            ctx.exit(int(Exit.INTERNAL))
         except KeyboardInterrupt:
             text.say("pipeline: interrupted")
             ctx.exit(int(Exit.INTERRUPTED))

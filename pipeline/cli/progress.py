@@ -32,7 +32,7 @@ def silent(_: Snapshot) -> Iterator[None]:
 def watch(snapshot: Snapshot) -> Iterator[None]:
     """Draw the run while the block lasts."""
     over = Event()
-    live = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
+    live = sys.stderr is not None and sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
     thread = Thread(target=_live if live else _plain, args=(snapshot, over), name="progress", daemon=True)
     thread.start()
     try:
@@ -75,7 +75,7 @@ class Pace:
 def headline(progress: Progress, pace: Pace) -> str:
     """Items done of how many, rate and time left."""
     ledger, rate = progress.ledger, pace.items
-    of = f" of {progress.total:,}" if progress.total is not None else f", {ledger.found:,} found so far"
+    of = f" of {progress.total:,}" if progress.total is not None else f" of {ledger.found:,} found so far"
     parts = [f"{ledger.finished:,}{of}", f"{rate:,.1f} files/s"]
     if progress.total is not None and rate > 0:
         parts.append(f"{text.span((progress.total - ledger.finished) / rate)} left")

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from pipeline.errors import Exit
+
 from . import options, text
 
 if TYPE_CHECKING:
@@ -33,8 +35,7 @@ def command(
     del fresh  # accepted already, so that scripts written today keep their meaning when the journal comes
     _, plan = options.planned(config, overrides, workers, allow_code=allow_code)
     if dry_run:
-        _dry_run(plan, limit, as_json=as_json)
-        return
+        context.exit(int(_dry_run(plan, limit, as_json=as_json)))
     report = _carry_out(plan, limit, serial=serial, quiet=quiet)
     if as_json:
         text.print_json(report.as_json())
@@ -57,14 +58,20 @@ def _carry_out(plan: Plan, limit: int | None, *, serial: bool, quiet: bool) -> R
     return run(plan, limit=limit, watch=look)
 
 
-def _dry_run(plan: Plan, limit: int | None, *, as_json: bool) -> None:
-    """`source -> destination` of each input, as it is found: never a list of them all."""
+def _dry_run(plan: Plan, limit: int | None, *, as_json: bool) -> Exit:
+    """`source -> destination` of each input, as it is found: never a list of them all. What a run would end with."""
+    from itertools import chain, islice
+
     from pipeline.door import Door
 
+    entries = Door(plan, limit=limit).entries()
+    first = list(islice(entries, 1))  # an input that cannot be listed is refused before anything is printed
+    refused = 0
     if as_json:
         click.echo('{"entries": [')
     comma = ""
-    for found in Door(plan, limit=limit).entries():
+    for found in chain(first, entries):
+        refused += bool(found.refused)
         reason = found.refused or found.skipped
         if as_json:
             entry = {
@@ -79,8 +86,12 @@ def _dry_run(plan: Plan, limit: int | None, *, as_json: bool) -> None:
             click.echo(text.shown(f"{found.item.source}: {'refused' if found.refused else 'skipped'}: {reason}"))
         else:
             click.echo(text.shown(f"{found.item.source} -> {found.target or plan.destination or 'nothing'}"))
+    code = Exit.USAGE if not first else Exit.SOME_FAILED if refused else Exit.OK
     if as_json:
-        click.echo('\n], "exit_code": 0}')
+        click.echo(f'\n], "exit_code": {int(code)}}}')
+    elif not first:
+        text.say("no input: nothing matched what the reader looks for")
+    return code
 
 
 def _summary(plan: Plan, report: Report, *, verbose: bool) -> list[str]:
@@ -115,7 +126,8 @@ def _where(plan: Plan, report: Report) -> str:
 
 def _failures(report: Report) -> list[str]:
     """The first failures with their reasons, and why the run stopped early."""
-    lines = [f"stopped: {report.stopped}"] if report.stopped else []
+    early = report.ledger.cancelled or report.exit_code >= Exit.ENVIRONMENT
+    lines = [f"stopped: {report.stopped}" if early else report.stopped] if report.stopped else []
     for failure in report.failures[:MAX_SHOWN]:
         stage = f" ({failure.stage})" if failure.stage else ""
         lines.append(f"{failure.kind}: {failure.item}{stage}: {failure.reason}")

@@ -115,7 +115,15 @@ def _lines(path: str) -> list[str]:
 
 
 def harden_streams() -> None:
-    """Let no character that the terminal's encoding lacks end a command."""
+    """Let no character that the terminal's encoding lacks end a command, and no closed stream either (`2>&-`)."""
+    for fd in range(3):
+        try:
+            os.fstat(fd)
+        except OSError:
+            # It takes the lowest number free, which is this one: then no pipe of ours, or of a worker's, will.
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)
+    sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: SIM115 - open as long as the process
+    sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: SIM115 - open as long as the process
     for stream in (sys.stdout, sys.stderr):
         reconfigure = getattr(stream, "reconfigure", None)
         if reconfigure is not None:

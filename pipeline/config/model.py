@@ -82,7 +82,7 @@ class Config:
     fuse: str
     fuse_mark: Mark
     timeout_s: float
-    stall_timeout_s: float
+    stall_timeout_s: float | None
     problems: tuple[Problem, ...] = ()
 
     @property
@@ -109,7 +109,7 @@ def interpret(root: Node, source: str, problems: list[Problem]) -> Config:
     fuse = top.take("fuse", choice("none", "all", "auto"), "none")
     config = Config(
         source, reader, transforms, writer, read_queues, _on_error(top), _limits(top), fuse, top.mark_of("fuse"),
-        top.take("timeout", DURATION, 60.0), top.take("stall_timeout", DURATION, 120.0),
+        top.take("timeout", DURATION, 60.0), top.take("stall_timeout", DURATION, None),
     )  # fmt: skip
     top.close()
     return replace(config, problems=tuple(problems))

@@ -64,7 +64,7 @@ def _plan(
         limits=config.limits,
         on_error=config.on_error,
         timeout_s=config.timeout_s,
-        stall_timeout_s=config.stall_timeout_s,
+        stall_timeout_s=config.stall_timeout_s or max(120.0, 2 * config.timeout_s),
         usable_cores=machine.cores,
         notes=notes,
     )

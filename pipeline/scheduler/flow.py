@@ -57,6 +57,7 @@ class Flow(Handout):
         self._void_behind(worker, unit)
         if unit.region >= 0:
             self.admission.give_back(unit)
+            self.admission.enter(unit)
         total = span * max(1, slots)
         if not self.admission.fits(total):
             unit.a, unit.b, unit.m, unit.span = *extents, total
@@ -227,7 +228,8 @@ class Flow(Handout):
         if unit.lane.ordered and not unit.ended:
             unit.lane.line.remove(unit)
         unit.ended = True
-        self._retire(unit)
+        if not unit.children:  # else with the last of them: their regions lie in its own
+            self._retire(unit)
 
     def _retire(self, unit: Unit) -> None:
         """Free the region; the item is over with its last unit."""
@@ -253,6 +255,7 @@ class Flow(Handout):
             return
         if lane.producer is not None:
             self._drop_lane(lane)
+            entry.cancelled = entry.cancelled or self.draining
             if not (entry.failure or entry.cancelled):
                 self.open -= 1
                 self.items.appendleft(entry)  # the stream starts once more

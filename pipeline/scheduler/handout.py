@@ -353,6 +353,9 @@ class Handout:
             base = unit.region + own
             unit.part = (*extents, span)
             unit.slots = [base + n * span for n in range((unit.span - own) // span)][::-1]
+            if not unit.slots and unit.worker is not None:
+                text = f"its parts need {span} bytes each, {unit.span - own} bytes were reserved for all of them"
+                self.sends.append((unit.worker, short(REFUSE, unit), None, text))
         self._push_grants(self.groups[unit.group])
 
     # ---- small things ------------------------------------------------------------------------------------------

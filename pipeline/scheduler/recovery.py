@@ -82,7 +82,7 @@ class Scheduler(Flow):
             self._blame(suspect, *cause)
         if sticky is not None and not sticky.dead:  # its half-written output is gone with it
             assert sticky.producer is not None
-            self._restart(sticky, *(cause or ("", "lost", "its writer was replaced")))
+            self._restart(sticky, cause)
         self._replace(worker, was_up=was_up, was_fresh=was_fresh, cause=cause)
 
     def drain(self) -> None:
@@ -113,7 +113,7 @@ class Scheduler(Flow):
         elif lane.producer is not None and (lane.closing or unit.group in (0, len(self.groups) - 1)):
             if unit is not lane.producer:
                 self._requeue(unit)  # among the waiting ones, which the restart drops
-            self._restart(lane, stage, kind, reason)
+            self._restart(lane, (stage, kind, reason))
         else:
             unit.attempt += 1
             if unit.attempt > self.plan.on_error.retries:
@@ -128,7 +128,7 @@ class Scheduler(Flow):
         if unit.dead:
             self._discard(unit)
         elif unit.lane.producer is unit:
-            self._restart(unit.lane, "", "lost", "its worker was replaced")
+            self._restart(unit.lane, None)
         else:
             self._requeue(unit)
 
@@ -193,13 +193,14 @@ class Scheduler(Flow):
 
     # ---- streams -----------------------------------------------------------------------------------------------
 
-    def _restart(self, lane: Lane, stage: str, kind: str, reason: str) -> None:
-        """A stream whose reader or writer died starts over, as a whole."""
+    def _restart(self, lane: Lane, cause: tuple[str, str, str] | None) -> None:
+        """A stream whose reader or writer died starts over, as a whole; at no cost where nobody is to blame."""
         assert lane.producer is not None
         entry = lane.producer.item
-        entry.attempt += 1
+        entry.attempt += cause is not None
         entry.frames = 0
-        if entry.attempt > self.plan.on_error.retries:
+        if cause is not None and entry.attempt > self.plan.on_error.retries:
+            stage, kind, reason = cause
             entry.quarantined = True
             entry.failure = entry.failure or (stage, kind, f"{reason} ({entry.attempt} attempts)")
         self._abandon(lane)

@@ -81,7 +81,7 @@ class Run:
         """A look at the run; called from the drawing thread, so it only reads."""
         core = self.loop.core
         waiting = tuple(core.waiting(group) for group in core.groups)
-        capacity = tuple(group.plan.queue.depth for group in core.groups)
+        capacity = tuple(group.plan.queue.depth if group.number else 0 for group in core.groups)
         seconds = time.perf_counter() - self.began
         groups = tuple(self._groups(seconds))
         total = self.counter.total if self.counter else None

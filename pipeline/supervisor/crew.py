@@ -43,9 +43,9 @@ class GrowingPool:
 
     def take(self, nbytes: int) -> int | None:
         offset = self.allocator.take(nbytes)
-        if offset is None or self.arena.ensure(self.allocator.high_water):
+        if offset is None or self.arena.ensure(offset + nbytes):
             return offset
-        self.short = True  # /dev/shm is full: from now on the arena is as large as what we have
+        self.short = True  # /dev/shm is full: from now on the arena is as large as what there is
         self.allocator.give(offset)
         self.allocator.shrink(self.arena.allocated // PAGE * PAGE)
         return self.allocator.take(nbytes)
@@ -84,7 +84,7 @@ class Crew:
         self.later: list[Handle] = []
         self.pending_starts: list[tuple[float, Handle]] = []
         self.idle = [Idle() for _ in plan.groups]
-        self.stopping = self.closed = False
+        self.stopping = self.closed = self.hurried = False
         self.now = time.monotonic()
         self.moved_at = (0, self.now)
         self.ready_at: float | None = None
@@ -188,7 +188,7 @@ class Crew:
             handle.outgoing.append(stop)
             handle.write()
         deadline = time.monotonic() + STOP_TIMEOUT_S
-        while waiting and time.monotonic() < deadline:
+        while waiting and time.monotonic() < deadline and not self.hurried:
             self.poller.turn(TICK_S)
             waiting = {handle for handle in waiting if handle.process is not None}
 
@@ -242,7 +242,8 @@ class Crew:
             raise Stall(
                 f"no frame moved for {self.plan.stall_timeout_s:g} s (`stall_timeout`)",
                 limit=f"{core.open} items in flight",
-                remedy="this is a defect; please report it with these stacks:\n" + self._stacks(),
+                remedy="where a frame may take so long, raise `timeout` and `stall_timeout`; else this is a defect: "
+                "please report it with these stacks:\n" + self._stacks(),
             )
 
     def _stacks(self) -> str:

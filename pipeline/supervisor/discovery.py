@@ -10,7 +10,7 @@ from ..door import Door, Found
 from ..stage import Reader
 
 HIGH, LOW = 256, 192  # items found ahead of the loop; a burst of 64 holds the interpreter for less than 1 ms
-COUNT_PAUSE_S = 0.002  # between chunks of counted names: the ETA must not cost throughput
+COUNTED, COUNT_PAUSE_S = 512, 0.002  # a pause after so many counted names: the ETA must not cost throughput
 
 
 class Discovery:
@@ -29,9 +29,15 @@ class Discovery:
         self.awaited = True
         self._wake = wake
         self._room = Event()
+        self._first = Event()
         self._stop = False
         self._thread = Thread(target=self._run, name="discovery", daemon=True)
         self._thread.start()
+
+    def is_empty(self, timeout_s: float) -> bool:
+        """Whether discovery ended without finding anything; False as soon as it found one, or after the time."""
+        self._first.wait(timeout_s)
+        return self.ended and not self.found and self.error is None
 
     def take(self) -> Found | None:
         """The next item, or None while there is none (then the loop will be woken)."""
@@ -54,6 +60,7 @@ class Discovery:
         try:
             for found in self.door.entries():
                 self.found.append(found)
+                self._first.set()
                 if self.awaited:
                     self._call()
                 while len(self.found) >= HIGH and not self._stop:
@@ -66,6 +73,7 @@ class Discovery:
             self.error = error
         finally:
             self.ended = True
+            self._first.set()
             self._call()
 
     def _call(self) -> None:
@@ -93,10 +101,15 @@ class Counter:
     def _run(self, reader: Reader, without: str | None, limit: int | None) -> None:
         total = 0
         try:
+            paused = 0
             for count in reader.count(without):
                 total += count
-                if (limit is not None and total >= limit) or self._stop.wait(COUNT_PAUSE_S):
+                if limit is not None and total >= limit:
                     break
+                if total - paused >= COUNTED:
+                    paused = total
+                    if self._stop.wait(COUNT_PAUSE_S):
+                        break
         except (OSError, ValueError):
             return  # discovery meets the same trouble and reports it; without a total there is no ETA
         if not self._stop.is_set() and total:

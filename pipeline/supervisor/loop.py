@@ -14,6 +14,7 @@ from ..control import encode_job
 from ..door import Door
 from ..errors import Exit
 from ..messages import (
+    ALIVE,
     ASSIGN,
     BYE,
     CLAIM,
@@ -38,6 +39,9 @@ from .crew import TICK_S, Crew
 from .discovery import Discovery
 from .process import Handle
 
+FED = 256  # items let in by one round at most: refused ones never fill the core, and workers wait meanwhile
+FIRST_S = 0.25  # how long the start waits to see whether there is any input
+
 
 @contextmanager
 def yielding() -> Iterator[None]:
@@ -46,17 +50,16 @@ def yielding() -> Iterator[None]:
     Under SCHED_BATCH a wake-up waits until a core is free or a turn ends, so on busy cores the records of several
     leases are handled in one go (20 % less parent CPU a hop) and a worker that reports is not preempted by us.
     """
-    batch = getattr(os, "SCHED_BATCH", None)
-    before = os.sched_getscheduler(0) if batch is not None else None
-    if before == getattr(os, "SCHED_OTHER", None) and before is not None:
-        os.sched_setscheduler(0, batch, os.sched_param(0))  # type: ignore[arg-type]
+    usual = hasattr(os, "SCHED_BATCH") and os.sched_getscheduler(0) == os.SCHED_OTHER
+    if usual:
+        os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
     gc.freeze()
     try:
         yield
     finally:
         gc.unfreeze()
-        if before is not None:
-            os.sched_setscheduler(0, before, os.sched_param(0))
+        if usual:
+            os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
 
 
 class Loop(Crew):
@@ -80,20 +83,24 @@ class Loop(Crew):
         self.signal_exit: Exit | None = None
         self._dispatch: dict[int, Callable[[Handle, tuple[Any, ...]], None]] = {
             EMIT: self._on_emit, NEED: self._on_need, READY: self._on_ready, FAILED: self._on_failed,
-            SKIPPED: self._on_skipped, CLAIM: self._on_claim, BYE: self._on_bye,
+            SKIPPED: self._on_skipped, CLAIM: self._on_claim, BYE: self._on_bye, ALIVE: self._on_alive,
         }  # fmt: skip
 
     # ---- life --------------------------------------------------------------------------------------------------
 
     def run(self) -> None:
-        """Start the workers, keep frames moving until all is over, end the workers."""
+        """Start the workers, keep frames moving until all is over, end the workers. Without input nothing starts."""
         try:
-            self._start_first()
-            self.discovery = Discovery(self.door, self.wake_w)
-            with self._signals(), yielding():
-                self._turn_until_over()
-            if self.halt is None:
-                self._stop_workers()
+            with self._signals():
+                self.discovery = Discovery(self.door, self.wake_w)
+                if self.discovery.is_empty(FIRST_S):
+                    self._feed()
+                    return
+                self._start_first()
+                with yielding():
+                    self._turn_until_over()
+                if self.halt is None:
+                    self._stop_workers()
         finally:
             self.close()
 
@@ -103,6 +110,8 @@ class Loop(Crew):
         self._feed()
         while self.halt is None and not core.over:
             poller.turn(TICK_S)
+            if self.signals and not core.draining:
+                core.drain()
             self.now = now = time.monotonic()
             if core.hungry:
                 self._feed()
@@ -110,6 +119,7 @@ class Loop(Crew):
             if now - tick >= TICK_S:
                 self._tick(now - tick)
                 tick = now
+        self._pump()  # the last item may have ended in a tick
 
     def _pump(self) -> None:
         core = self.core
@@ -140,7 +150,9 @@ class Loop(Crew):
         """Let in what was found, a little ahead of what the readers can take."""
         discovery, core = self.discovery, self.core
         assert discovery is not None
-        while core.hungry:
+        for _ in range(FED):
+            if not core.hungry:
+                return
             found = discovery.take()
             if found is None:
                 if discovery.ended and not discovery.found:
@@ -245,11 +257,15 @@ class Loop(Crew):
 
     def _on_claim(self, handle: Handle, record: tuple[Any, ...]) -> None:
         unit = handle.worker.leases.get(record[3])
-        refused = "cancelled" if unit is None else self.door.claim(handle.control.text(record[2])[0], unit.item.item)
+        target = handle.control.text(record[2])[0]
+        refused = "cancelled" if unit is None else self.door.claim(target, unit.item.item, unit.index)
         if refused:
             handle.control.put_text(record[2], refused)
         handle.outgoing.append(Record(REFUSE if refused else CLAIMED, slot=record[2], lease=record[3]).pack())
         handle.write()
+
+    def _on_alive(self, _: Handle, __: tuple[Any, ...]) -> None:
+        self.core.moved += 1  # what counts is that it said something: its deadline begins anew
 
     def _on_bye(self, handle: Handle, record: tuple[Any, ...]) -> None:
         handle.cpu_s += record[5] / 1e6
@@ -282,7 +298,6 @@ class Loop(Crew):
     def _on_signal(self, number: int, _: Any) -> None:
         self.signals += 1
         self.signal_exit = Exit.INTERRUPTED if number == signal.SIGINT else Exit.TERMINATED
-        if self.signals == 1:
-            self.core.drain()
-        else:
+        if self.signals > 1:  # the first one is looked at between two rounds: the core is never entered from here
             self.halt = Halt(self.signal_exit, "stopped at the second signal")
+            self.hurried = True

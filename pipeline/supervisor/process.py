@@ -15,6 +15,7 @@ from types import ModuleType
 from typing import Any
 
 from ..control import Control
+from ..errors import EnvironmentRefusal
 from ..output import sweep
 from ..plan import RECORD_NBYTES
 from ..scheduler import Worker
@@ -33,6 +34,7 @@ CHILD_ENVIRONMENT = {
 }
 TAIL_LINES = 40
 READ_NBYTES = 64 * RECORD_NBYTES
+FENCE_S = 30.0
 
 
 class Inherited:
@@ -83,9 +85,13 @@ class Handle:
             os.set_blocking(fd, False)
         handles = (Inherited(arena), Inherited(theirs), Inherited(answers), Inherited(complaints))
         name = f"pipeline-{self.worker.group.name}-{self.worker.name}"
-        self.process = multiprocessing.get_context("spawn").Process(target=main, args=(self.boot, *handles), name=name)
+        process = multiprocessing.get_context("spawn").Process(target=main, args=(self.boot, *handles), name=name)
         try:
-            self.process.start()
+            process.start()
+            self.process = process
+        except OSError as error:
+            remedy = "fewer workers, or a higher limit of processes and open files (ulimit -u, -n)"
+            raise EnvironmentRefusal(f"a worker cannot be started: {error.strerror}", remedy=remedy) from error
         finally:
             for fd in (theirs, answers, complaints):
                 os.close(fd)
@@ -124,7 +130,13 @@ class Handle:
             self.process.join(0.05 if self.ended_by is None else 0)
             own_end = self.process.exitcode is not None
         self.process.kill()
-        self.process.join()
+        self.process.join(FENCE_S)
+        if self.process.exitcode is None:
+            raise EnvironmentRefusal(
+                f"worker {self.process.pid} cannot be ended: the kernel holds it",
+                limit=f"waited {FENCE_S:.0f} s after SIGKILL",
+                remedy="a file system it uses does not answer (see dmesg); nothing it held may be used again",
+            )
         code = self.process.exitcode or 0
         self.process.close()
         self.process = None
@@ -159,10 +171,14 @@ def _cause(code: int) -> str:
 
 @contextmanager
 def spawning() -> Iterator[None]:
-    """Around the start of workers: their environment, no Ctrl-C for them, and no re-import of the caller's script."""
+    """Around the start of workers: their environment, no Ctrl-C for them, and no re-import of the caller's script.
+
+    SIGINT is blocked and not ignored: a child inherits that too and ignores the signal before it unblocks it, and a
+    Ctrl-C that comes meanwhile is delivered to us afterwards.
+    """
     main_module = sys.modules["__main__"]
     before = {name: os.environ.get(name) for name in CHILD_ENVIRONMENT}
-    here = _main_thread_signal()
+    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     os.environ.update(CHILD_ENVIRONMENT)
     sys.modules["__main__"] = ModuleType("__main__")
     try:
@@ -174,13 +190,4 @@ def spawning() -> Iterator[None]:
                 del os.environ[name]
             else:
                 os.environ[name] = value
-        if here is not None:
-            signal.signal(signal.SIGINT, here)
-
-
-def _main_thread_signal() -> Any:
-    """Ignore SIGINT until the caller restores the handler returned: an ignored signal stays ignored across exec."""
-    try:
-        return signal.signal(signal.SIGINT, signal.SIG_IGN) or signal.SIG_DFL
-    except ValueError:  # not the main thread of the main interpreter: its handler is not ours to change
-        return None
+        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)

@@ -12,7 +12,6 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from multiprocessing.reduction import DupFd
 from typing import Any, NamedTuple
 
 from ..affinity import pin_self
@@ -40,7 +39,10 @@ class Boot(NamedTuple):
 def main(boot: Boot, arena: Any, commands: Any, results: Any, errors: Any) -> None:
     """Entry of a worker process; the four handles are inherited descriptors (DupFd)."""
     fds = [handle.detach() for handle in (arena, commands, results, errors)]
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to answer
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     os.dup2(fds[3], 2)
+    os.dup2(2, 1)  # what a stage prints must not mix with the report on standard output
     os.close(fds[3])
     _end_with_parent(boot.parent)
     _schedule_as_usual()
@@ -84,4 +86,4 @@ def _volunteer_for_memory_kill() -> None:
         pass  # no /proc here (macOS), or a container that does not allow it: then the kernel chooses by itself
 
 
-__all__ = ["Boot", "DupFd", "main"]
+__all__ = ["Boot", "main"]

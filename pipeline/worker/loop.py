@@ -13,6 +13,7 @@ from ..chain import StageError
 from ..control import Control
 from ..errors import DISK_FULL, TRANSIENT, kind_of, one_line
 from ..messages import (
+    ALIVE,
     ASSIGN,
     BYE,
     CLAIM,
@@ -41,6 +42,7 @@ from .role import Cancelled, Refused, Role
 from .roles import make_role
 
 HOLD_NS = 1_000_000  # a result may wait for the next one only if that is expected sooner than this
+ALIVE_NS = 200_000_000
 READ_NBYTES = MAX_CREDIT * RECORD_NBYTES
 
 
@@ -56,7 +58,7 @@ class Loop:
         self.control = Control(self.map, boot.control, boot.plan.groups[boot.group].queue.credit)
         self.inbox: deque[tuple[int, int, int, int, int, int, int, int, int, bytes, int, int]] = deque()
         self.outbox: list[bytes] = []
-        self.lease = self.slot = 0
+        self.lease = self.slot = self.said_ns = 0
         self.role: Role = make_role(boot, self)
 
     def run(self) -> None:
@@ -81,7 +83,7 @@ class Loop:
         self.role.close()
         usage = resource.getrusage(resource.RUSAGE_SELF)
         cpu_us = int((usage.ru_utime + usage.ru_stime) * 1e6)
-        self.send(BYE, offset=cpu_us, extra=usage.ru_maxrss)
+        self.send(BYE, offset=cpu_us, extra=_peak_kbytes() or usage.ru_maxrss)
         self.flush()
 
     def _work(self, record: tuple[int, int, int, int, int, int, int, int, int, bytes, int, int]) -> None:
@@ -184,8 +186,25 @@ class Loop:
         record = self._reply()
         return record[5], record[6], record[7], record[8]
 
+    def alive(self) -> None:
+        """Say that a long lease makes progress, at most a few times a second: its deadline begins anew."""
+        now = time.perf_counter_ns()
+        if now - self.said_ns > ALIVE_NS:
+            self.said_ns = now
+            self.send(ALIVE)
+            self.flush()
+
     def claim(self, target: str) -> None:
         """Ask the parent for an output name that only the frame decided. Raises Refused when it is taken."""
         self.control.put_text(self.slot, target)
         self.send(CLAIM)
         self._reply()
+
+
+def _peak_kbytes() -> int:
+    """Largest resident size of this process; `ru_maxrss` would be the parent's, which outlives fork and exec."""
+    try:
+        with open("/proc/self/status") as file:
+            return next((int(line.split()[1]) for line in file if line.startswith("VmHWM:")), 0)
+    except OSError:
+        return 0

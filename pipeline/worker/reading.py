@@ -27,7 +27,7 @@ from .role import Parent, Record, Role, bounded, fill
 def _enough(route: Route, m: int, lent: tuple[int, int, int, int], span: int) -> bool:
     """Whether a region that was lent unasked holds what the route needs."""
     fits = route.a <= lent[1] and route.b <= lent[2] and m <= lent[3]
-    return fits and (not route.tail or region_nbytes(*lent[1:]) + route.tail <= span)
+    return fits and (route.part is None or region_nbytes(*lent[1:]) + route.slots * route.part.nbytes(m * UNIT) <= span)
 
 
 class ReadRole(Role):
@@ -46,7 +46,7 @@ class ReadRole(Role):
         if spec is None:
             return 0, 0
         route = self.chain.route(spec)
-        return (0, 0) if route.tail else (route.a, route.b)
+        return (0, 0) if route.part is not None else (route.a, route.b)
 
     def work(self, record: Record) -> None:
         job = self.loop.control.job(record[2])

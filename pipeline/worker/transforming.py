@@ -74,7 +74,10 @@ class ExpandRole(TransformRole):
 
     def work(self, record: Record) -> None:
         frame = self.frame(record)
-        made = record[10]
+        made, metadata = record[10], frame.metadata
+        route = self.chain.route(self.runner.plan(frame.spec).out, first=self.boot.group)  # what the reader reserved
+        nbytes = route.nbytes(metadata.nbytes)
+        extents = (route.a, route.b, units(metadata.nbytes))
         parts = self.runner.expand(frame)
         asked = False
         for number in range(self.group.expands + 1):
@@ -86,14 +89,14 @@ class ExpandRole(TransformRole):
                 raise StageError(self.label, ItemError(f"made more than the {number} frames it declares"))
             if number < made:
                 continue
-            part.metadata = part.metadata if part.metadata.nbytes else frame.metadata
+            part.metadata = part.metadata if part.metadata.nbytes else metadata
+            waited = time.perf_counter_ns()
             if not asked:
                 asked = True
-                route = self.chain.route(part.spec, first=self.boot.group)
-                nbytes = route.nbytes(part.metadata.nbytes)
-                extents = (route.a, route.b, units(part.metadata.nbytes))
                 self.loop.ask_memory(extents, nbytes, flags=SLOTS, slots=1)
-            flags, code = fill(self, part, self.loop.granted())
-            busy_us = (time.perf_counter_ns() - start) // 1000
+            region = self.loop.granted()
+            waited = time.perf_counter_ns() - waited
+            flags, code = fill(self, part, region)
+            busy_us = (time.perf_counter_ns() - start - waited) // 1000
             self.loop.answer(EMIT, flags, number, 0, code, busy_us)
         self.loop.answer(DONE, 0, 0, 0, NO_SPEC, 0)

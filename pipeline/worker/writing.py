@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 
 from ..chain import Fused, StageError, chain_of
@@ -22,7 +23,9 @@ class WriteRole(Role):
     def __init__(self, boot: Boot, loop: Parent) -> None:
         super().__init__(boot, loop)
         self.writer: Writer = self.stages[-1]  # type: ignore[assignment]
-        self.output = Output(self.plan, boot.run, note=loop.control.note_temporary, claim=loop.claim)
+        self.output = Output(
+            self.plan, f"{boot.run}-{os.getpid():x}", note=loop.control.note_temporary, claim=loop.claim
+        )
         self.label = self.labels[-1]
 
     def open(self) -> None:
@@ -78,6 +81,7 @@ class FusedRole(WriteRole):
             except Exception as error:
                 raise StageError(self.labels[-1], error) from error
             frames += 1
+            self.loop.alive()
         if dropped is not None and not frames:
             raise dropped
         if self.plan.streams:

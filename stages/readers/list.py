@@ -36,22 +36,27 @@ class List(Reader):
             yield Item(number, path, self._dir(folder or ("/" if path.startswith("/") else "")), name)
 
     def count(self, without: str | None = None) -> Iterator[int]:
-        """How many paths each further part of the file holds; nothing for standard input."""
+        """How many paths each further part of the file holds; nothing for what is read once only."""
         count = 0
-        if self.path != "-":
+        if self._again:
             for count, _ in enumerate(self._paths(), 1):
                 if count % CHUNK == 0:
                     yield CHUNK
         yield count % CHUNK
 
     def holds(self, path: str, without: str | None = None) -> bool:
-        """Whether a real path stands in the file; always False for standard input, which is read once only."""
+        """Whether a real path stands in the file; always False for what is read once only."""
         place = int(np.searchsorted(self._hashes, hash(path)))
         return place < len(self._hashes) and bool(self._hashes[place] == hash(path))
 
     def read(self, item: Item, context: ReadContext) -> Iterator[Part]:
         """One frame: the picture at the smallest scale that the chain takes."""
         yield context.picture(context.load(item.source), name=item.name)
+
+    @property
+    def _again(self) -> bool:
+        """Whether the list can be read more than once: a FIFO or `<(find ...)` gives each path to one reader only."""
+        return self.path != "-" and os.path.isfile(self.path)
 
     def _paths(self) -> Iterator[str]:
         """The paths, undecodable bytes as surrogates; reads on when the next is asked for."""
@@ -85,7 +90,7 @@ class List(Reader):
     @cached_property
     def _hashes(self) -> np.ndarray[Any, Any]:
         """Sorted hashes of the real paths: 8 bytes a path, where a set of a million names takes 150 MB."""
-        if self.path == "-":
+        if not self._again:
             return np.empty(0, np.int64)
         real = lru_cache(maxsize=64)(os.path.realpath)
         hashes = np.fromiter(

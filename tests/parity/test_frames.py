@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-from harness import NUMBERED, Stages, counts, plan_of, stage, tree
+from harness import NUMBERED, Stages, counts, fused, plan_of, stage, tree
 
 from pipeline import serial, supervisor
 
@@ -17,17 +17,22 @@ INVERT = stage("stages_for_tests.steps:Invert")
 
 class Shape(NamedTuple):
     order: str
-    fuse: str
+    together: bool
     workers: int
     credit: int
 
+    def __str__(self) -> str:
+        return f"{self.order}-{'fused' if self.together else 'staged'}-{self.workers}-{self.credit}"
+
 
 SHAPES = [
-    Shape(order, *rest)
-    for order in ("input", "completed")
-    for rest in (("none", 1, 1), ("none", 2, 2), ("none", 2, 8), ("all", 2, 2))
+    Shape("input", False, 1, 1),
+    Shape("input", False, 2, 2),
+    Shape("completed", False, 2, 2),
+    Shape("completed", False, 2, 8),
+    Shape("completed", True, 2, 2),
 ]
-APART = [shape for shape in SHAPES if shape.fuse == "none"]
+STAGED, FUSED = SHAPES[2], SHAPES[4]
 
 
 def tiles(**params: Any) -> dict[str, Any]:
@@ -46,9 +51,10 @@ def compared(
             {"workers": shape.workers, **reader},
             [{"stages": group, "workers": shape.workers} for group in groups],
             {"use": "files", "path": f"{out}/{name}.png", "workers": shape.workers},
-            fuse=shape.fuse,
             queues={"order": shape.order, "credit": shape.credit, "depth": 3, "memory": "1MiB"},
         )
+        if shape.together and run is supervisor.run:
+            plan = fused(plan, shape.workers)
         report = run(plan)
         assert not report.failures
         made.append((counts(report), report.frames, report.skips, tree(out)))
@@ -73,19 +79,18 @@ def test_synthetic_frames(tmp_path: Path, shape: Shape, reader: dict[str, Any], 
 def test_frames_made_of_frames(tmp_path: Path, shape: Shape) -> None:
     """Tiles of pictures of random sizes, the last of each row and column smaller, some pictures dropped."""
     reader = {"use": "synthetic", "height": 30, "width": 40, "frames": 16, "random_sizes": True, "seed": 1}
-    last = [[tiles(side=8, least=5, expands=20)]]
-    groups = [["identity"], *last, [INVERT]] if shape.fuse == "none" else last
+    groups = [["identity"], [tiles(side=8, least=5, expands=20)], [INVERT]]
     assert len(compared(tmp_path, shape, reader, groups)) > 100
 
 
-@pytest.mark.parametrize("shape", APART, ids=str)
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
 def test_frames_made_of_frames_of_frames(tmp_path: Path, shape: Shape) -> None:
     """Two expanding groups one after the other: every part of every part has its own number."""
     reader = {"use": "synthetic", "height": 9, "width": 20, "frames": 5}
     assert len(compared(tmp_path, shape, reader, [[tiles(side=5, expands=8)], [HALVES]])) == 5 * 8 * 2
 
 
-@pytest.mark.parametrize("shape", APART, ids=str)
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
 @pytest.mark.parametrize("reader", [{"frames": 4, "streams": 3}, {"frames": 5, "fan_out": 3}], ids=["streams", "many"])
 def test_frames_made_of_each_frame_of_an_item(tmp_path: Path, shape: Shape, reader: dict[str, Any]) -> None:
     """The parts of the frames of a stream, and of an item of several frames, are numbered through the item."""
@@ -94,14 +99,14 @@ def test_frames_made_of_each_frame_of_an_item(tmp_path: Path, shape: Shape, read
     assert len(compared(tmp_path, shape, synthetic, [[tiles(side=5, expands=8)]])) == frames * 8
 
 
-@pytest.mark.parametrize("shape", [SHAPES[1], SHAPES[3]], ids=str)
+@pytest.mark.parametrize("shape", [STAGED, FUSED], ids=str)
 def test_parts_may_be_smaller_than_declared_in_any_order(tmp_path: Path, shape: Shape) -> None:
     """The first part of a frame may be the smallest one: what counts is the declared bound."""
     reader = {"use": "synthetic", "height": 30, "width": 40, "frames": 4}
     assert len(compared(tmp_path, shape, reader, [[tiles(side=12, growing=True)]])) == 4 * 12
 
 
-@pytest.mark.parametrize("shape", [SHAPES[1], SHAPES[3]], ids=str)
+@pytest.mark.parametrize("shape", [STAGED, FUSED], ids=str)
 def test_names_that_the_frame_decides(tmp_path: Path, shape: Shape) -> None:
     """Width and height stand in the name, below a folder that is made for it."""
     reader = {"use": NUMBERED, "items": 5, "height": 3, "width": 4}
@@ -110,7 +115,7 @@ def test_names_that_the_frame_decides(tmp_path: Path, shape: Shape) -> None:
     }
 
 
-@pytest.mark.parametrize("shape", [SHAPES[1], SHAPES[7]], ids=str)
+@pytest.mark.parametrize("shape", [STAGED, FUSED], ids=str)
 def test_an_item_without_frames_is_done(tmp_path: Path, shape: Shape) -> None:
     """Streams of no frames end at once, and none of them is lost."""
     assert compared(tmp_path, shape, {"use": NUMBERED, "items": 4, "frames": 0, "streamed": True}) == {}

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from pipeline import Item, Part, ReadContext, Reader, Spec
+from pipeline import NO_METADATA, Item, Metadata, Part, ReadContext, Reader, Spec
 
 from .harm import strike
 
@@ -45,6 +45,7 @@ class Numbered(Reader):
     index: int = 0
     times: int = -1
     marker: str = ""
+    icc_nbytes: int = 0
     waits: bool = False
     pause_s: float = 0.0
 
@@ -68,4 +69,5 @@ class Numbered(Reader):
         for index in range(self.frames):
             if self.how and item.number in self.at and index == self.index:
                 strike(self.how, f"{self.marker}.{item.number}", self.times)
-            yield Part(Spec(self.height, self.width), partial(say, item.number, index))
+            metadata = Metadata(icc=bytes(self.icc_nbytes)) if self.icc_nbytes else NO_METADATA
+            yield Part(Spec(self.height, self.width), partial(say, item.number, index), metadata, pts=7 * index)

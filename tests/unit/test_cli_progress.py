@@ -66,7 +66,7 @@ def test_without_a_total_there_is_no_time_left() -> None:
     pace = progress.Pace()
     unknown = look(10, done=98, total=None, state="draining")
     pace.look(unknown)
-    assert progress.headline(unknown, pace) == "100, 106 found so far, 10.0 files/s, 2 failed, draining"
+    assert progress.headline(unknown, pace) == "100 of 106 found so far, 10.0 files/s, 2 failed, draining"
 
 
 def test_plain_lines_come_every_five_seconds(capsys: pytest.CaptureFixture[str]) -> None:

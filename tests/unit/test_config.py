@@ -57,7 +57,7 @@ def test_a_small_config_has_every_default(tmp_path: Path) -> None:
     assert found.queues.memory_nbytes is None
     assert found.on_error == ErrorPolicy()
     assert found.limits == Limits()
-    assert (found.fuse, found.timeout_s, found.stall_timeout_s) == ("none", 60.0, 120.0)
+    assert (found.fuse, found.timeout_s, found.stall_timeout_s) == ("none", 60.0, None)
 
 
 def test_groups_and_the_three_forms_of_a_stage(tmp_path: Path) -> None:
