@@ -230,7 +230,7 @@ class Runner:
                 else:
                     target, side = self._scratch.take(side, spec), side ^ 1
                 stage.process(frame, target)
-            except Exception as error:
+            except (Exception, SystemExit) as error:
                 raise StageError(label, error) from error
             frame.pixels, frame.spec = target, spec
 

@@ -95,7 +95,7 @@ class Loop:
             self._report(error.label, error.cause)
         except (Cancelled, Refused) as error:
             self.fail(FAILED, 0, self.role.label, "refused", str(error))
-        except Exception as error:
+        except BaseException as error:
             self._report(self.role.label, error)
         if self._should_flush(began):
             self.flush()

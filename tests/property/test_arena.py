@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from itertools import pairwise
 
 import pytest
 from hypothesis import settings
@@ -85,8 +86,7 @@ class AllocatorMachine(RuleBasedStateMachine):
             return
         assert self.allocator.lent_ranges() == sorted((low, low + size) for low, size in self.held.items())
         assert self.allocator.in_use == sum(self.held.values())
-        spans = sorted([*self.allocator.lent_ranges()])
-        assert all(first[1] <= second[0] for first, second in zip(spans, spans[1:], strict=False))
+        assert all(first[1] <= second[0] for first, second in pairwise(self.allocator.lent_ranges()))
         assert self.allocator.capacity == (self.limit - self.start) // PAGE * PAGE
 
     def teardown(self) -> None:

@@ -1,0 +1,81 @@
+"""Ctrl-C, SIGTERM and the end of the parent, on a real process."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+from harness import FILES, GATE, NUMBERED, command, environment, stage, until, write_config
+
+
+def start(folder: Path) -> subprocess.Popen[str]:
+    """A run that has begun, and waits in its transform until the file `go` is there."""
+    gate = stage(GATE, began=str(folder / "began"), go=str(folder / "go"))
+    path = write_config(
+        folder, {"use": NUMBERED, "items": 400}, [[gate]], {"use": FILES, "path": f"{folder}/out/{{stem}}.png"}
+    )
+    process = subprocess.Popen(
+        command("run", str(path), "--allow-code", "--json", "-q"),
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment(), start_new_session=True,
+    )  # fmt: skip
+    until(lambda: (folder / "began.0").exists() or process.poll() is not None, "the run has begun")
+    assert process.poll() is None, process.communicate()
+    return process
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_one_signal_drains(number: int, code: int, tmp_path: Path) -> None:
+    """What has begun is finished, the rest is cancelled, the ledger balances, and nothing is half written."""
+    process = start(tmp_path)
+    os.killpg(process.pid, number)  # the whole group, as a terminal does: workers must not mind
+    (tmp_path / "go").touch()
+    out, err = process.communicate(timeout=30)
+    report = json.loads(out)
+    assert process.returncode == report["exit_code"] == code
+    assert report["found"] == report["done"] + report["cancelled"]
+    assert report["done"] == len(os.listdir(tmp_path / "out")) > 0
+    assert report["cancelled"] > 0
+    assert "Traceback" not in err
+
+
+def test_two_signals_end_it_at_once(tmp_path: Path) -> None:
+    """The second Ctrl-C does not wait for a stage that hangs."""
+    process = start(tmp_path)
+    for _ in range(20):  # signals that come together count as one
+        process.send_signal(signal.SIGINT)
+        try:
+            process.wait(0.5)
+        except subprocess.TimeoutExpired:
+            continue
+        break
+    out, err = process.communicate(timeout=10)
+    assert process.returncode == 130
+    assert json.loads(out)["exit_code"] == 130
+    assert "Traceback" not in err
+
+
+def test_no_child_outlives_a_killed_parent(tmp_path: Path) -> None:
+    """kill -9 of the parent: its workers end, also the one that is busy, and no file is half written."""
+    process = start(tmp_path)
+    process.kill()
+    process.communicate()
+    until(lambda: not members(process.pid), "all processes of the group are gone")
+    left = [name for name in os.listdir(tmp_path / "out")] if (tmp_path / "out").exists() else []
+    assert not [name for name in left if name.endswith(".tmp")]
+
+
+def members(group: int) -> list[int]:
+    """Live processes of a process group; zombies that nobody reaps do not count."""
+    found = []
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        if int(fields[2]) == group and fields[0] not in "ZX":
+            found.append(int(pid))
+    return found
