@@ -64,7 +64,7 @@ def test_no_child_outlives_a_killed_parent(tmp_path: Path) -> None:
     process.kill()
     process.communicate()
     until(lambda: not members(process.pid), "all processes of the group are gone")
-    left = [name for name in os.listdir(tmp_path / "out")] if (tmp_path / "out").exists() else []
+    left = list(os.listdir(tmp_path / "out")) if (tmp_path / "out").exists() else []
     assert not [name for name in left if name.endswith(".tmp")]
 
 

@@ -7,6 +7,7 @@ import errno
 import os
 import signal
 import time
+from importlib import import_module
 
 from pipeline import ItemError, Skip, SpecError
 
@@ -53,6 +54,10 @@ def _spin() -> None:
         pass
 
 
+def _missing() -> None:
+    import_module("no_such_library")
+
+
 HARM = {
     "kill": lambda: _signal(signal.SIGKILL),
     "abort": os.abort,
@@ -67,6 +72,7 @@ HARM = {
     "exit": lambda: _raise(SystemExit(7)),
     "exit 0": lambda: _raise(SystemExit(0)),
     "odd": lambda: _raise(Odd()),
+    "missing": _missing,
     "memory": lambda: _raise(MemoryError()),
     "transient": lambda: _raise(OSError(errno.EIO, os.strerror(errno.EIO))),
     "full": lambda: _raise(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))),
