@@ -243,7 +243,7 @@ class Runner:
         self.now(label)
         try:
             yield from stage.expand(frame)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise StageError(label, error) from error
 
 

@@ -101,8 +101,12 @@ class Control:
 
     def put_text(self, slot: int, *parts: str) -> None:
         """Either side: an answer in words."""
-        text = os.fsencode("\0".join(part.replace("\0", " ") for part in parts))
-        self.put_job(slot, len(parts), text[:MAX_TEXT_NBYTES])
+        text = "\0".join(part.replace("\0", " ") for part in parts)
+        try:
+            data = os.fsencode(text)
+        except UnicodeEncodeError:  # half a surrogate pair, or what this locale has no bytes for
+            data = text.encode("ascii", "backslashreplace")
+        self.put_job(slot, len(parts), data[:MAX_TEXT_NBYTES])
 
     def text(self, slot: int) -> list[str]:
         """The other side: the answer."""

@@ -123,7 +123,7 @@ class Spec:
         Raises:
             SpecError: names what is wanted and what was got; the engine adds the stage.
         """
-        if (dtype is None or dtype == self.dtype) and (model is None or self.model in model):
+        if (dtype is None or dtype == self.dtype) and (model is None or (type(model) is tuple and self.model in model)):
             return self
         for what, want, got in (("dtype", dtype, self.dtype), ("colour model", model, self.model)):
             wanted = (want,) if isinstance(want, str) else want

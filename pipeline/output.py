@@ -55,7 +55,7 @@ class Output:
             self._refuse_source(target)
         folder, _, name = target.rpartition("/")
         temporary = f"{folder}/.{name}.pl-{self.run}.tmp" if folder else f".{name}.pl-{self.run}.tmp"
-        if len(name) > 60 and len(os.fsencode(name)) > 200:
+        if len(name) > 50 and len(os.fsencode(name)) > 200:
             short = blake2b(os.fsencode(name), digest_size=8).hexdigest()
             temporary = f"{folder or '.'}/.{short}.pl-{self.run}.tmp"
         self.note(temporary)

@@ -92,7 +92,7 @@ class SerialRun:
                     self.report.first_output_s = time.perf_counter() - self.began
         except StageError as error:
             return self._settle(found.item, error.label, error.cause)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             return self._settle(found.item, label, error)
         return self._budget()
 
@@ -108,7 +108,7 @@ class SerialRun:
                 self.index = frame.index
                 self.output.begin(found.item, found.target, frame)
                 self.report.bytes_out += self.writer.write(frame, self.output)
-            except Exception as error:
+            except (Exception, SystemExit) as error:
                 raise StageError(plan.writer.label, error) from error
             frames += 1
             self.frames += 1

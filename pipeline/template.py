@@ -75,8 +75,8 @@ class Template:
         path = parts[0]
         for n in range(1, len(parts), 2):
             path += _value(parts[n], item, frame, digest) + parts[n + 1]
-        if not folder or "//" in path or "/./" in path:
-            head = "/" if path.startswith("/") else ""
+        if not folder or folder[0] == "/" or "//" in path or "/./" in path:
+            head = "/" if parts[0].startswith("/") else ""  # an empty {dir} at the front does not lead to the root
             path = head + "/".join(part for part in path.split("/") if part not in ("", "."))
         return path
 

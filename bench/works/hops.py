@@ -32,11 +32,15 @@ def measure(settings: Settings) -> Outcome:
     for sample in samples:
         _verify(sample, frames=frames if sample.job != QUEUE else settings.scaled(*PICKLED))
     work, hop = f"1080p frames, two hops, {frames} frames", "parent CPU a hop, 1080p frames"
-    rates = [sample.steady or float("nan") for sample in named(samples, OURS)]
-    times = ratios(samples, OURS, QUEUE, lambda sample: sample.steady) if rates else []
-    rows = [
-        at_least(work, what="steady", bar=10_000, values=rates, unit=" frames/s", form=",.0f"),
-        at_least(work, what="steady / multiprocessing.Queue", bar=300, values=times, form=",.0f"),
+    rows = []
+    for name, credit in ((DRAINED, 8), (OURS, 2)):
+        rates = [sample.steady or float("nan") for sample in named(samples, name)]
+        times = ratios(samples, name, QUEUE, lambda sample: sample.steady) if rates else []
+        rows += [
+            at_least(work, what=f"credit {credit}: steady", bar=10_000, values=rates, unit=" frames/s", form=",.0f"),
+            at_least(work, what=f"credit {credit}: steady / multiprocessing.Queue", bar=300, values=times, form=",.0f"),
+        ]
+    rows += [
         at_most(hop, what="credit 2", bar=25, values=parent_us(samples, OURS), unit="us", form=".1f"),
         at_most(hop, what="credit 8", bar=12, values=parent_us(samples, DRAINED), unit="us", form=".1f"),
     ]

@@ -51,7 +51,9 @@ def _carry_out(plan: Plan, limit: int | None, *, serial: bool, quiet: bool) -> R
     look = silent if quiet else watch
     if serial:
         from pipeline.serial import run as run_here
+        from pipeline.supervisor import check_output
 
+        check_output(plan)
         return run_here(plan, limit=limit, watch=look)
     from pipeline.supervisor import run
 

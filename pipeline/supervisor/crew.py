@@ -236,7 +236,7 @@ class Crew:
         core = self.core
         moved = core.moved + core.verdicts.ledger.finished
         waits_for_input = not core.open and not core.items and not core.exhausted
-        if moved != self.moved_at[0] or waits_for_input:
+        if moved != self.moved_at[0] or waits_for_input or self.ready_at is None:  # starting has a time of its own
             self.moved_at = (moved, self.now)
         elif self.now - self.moved_at[1] > self.plan.stall_timeout_s:
             raise Stall(

@@ -78,7 +78,7 @@ class FusedRole(WriteRole):
                 nbytes += self.writer.write(frame, self.output)
             except (Refused, Cancelled):
                 raise
-            except Exception as error:
+            except (Exception, SystemExit) as error:
                 raise StageError(self.labels[-1], error) from error
             frames += 1
             self.loop.alive()

@@ -118,7 +118,7 @@ def test_retries_are_as_many_as_asked_for(tmp_path: Path, retries: int) -> None:
 
 @pytest.mark.parametrize(("how", "name"), [("segv", "SIGSEGV"), ("abort", "SIGABRT")])
 def test_a_crash_in_a_fused_group_names_its_stage(tmp_path: Path, how: str, name: str) -> None:
-    """The third of five stages of one worker crashes: kind, stage, signal and faulthandler's words are in the report."""
+    """The third of five stages of a worker crashes: stage, signal and faulthandler's words are in the report."""
     plan = plan_of(
         tmp_path,
         {"use": NUMBERED, "items": 4},
@@ -276,7 +276,7 @@ def test_backoff_grows_and_ends() -> None:
 
 
 def streamed(folder: Path, role: str, how: str, times: int, *, at: int = 1, index: int = 2) -> Report:
-    """Three streams of five frames, harm at one frame of one of them; images in `out`, the calls of the writer in `log`."""
+    """Three streams of five frames to files in `out`, harm at one frame of one of them."""
     harm = {"how": how, "at": [at], "index": index, "times": times, "marker": str(folder / "mark")} if role else {}
     plan = plan_of(
         folder,

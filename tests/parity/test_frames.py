@@ -119,3 +119,18 @@ def test_names_that_the_frame_decides(tmp_path: Path, shape: Shape) -> None:
 def test_an_item_without_frames_is_done(tmp_path: Path, shape: Shape) -> None:
     """Streams of no frames end at once, and none of them is lost."""
     assert compared(tmp_path, shape, {"use": NUMBERED, "items": 4, "frames": 0, "streamed": True}) == {}
+
+
+@pytest.mark.parametrize("shape", [STAGED, FUSED], ids=str)
+@pytest.mark.parametrize("streamed", [False, True], ids=["many", "stream"])
+@pytest.mark.parametrize("side", [0, 2], ids=["whole", "tiles"])
+def test_metadata_and_time_stamps_ride_along(tmp_path: Path, shape: Shape, streamed: bool, side: int) -> None:
+    """An ICC profile larger than its picture, and the PTS of each frame, reach the writer by every way."""
+    reader = {"use": NUMBERED, "items": 3, "frames": 4, "streamed": streamed, "icc_nbytes": 3000}
+    groups = [["identity"], [{"crop": {"width": 4, "height": 4}}], *([[tiles(side=side, expands=4)]] if side else [])]
+    name = "{stem}-{index}" if side else "{stem}-{pts}"
+    made = compared(tmp_path, shape, reader, groups, name=name)
+    assert len(made) == 3 * 4 * (4 if side else 1)
+    assert side or "002-21.png" in made
+    for path in made:
+        assert b"iCCP" in (tmp_path / "pipeline.supervisor" / path).read_bytes()
