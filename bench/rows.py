@@ -1,4 +1,4 @@
-"""The lines of the result: a bar of the issue's table, what was measured against it, and medians with their spread."""
+"""The lines of the result: a bar, what was measured against it, and medians with their spread."""
 
 from __future__ import annotations
 
