@@ -50,6 +50,7 @@ GRANTED = 8  # ASSIGN that carries a region to write to
 SLOTS = 16  # NEED for all frames of the lease: that many equal regions
 TRANSIENT = 32  # FAILED that may pass when tried again
 FULL = 64  # FAILED because the output disk is full
+VOID = 16  # GRANT or REFUSE: what came with the ASSIGNs before it was taken back while it was waited for
 PASSED = 128  # the frame stays where it was (all stages of the group only looked)
 
 _RECORD = struct.Struct("<BBHIIQIII24sII")

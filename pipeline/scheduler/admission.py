@@ -83,6 +83,10 @@ class Admission:
             return
         self._line.append(unit)
 
+    def ask_now(self, unit: Unit, extents: tuple[int, int, int], span: int) -> bool:
+        """Lend what the unit needs if nobody waits and it is there; False leaves all as it was."""
+        return not self.ordered and not self._line and self._place(unit, *extents, span)
+
     def forget(self, unit: Unit) -> None:
         """The unit's worker was lost before it was served; it will ask again."""
         unit.asking = False

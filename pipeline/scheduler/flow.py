@@ -54,10 +54,13 @@ class Flow(Handout):
             return
         if not slots:
             self.admission.learn(extents)
-        self._void_behind(worker, unit)
         if unit.region >= 0:
             self.admission.give_back(unit)
             self.admission.enter(unit)
+        if unit.placed and not slots and self.admission.ask_now(unit, extents, span):
+            self._granted(unit)
+            return
+        self._void_behind(worker, unit)
         total = span * max(1, slots)
         if not self.admission.fits(total):
             unit.a, unit.b, unit.m, unit.span = *extents, total
@@ -74,8 +77,7 @@ class Flow(Handout):
     def _void_behind(self, worker: Worker, unit: Unit) -> None:
         """What was lent to leases that this worker has not begun is taken back while it waits for memory.
 
-        Else they would hold memory and wait for their worker, which waits for memory. The worker knows the rule too: a
-        grant that came with an Assign is void when the worker asked for memory before it came to that lease.
+        Else they would hold memory and wait for their worker, which waits for memory. The answer tells it so (VOID).
         """
         worker.asks = True
         for other in worker.leases.values():

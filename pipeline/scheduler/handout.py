@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import deque
 from typing import Any
 
-from ..messages import ASSIGN, GRANT, GRANTED, NO_SPEC, REFUSE, UNIT, region_nbytes
+from ..messages import ASSIGN, GRANT, GRANTED, NO_SPEC, REFUSE, UNIT, VOID, region_nbytes
 from ..plan import Plan
 from ..queues import Queue
 from .admission import Admission, Pool
@@ -324,11 +324,10 @@ class Handout:
                 self.admission.ask(unit, (unit.a, unit.b, unit.m), unit.span)
 
     def _granted(self, unit: Unit) -> None:
-        if unit.worker is not None:
-            unit.worker.asks = False
         if unit.dead or unit.worker is None:
             self._refuse_dead(unit.worker, unit)
             return
+        void = self._answered(unit.worker)
         if unit.part[3]:
             span = unit.part[3]
             unit.slots = [unit.region + n * span for n in range(unit.span // span)][::-1]
@@ -336,15 +335,20 @@ class Handout:
             self.groups[unit.group].producers.append(unit)
             self._push_grants(self.groups[unit.group])
         else:
-            record = grant(unit, unit.region, (unit.a, unit.b, unit.m), unit.span)
+            record = grant(unit, unit.region, (unit.a, unit.b, unit.m), unit.span, void)
             self.sends.append((unit.worker, record, None, ""))
 
     def _refuse(self, unit: Unit, slots: int) -> None:
         """What it asks for can never be had."""
         if unit.worker is not None:
-            unit.worker.asks = False
             text = self.admission.refusal(unit.span, (unit.a, unit.b, unit.m), slots)
-            self.sends.append((unit.worker, short(REFUSE, unit), None, text))
+            self.sends.append((unit.worker, short(REFUSE, unit, self._answered(unit.worker)), None, text))
+
+    def _answered(self, worker: Worker) -> int:
+        """The worker waits no longer; the flag that says whether leases behind lost what was lent to them meanwhile."""
+        void = VOID if worker.asks else 0
+        worker.asks = False
+        return void
 
     def _carve(self, unit: Unit, extents: tuple[int, int, int], span: int) -> None:
         """Cut the regions of an expanding frame's parts from what was reserved behind its own extents."""
@@ -376,13 +380,13 @@ class Handout:
         if unit is None:
             self.stale += 1
         elif worker is not None:
-            self.sends.append((worker, short(REFUSE, unit), None, "cancelled"))
+            self.sends.append((worker, short(REFUSE, unit, self._answered(worker)), None, "cancelled"))
 
 
-def short(kind: int, unit: Unit) -> tuple[Any, ...]:
-    return (kind, 0, unit.slot, unit.lease, unit.index, 0, 0, 0, 0, NO_SPEC, 0, 0)
+def short(kind: int, unit: Unit, flags: int = 0) -> tuple[Any, ...]:
+    return (kind, flags, unit.slot, unit.lease, unit.index, 0, 0, 0, 0, NO_SPEC, 0, 0)
 
 
-def grant(unit: Unit, offset: int, extents: tuple[int, int, int], span: int) -> tuple[Any, ...]:
+def grant(unit: Unit, offset: int, extents: tuple[int, int, int], span: int, flags: int = 0) -> tuple[Any, ...]:
     a, b, m = extents
-    return (GRANT, 0, unit.slot, unit.lease, unit.index, offset, a, b, m, NO_SPEC, 0, span // UNIT)
+    return (GRANT, flags, unit.slot, unit.lease, unit.index, offset, a, b, m, NO_SPEC, 0, span // UNIT)

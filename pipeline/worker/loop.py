@@ -30,6 +30,7 @@ from ..messages import (
     SKIPPED,
     STOP,
     UNIT,
+    VOID,
     Record,
     iter_unpack,
     pack,
@@ -166,13 +167,13 @@ class Loop:
             while self.inbox:
                 record = self.inbox.popleft()
                 if record[3] == self.lease and record[0] in (GRANT, REFUSE, CLAIMED):
+                    if record[1] & VOID:  # what these lent was taken back, lest it was held while we waited
+                        kept = [(r[0], r[1] & ~GRANTED, *r[2:]) if r[0] == ASSIGN else r for r in kept]
                     self.inbox.extendleft(reversed(kept))
                     if record[0] == REFUSE:
                         why = self.control.text(self.slot)[0]
                         raise Cancelled(why) if why == "cancelled" else Refused(why)
                     return record
-                if record[0] == ASSIGN:  # what it lent is void: it must not be held while we wait (see the core)
-                    record = (ASSIGN, record[1] & ~GRANTED, *record[2:])
                 kept.append(record)
             self.receive()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 from harness import FILES, HARM, LOG, NUMBERED, counts, fused, plan_of, restarts, stage, tree
 from stages_for_tests import numbered
 
-from pipeline import supervisor
+from pipeline import serial, supervisor
 from pipeline.errors import Exit
 from pipeline.plan import Plan
 from pipeline.report import Report
@@ -365,3 +366,52 @@ def test_a_stream_is_written_in_order_and_finished_once(tmp_path: Path, role: st
         seen = [what for item, what in lines if int(item) == number]
         assert seen[-7:] == [*map(str, range(6)), "end"]
         assert seen.count("end") == 1
+
+
+# ---- kills at random ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_random_kills_of_any_worker_lose_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int) -> None:
+    """A dozen workers are killed or crash at random: each item is done once, and every output is right."""
+    chance = random.Random(seed)
+    pump, ready = Scheduler.pump, Loop._on_ready
+    handles: dict[int, Any] = {}
+    kills = 12
+
+    def on_ready(self: Loop, handle: Any, record: Any) -> None:
+        handles[handle.worker.name] = handle
+        ready(self, handle, record)
+
+    def pumped(core: Scheduler) -> None:
+        nonlocal kills
+        pump(core)
+        up = [handle for handle in handles.values() if handle.process is not None and handle.worker.up]
+        if kills and up and core.moved and chance.random() < 0.1:
+            kills -= 1
+            os.kill(chance.choice(up).process.pid, chance.choice((signal.SIGKILL, signal.SIGSEGV)))
+
+    monkeypatch.setattr(Loop, "_on_ready", on_ready)
+    monkeypatch.setattr(Scheduler, "pump", pumped)
+    reader = {"use": "synthetic", "height": 30, "width": 40, "random_sizes": True, "workers": 2}
+    reader |= ({"frames": 200}, {"frames": 50, "fan_out": 4}, {"frames": 40, "streams": 4}, {"frames": 120})[seed]
+    groups: list[Any] = [["identity", {"resize": {"width": 20, "height": 20}}]]
+    if seed == 3:
+        groups.append([stage("stages_for_tests.steps:Tiles", side=10, expands=4)])
+    made = []
+    for run in (supervisor.run, serial.run):
+        out = tmp_path / run.__module__
+        report = run(
+            plan_of(
+                tmp_path,
+                reader,
+                [{"stages": group, "workers": 2} for group in groups],
+                {"use": "files", "path": f"{out}/{{stem}}-{{index}}.png", "workers": 2},
+                queues={"order": "input" if seed % 2 else "completed"},
+                on_error={"retries": 10},
+            )
+        )
+        assert set(counts(report)) == {"done"}
+        made.append(tree(out))
+    assert made[0] == made[1]
+    assert kills < 12

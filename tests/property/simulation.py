@@ -25,6 +25,7 @@ from pipeline.messages import (
     REFUSE,
     SIDE_B,
     UNIT,
+    VOID,
     region_nbytes,
 )
 from pipeline.plan import ErrorPolicy, GroupPlan, Plan, QueuePlan, StagePlan
@@ -183,7 +184,7 @@ class World:
         for place, record in enumerate(list(process.inbox)):
             if record[3] == process.job[3] and record[0] in (GRANT, REFUSE):
                 process.inbox.remove(record)
-                for before in range(place):  # as the worker does: what these lent is void
+                for before in range(place if record[1] & VOID else 0):  # as the worker does: what these lent is void
                     kind, flags, *rest = process.inbox[before]
                     process.inbox[before] = (kind, flags & ~GRANTED if kind == ASSIGN else flags, *rest)
                 if record[0] == REFUSE:
