@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import os
-import sqlite3
 from collections.abc import Iterator
 from threading import Lock
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from .errors import ItemError
 from .frame import Item
 from .plan import Plan
 from .stage import Reader
 from .template import Template
+
+if TYPE_CHECKING:
+    import sqlite3
 
 IN_MEMORY = 20_000  # claims, about 5 MB
 
@@ -43,10 +45,7 @@ class Claims:
     def __init__(self) -> None:
         self._recent: dict[str, str] | None = {}
         self._lock = Lock()
-        self._db = sqlite3.connect("", isolation_level=None, check_same_thread=False)
-        self._db.execute("PRAGMA journal_mode = OFF")
-        self._db.execute("CREATE TABLE claim (target BLOB PRIMARY KEY, source BLOB) WITHOUT ROWID")
-        self._db.execute("BEGIN")
+        self._db: sqlite3.Connection | None = None
 
     def claim(self, target: str, owner: str) -> str:
         """The owner that has this name already; empty when it is now yours (or was)."""
@@ -58,6 +57,7 @@ class Claims:
             return "" if first == owner else first
         key, value = os.fsencode(target), os.fsencode(owner)
         with self._lock:
+            assert self._db is not None
             if self._db.execute("INSERT OR IGNORE INTO claim VALUES (?, ?)", (key, value)).rowcount == 1:
                 return ""
             other: bytes = self._db.execute("SELECT source FROM claim WHERE target = ?", (key,)).fetchone()[0]
@@ -68,6 +68,7 @@ class Claims:
         with self._lock:
             if self._recent is None:
                 return
+            self._db = _database()
             rows = ((os.fsencode(target), os.fsencode(source)) for target, source in claims.items())
             self._db.executemany("INSERT INTO claim VALUES (?, ?)", rows)
             self._recent = None
@@ -78,13 +79,25 @@ class Claims:
         if recent is not None:
             return target in recent
         with self._lock:
+            assert self._db is not None
             row = self._db.execute("SELECT 1 FROM claim WHERE target = ?", (os.fsencode(target),)).fetchone()
         return row is not None
 
     def close(self) -> None:
         """Drop the claims."""
         with self._lock:
-            self._db.close()
+            if self._db is not None:
+                self._db.close()
+
+
+def _database() -> sqlite3.Connection:
+    import sqlite3  # not at the top: most folders are small enough for memory
+
+    db = sqlite3.connect("", isolation_level=None, check_same_thread=False)
+    db.execute("PRAGMA journal_mode = OFF")
+    db.execute("CREATE TABLE claim (target BLOB PRIMARY KEY, source BLOB) WITHOUT ROWID")
+    db.execute("BEGIN")
+    return db
 
 
 class Door:

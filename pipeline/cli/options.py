@@ -43,12 +43,18 @@ def configured(command: Command) -> Command:
     return command
 
 
+def loaded(config: str, overrides: tuple[str, ...], workers: tuple[str, ...]) -> Config:
+    """The config with its overrides; ConfigError lists everything that is wrong with its form."""
+    from pipeline import config as configs
+
+    return configs.load(config, overrides, workers)
+
+
 def planned(
     config: str, overrides: tuple[str, ...], workers: tuple[str, ...], *, allow_code: bool
 ) -> tuple[Config, Plan]:
     """The config and its plan; ConfigError lists everything that is wrong."""
-    from pipeline import config as configs
     from pipeline import planner
 
-    loaded = configs.load(config, overrides, workers)
-    return loaded, planner.build(loaded, allow_code=allow_code)
+    form = loaded(config, overrides, workers)
+    return form, planner.build(form, allow_code=allow_code)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import click
@@ -14,6 +16,7 @@ from . import options, text
 if TYPE_CHECKING:
     from pipeline.plan import Plan
     from pipeline.report import Report
+    from pipeline.supervisor import Nursery
 
 MAX_SHOWN = 10
 
@@ -33,10 +36,14 @@ def command(
 ) -> None:  # fmt: skip
     """Run CONFIG. Exit code 0: all done; 1: some inputs failed; 2: bad config; 3: stopped; 4: the machine refuses."""
     del fresh  # accepted already, so that scripts written today keep their meaning when the journal comes
-    _, plan = options.planned(config, overrides, workers, allow_code=allow_code)
-    if dry_run:
-        context.exit(int(_dry_run(plan, limit, as_json=as_json)))
-    report = _carry_out(plan, limit, serial=serial, quiet=quiet)
+    form = options.loaded(config, overrides, workers)
+    with _nursery(wanted=not (dry_run or serial)) as nursery:
+        from pipeline import planner
+
+        plan = planner.build(form, allow_code=allow_code)
+        if dry_run:
+            context.exit(int(_dry_run(plan, limit, as_json=as_json)))
+        report = _carry_out(plan, limit, nursery, serial=serial, quiet=quiet)
     if as_json:
         text.print_json(report.as_json())
     summary = _failures(report) if quiet else _summary(plan, report, verbose=verbose)
@@ -45,7 +52,22 @@ def command(
     context.exit(int(report.exit_code))
 
 
-def _carry_out(plan: Plan, limit: int | None, *, serial: bool, quiet: bool) -> Report:
+@contextmanager
+def _nursery(*, wanted: bool) -> Iterator[Nursery | None]:
+    """The process that workers are forked from, started as soon as a run is likely: it gets ready while we plan."""
+    if not wanted:
+        yield None
+        return
+    from pipeline.supervisor import Nursery
+
+    nursery = Nursery()
+    try:
+        yield nursery
+    finally:
+        nursery.close()
+
+
+def _carry_out(plan: Plan, limit: int | None, nursery: Nursery | None, *, serial: bool, quiet: bool) -> Report:
     from .progress import silent, watch
 
     look = silent if quiet else watch
@@ -57,7 +79,7 @@ def _carry_out(plan: Plan, limit: int | None, *, serial: bool, quiet: bool) -> R
         return run_here(plan, limit=limit, watch=look)
     from pipeline.supervisor import run
 
-    return run(plan, limit=limit, watch=look)
+    return run(plan, limit=limit, watch=look, nursery=nursery)
 
 
 def _dry_run(plan: Plan, limit: int | None, *, as_json: bool) -> Exit:

@@ -1,6 +1,7 @@
 """The only code that starts, waits for and ends processes, and owns the arena.
 
-process     one worker: spawn, write, read, fence
+nursery     the process that workers are forked from
+process     one worker: start, write, read, fence
 discovery   finding and counting items in threads
 crew        all workers: started, watched against the clock, lost and replaced, ended
 loop        the run itself: records in, one pump of the pure core, records out
@@ -14,7 +15,6 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from importlib.metadata import PackageNotFoundError, version
 
 from ..door import Door
 from ..errors import EnvironmentRefusal, Exit
@@ -24,38 +24,40 @@ from ..report import Failure, GroupReport, Ledger, Progress, Report
 from ..scheduler import Entry, Outcome
 from .discovery import Counter
 from .loop import Loop
+from .nursery import Nursery
 
 Watch = Callable[[Callable[[], Progress]], AbstractContextManager[object]]
 SWITCH_S = 0.0002  # discovery and drawing must hand the interpreter back to the loop at once
 PACKAGES = ("numpy", "pillow", "simplejpeg", "cykooz.resizer", "opencv-python")
 
 
-def run(plan: Plan, *, limit: int | None = None, watch: Watch | None = None) -> Report:
+def run(plan: Plan, *, limit: int | None = None, watch: Watch | None = None, nursery: Nursery | None = None) -> Report:
     """Carry a plan out on all its workers. Call from the main thread; no other run in this process meanwhile.
 
     Args:
         limit: the most items to take.
         watch: given a function that looks at the run, returns a context manager that is open while it goes.
+        nursery: one that was started early, to be ready by now; the run ends it.
 
     Raises:
         EnvironmentRefusal: no memory, or the output folder cannot be written; nothing was started.
         Stall: no frame moved for too long; every worker's stack is in the message.
     """
     check_output(plan)
-    return Run(plan, limit).carry_out(watch)
+    return Run(plan, limit, nursery).carry_out(watch)
 
 
 class Run:
     """One execution of a plan and what is known of it."""
 
-    def __init__(self, plan: Plan, limit: int | None) -> None:
+    def __init__(self, plan: Plan, limit: int | None, nursery: Nursery | None = None) -> None:
         self.plan = plan
         self.began = time.perf_counter()
         self.report = Report(notes=list(plan.notes), destination=plan.destination or "")
         self.door = Door(plan, limit=limit)
         self.limit = limit
         run = f"{os.getpid():x}-{time.time_ns() & 0xFFFFFF:06x}"
-        self.loop = Loop(plan, self.door, run, on_outcome=self._on_outcome, on_done=self._on_done)
+        self.loop = Loop(plan, self.door, run, on_outcome=self._on_outcome, on_done=self._on_done, nursery=nursery)
         self.counter: Counter | None = None
 
     def carry_out(self, watch: Watch | None) -> Report:
@@ -185,6 +187,8 @@ def check_output(plan: Plan) -> None:
 
 def versions() -> dict[str, str]:
     """Versions of the libraries that make or read pixels."""
+    from importlib.metadata import PackageNotFoundError, version  # 20 ms that the start need not wait for
+
     found = {}
     for name in PACKAGES:
         try:
@@ -192,3 +196,6 @@ def versions() -> dict[str, str]:
         except PackageNotFoundError:
             continue
     return found
+
+
+__all__ = ["Nursery", "Run", "check_output", "run", "versions"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import time
 from functools import partial
@@ -19,14 +18,16 @@ from ..meter import Idle
 from ..plan import Plan
 from ..scheduler import Scheduler
 from ..worker import Boot
+from .nursery import Nursery, NurseryLost
 from .poller import Poller
-from .process import Handle, spawning
+from .process import Handle
 
 TICK_S = 0.05
 GAP_S = 2.0  # a tick so late means that the parent itself was stopped (Ctrl-Z, suspend): deadlines shift
 START_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 5.0
 STACKS_S = 0.5
+MAX_NURSERY_DEATHS = 5
 
 
 class GrowingPool:
@@ -63,8 +64,10 @@ class Crew:
         now: the run's clock, read once a round.
     """
 
-    def __init__(self, plan: Plan, run: str) -> None:
+    def __init__(self, plan: Plan, run: str, nursery: Nursery | None = None) -> None:
         self.plan = plan
+        self.nursery = nursery
+        self.nursery_deaths = 0
         controls = [control_nbytes(group.queue.credit) for group in plan.groups]
         blocks = [size for group, size in zip(plan.groups, controls, strict=True) for _ in range(group.workers)]
         start = -(-sum(blocks) // PAGE) * PAGE
@@ -77,11 +80,10 @@ class Crew:
         self.handles: list[Handle] = []
         base = 0
         for worker, size in zip(self.core.workers, blocks, strict=True):
-            boot = Boot(plan, worker.group.number, self.arena.nbytes, base, os.getpid(), run)
+            boot = Boot(plan, worker.group.number, self.arena.nbytes, base, run)
             self.handles.append(Handle(worker, Control(self.arena.map, base, worker.group.credit), boot))
             base += size
         self.poller = Poller()
-        self.later: list[Handle] = []
         self.pending_starts: list[tuple[float, Handle]] = []
         self.idle = [Idle() for _ in plan.groups]
         self.stopping = self.closed = self.hurried = False
@@ -97,8 +99,11 @@ class Crew:
                 handle.process.kill()
         for handle in self.handles:
             if handle.process is not None:
-                handle.fence()
+                assert self.nursery is not None
+                handle.fence(self.nursery)
                 self._release(handle)
+        if self.nursery is not None:
+            self.nursery.close()
         if not self.closed:
             self.closed = True
             self.poller.close()
@@ -112,39 +117,45 @@ class Crew:
         """Records of a worker, also the last ones of one that is gone."""
         raise NotImplementedError
 
-    def _start_first(self) -> None:
-        """Start all workers; where they outnumber the cores, one of each group first, so that frames flow early."""
-        first = [self.handles[group.workers[0].name] for group in self.core.groups]
-        if len(self.handles) > len(self.plan.usable_cores):
-            self.later = [handle for handle in self.handles if handle not in first]
-        with spawning():
-            for handle in self.handles:
-                if handle not in self.later:
-                    self._start(handle)
-
-    def _start_later(self) -> None:
-        later, self.later = self.later, []
-        with spawning():
-            for handle in later:
-                self._start(handle)
+    def _start_all(self) -> None:
+        """Start all workers, those at the end of the chain last: they are needed last."""
+        for handle in self.handles:
+            self._start(handle)
 
     def _start(self, handle: Handle) -> None:
-        handle.start(self.arena.fd)
+        while True:
+            self.nursery = self.nursery or Nursery()
+            try:
+                handle.start(self.nursery, self.arena.fd)
+                break
+            except NurseryLost:
+                self._restart_nursery()
         handle.since = self.now
         self.poller.add(handle.results, partial(self.readable, handle))
         self.poller.add(handle.errors, partial(self._complaint, handle))
+
+    def _restart_nursery(self) -> None:
+        """It was killed, and its workers with it: each is found lost in its turn, and nobody is blamed for that."""
+        assert self.nursery is not None
+        self.nursery_deaths += 1
+        if self.nursery_deaths > MAX_NURSERY_DEATHS:
+            raise EnvironmentRefusal(
+                f"the process that workers are forked from was lost {self.nursery_deaths} times",
+                remedy="something ends it: see dmesg for a memory kill, and limits of the service manager",
+            )
+        self.nursery.restart()
 
     def _start_due(self) -> None:
         due = [entry for entry in self.pending_starts if entry[0] <= self.now]
         if due and not self.stopping:
             self.pending_starts = [entry for entry in self.pending_starts if entry[0] > self.now]
-            with spawning():
-                for _, handle in due:
-                    self._start(handle)
+            for _, handle in due:
+                self._start(handle)
 
     def _lost(self, handle: Handle) -> None:
         """A worker has ended, or must: fence it, read what it still said, tell the core."""
-        how = handle.fence()
+        assert self.nursery is not None
+        how = handle.fence(self.nursery)
         while data := handle.read():
             self.take_in(handle, data)
         lease, stage = handle.control.running()
@@ -249,9 +260,9 @@ class Crew:
     def _stacks(self) -> str:
         """Where every worker is now: faulthandler writes it to their standard error."""
         for handle in self.handles:
-            if handle.process is not None and handle.process.pid is not None:
+            if handle.process is not None:
                 handle.tail.clear()
-                os.kill(handle.process.pid, signal.SIGUSR1)
+                handle.process.kill(signal.SIGUSR1)
         deadline = time.monotonic() + STACKS_S
         while time.monotonic() < deadline:
             self.poller.turn(TICK_S)

@@ -37,6 +37,7 @@ from ..plan import Plan
 from ..scheduler import Entry, Halt, Kill, Outcome, Start, Worker
 from .crew import TICK_S, Crew
 from .discovery import Discovery
+from .nursery import Nursery
 from .process import Handle
 
 FED = 256  # items let in by one round at most: refused ones never fill the core, and workers wait meanwhile
@@ -67,9 +68,9 @@ class Loop(Crew):
 
     def __init__(
         self, plan: Plan, door: Door, run: str, *, on_outcome: Callable[[Outcome], None],
-        on_done: Callable[[Sequence[Entry]], None],
+        on_done: Callable[[Sequence[Entry]], None], nursery: Nursery | None = None,
     ) -> None:  # fmt: skip
-        super().__init__(plan, run)
+        super().__init__(plan, run, nursery)
         self.door = door
         self.on_outcome = on_outcome
         self.on_done = on_done
@@ -96,7 +97,7 @@ class Loop(Crew):
                 if self.discovery.is_empty(FIRST_S):
                     self._feed()
                     return
-                self._start_first()
+                self._start_all()
                 with yielding():
                     self._turn_until_over()
                 if self.halt is None:
@@ -241,8 +242,6 @@ class Loop(Crew):
 
     def _on_ready(self, handle: Handle, record: tuple[Any, ...]) -> None:
         self.core.ready(handle.worker, record[6:9])
-        if self.later and all(any(worker.up for worker in group.workers) for group in self.core.groups):
-            self._start_later()
         if self.ready_at is None and all(worker.up for worker in self.core.workers):
             self.ready_at = self.now
 

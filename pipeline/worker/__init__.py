@@ -1,7 +1,6 @@
 """The child: pin, open stages, loop receive-run-report. The only code that calls user stages in a run.
 
-This module is imported before the worker is pinned, so it imports nothing heavy: numpy and the stages come after.
-
+nursery        the process that all workers are forked from
 loop           records in and out, waiting for memory
 role           what every role has: stages, and views of the arena
 reading, transforming, writing   what a group does with a lease; roles chooses
@@ -12,7 +11,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from ..affinity import pin_self
 from ..plan import Plan
@@ -24,7 +23,6 @@ class Boot(NamedTuple):
     Attributes:
         group: number of its group in the plan.
         arena_nbytes, control: size of the arena and offset of its own control block.
-        parent: process id of the parent, to notice when that died before we could ask to be told.
         run: short name of the run, part of temporary file names.
     """
 
@@ -32,24 +30,23 @@ class Boot(NamedTuple):
     group: int
     arena_nbytes: int
     control: int
-    parent: int
     run: str
 
 
-def main(boot: Boot, arena: Any, commands: Any, results: Any, errors: Any) -> None:
-    """Entry of a worker process; the four handles are inherited descriptors (DupFd)."""
-    fds = [handle.detach() for handle in (arena, commands, results, errors)]
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to answer
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
-    os.dup2(fds[3], 2)
+def main(boot: Boot, parent: int, arena: int, commands: int, results: int, errors: int) -> None:
+    """What a fork of the nursery (process `parent`) does until it ends. Its stages are imported after it is pinned."""
+    for number in (signal.SIGINT, signal.SIGTERM):  # they go to the whole group, and are the parent's to answer
+        signal.signal(number, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT, signal.SIGTERM})
+    os.dup2(errors, 2)
     os.dup2(2, 1)  # what a stage prints must not mix with the report on standard output
-    os.close(fds[3])
-    _end_with_parent(boot.parent)
+    os.close(errors)
+    group = boot.plan.groups[boot.group]
+    end_with_parent(parent, name=f"pl-{group.name}")
     _schedule_as_usual()
     _volunteer_for_memory_kill()
-    cores = boot.plan.groups[boot.group].cores
-    if cores is not None:
-        pin_self(cores)
+    if group.cores is not None:
+        pin_self(group.cores)
     import faulthandler
 
     faulthandler.enable()
@@ -57,16 +54,21 @@ def main(boot: Boot, arena: Any, commands: Any, results: Any, errors: Any) -> No
 
     from .loop import Loop
 
-    Loop(boot, *fds[:3]).run()
+    Loop(boot, arena, commands, results).run()
 
 
-def _end_with_parent(parent: int) -> None:
-    """No child outlives the parent: on Linux the kernel sees to it; elsewhere end of file on the pipe does."""
+def end_with_parent(parent: int, *, name: str = "pl-nursery") -> None:
+    """No child outlives its parent: on Linux the kernel sees to it; elsewhere end of file on the pipe does.
+
+    `name` is what `ps -c` and `top` show for the process.
+    """
     if sys.platform == "linux":
         import ctypes
 
-        pr_set_pdeathsig = 1
-        ctypes.CDLL(None, use_errno=True).prctl(pr_set_pdeathsig, signal.SIGKILL, 0, 0, 0)
+        pr_set_pdeathsig, pr_set_name = 1, 15
+        libc = ctypes.CDLL(None, use_errno=True)
+        libc.prctl(pr_set_name, os.fsencode(name)[:15], 0, 0, 0)
+        libc.prctl(pr_set_pdeathsig, signal.SIGKILL, 0, 0, 0)
         if os.getppid() != parent:
             os._exit(1)
 
@@ -86,4 +88,4 @@ def _volunteer_for_memory_kill() -> None:
         pass  # no /proc here (macOS), or a container that does not allow it: then the kernel chooses by itself
 
 
-__all__ = ["Boot", "main"]
+__all__ = ["Boot", "end_with_parent", "main"]

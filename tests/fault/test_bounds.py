@@ -84,8 +84,8 @@ def test_every_thread_of_a_pinned_group_stays_on_its_cores(tmp_path: Path, monke
     handles: list[Handle] = []
     start = Handle.start
 
-    def watched(handle: Handle, arena: int) -> None:
-        start(handle, arena)
+    def watched(handle: Handle, *arguments: Any) -> None:
+        start(handle, *arguments)
         handles.append(handle)
 
     seen: dict[str, set[frozenset[int]]] = {}
@@ -121,11 +121,18 @@ def test_every_thread_of_a_pinned_group_stays_on_its_cores(tmp_path: Path, monke
     assert frozenset(free) in seen["reader"]
 
 
-def test_a_worker_is_pinned_before_any_library_is_loaded(tmp_path: Path) -> None:
-    """`pipeline.worker`, which pins, has been imported without numpy, a stage or a codec."""
+def test_what_workers_are_forked_from_has_no_backend_and_one_thread(tmp_path: Path) -> None:
+    """A worker is pinned before its backend is imported, and forking is safe: there is one thread and no stage yet."""
     import subprocess
     import sys
 
-    code = "import sys, pipeline.worker; print([n for n in ('numpy', 'cv2', 'PIL', 'simplejpeg') if n in sys.modules])"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"
+    from pipeline.supervisor.nursery import CHILD_ENVIRONMENT
+
+    code = (
+        "import os, sys, pipeline.worker.loop; loaded = {name.partition('.')[0] for name in sys.modules}; "
+        "print(sorted(loaded & {'cv2', 'PIL', 'simplejpeg', 'cykooz_resizer', 'stages', 'pydantic', 'ruamel'}), "
+        "len(os.listdir('/proc/self/task')))"
+    )
+    environment = os.environ | CHILD_ENVIRONMENT
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)
+    assert done.stdout.strip() == "[] 1"

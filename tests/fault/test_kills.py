@@ -19,6 +19,7 @@ from pipeline.plan import Plan
 from pipeline.report import Report
 from pipeline.scheduler import Scheduler
 from pipeline.supervisor.loop import Loop
+from pipeline.supervisor.nursery import Nursery
 
 ITEMS = 8
 ROLES = ("reader", "transform", "writer", "fused")
@@ -366,6 +367,43 @@ def test_a_stream_is_written_in_order_and_finished_once(tmp_path: Path, role: st
         seen = [what for item, what in lines if int(item) == number]
         assert seen[-7:] == [*map(str, range(6)), "end"]
         assert seen.count("end") == 1
+
+
+# ---- the nursery -------------------------------------------------------------------------------------------------
+
+
+def test_the_nursery_killed_takes_its_workers_along_and_costs_nobody_an_attempt(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The process that workers are forked from dies amidst the run: all workers are replaced, every item is done."""
+    pump, killed = Scheduler.pump, list[int]()
+    made: list[Nursery] = []
+    start = Nursery._start
+
+    def started(self: Nursery) -> None:
+        start(self)
+        made.append(self)
+
+    def pumped(core: Scheduler) -> None:
+        pump(core)
+        if core.moved >= 20 and not killed and made:
+            killed.append(made[0]._process.pid)
+            os.kill(killed[0], signal.SIGKILL)
+
+    monkeypatch.setattr(Nursery, "_start", started)
+    monkeypatch.setattr(Scheduler, "pump", pumped)
+    plan = plan_of(
+        tmp_path,
+        {"use": "synthetic", "height": 30, "width": 40, "frames": 60, "workers": 2},
+        [{"stages": ["identity"], "workers": 2}],
+        {"use": "files", "path": f"{tmp_path}/out/{{stem}}-{{index}}.png"},
+        on_error={"retries": 0},
+    )
+    report = supervisor.run(plan)
+    assert counts(report) == {"done": 60}
+    assert killed
+    assert len(made) == 2
+    assert len(tree(tmp_path / "out")) == 60
 
 
 # ---- kills at random ---------------------------------------------------------------------------------------------

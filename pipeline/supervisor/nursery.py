@@ -1,0 +1,150 @@
+"""The parent's side of the nursery (`worker/nursery.py`): start it, have it fork workers, see that they end."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import select
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Sequence
+
+from ..errors import EnvironmentRefusal
+from ..worker import Boot
+from ..worker.nursery import ANSWER, FORK, LENGTH, REAP
+
+# Read by the libraries and by glibc when a process starts. One thread a library: workers are the parallelism.
+# glibc hands large blocks back and faults them in again for every frame unless it is told to keep them.
+CHILD_ENVIRONMENT = {
+    "OMP_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    "MKL_NUM_THREADS": "1",
+    "VIPS_CONCURRENCY": "1",
+    "MALLOC_TRIM_THRESHOLD_": "1000000000",
+    "MALLOC_MMAP_THRESHOLD_": "1000000000",
+    "MALLOC_TOP_PAD_": str(64 << 20),
+}
+ENTRY = (
+    "import sys; sys.path[:] = sys.argv[3:]; from pipeline.worker.nursery import main; "
+    "main(int(sys.argv[1]), int(sys.argv[2]))"
+)
+ANSWER_S = 60.0  # a loaded machine may take long to import numpy; nothing blocks without a deadline
+END_S = 5.0
+
+
+class NurseryLost(Exception):
+    """The nursery is gone, and with it all that it forked."""
+
+
+class Child:
+    """A worker process: forked by the nursery, watched and ended by us through a descriptor that means it alone."""
+
+    def __init__(self, pid: int, parent: int) -> None:
+        self.pid = pid
+        self.parent = parent
+        self._fd = os.pidfd_open(pid)
+
+    def kill(self, number: int = signal.SIGKILL) -> None:
+        """Send a signal; nothing happens when it has ended already."""
+        try:
+            signal.pidfd_send_signal(self._fd, number)
+        except ProcessLookupError:
+            pass
+
+    def ended(self, timeout_s: float) -> bool:
+        """Wait for its end, at most so long."""
+        waiting = select.poll()
+        waiting.register(self._fd, select.POLLIN)
+        return bool(waiting.poll(timeout_s * 1000))
+
+    def close(self) -> None:
+        """Free the descriptor."""
+        os.close(self._fd)
+
+
+class Nursery:
+    """Starts at once and gets ready by itself: whoever knows that there will be a run starts it early.
+
+    Call all of it from the main thread: the kernel ties the nursery's life, and so the workers', to that thread.
+    """
+
+    def __init__(self) -> None:
+        self._start()
+
+    def _start(self) -> None:
+        """Ctrl-C and SIGTERM are blocked in it from birth: they are the parent's. Workers ignore, then unblock them."""
+        self._ready = False
+        self._socket, theirs = socket.socketpair()
+        self._socket.settimeout(ANSWER_S)
+        python = [sys.executable, *subprocess._args_from_interpreter_flags()]  # type: ignore[attr-defined]
+        blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+        try:
+            self._process = subprocess.Popen(  # noqa: S603 - this very Python, with code of our own
+                [*python, "-c", ENTRY, str(theirs.fileno()), str(os.getpid()), *sys.path],
+                env=os.environ | CHILD_ENVIRONMENT,
+                stdin=subprocess.DEVNULL,
+                pass_fds=[theirs.fileno()],
+            )
+        except OSError as error:
+            self._socket.close()
+            raise _refusal(error.strerror or str(error)) from error
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+            theirs.close()
+
+    def fork(self, boot: Boot, fds: Sequence[int]) -> Child:
+        """A new worker, which gets these descriptors. Waits until the nursery is ready.
+
+        Raises:
+            NurseryLost: it was killed; `restart` and try again.
+            EnvironmentRefusal: no more processes or descriptors are to be had.
+        """
+        pid = self._ask((FORK, boot), fds)
+        if pid < 0:
+            raise _refusal(os.strerror(-pid))
+        return Child(pid, self._process.pid)
+
+    def reap(self, child: Child) -> int | None:
+        """The exit code of a worker that has ended (-N for signal N), or None where its nursery is gone too."""
+        if child.parent != self._process.pid:
+            return None
+        try:
+            return self._ask((REAP, child.pid))
+        except NurseryLost:
+            return None
+
+    def restart(self) -> None:
+        """A new nursery in place of one that was lost; its workers are gone too: the kernel has seen to it."""
+        self.close()
+        self._start()
+
+    def close(self) -> None:
+        """End it; safe to call twice. Workers that are left end with it."""
+        self._socket.close()
+        try:
+            self._process.wait(END_S if self._ready else 0)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+    def _ask(self, request: object, fds: Sequence[int] = ()) -> int:
+        data = pickle.dumps(request)
+        try:
+            socket.send_fds(self._socket, [LENGTH.pack(len(data))], fds)
+            self._socket.sendall(data)
+            answer = self._socket.recv(ANSWER.size, socket.MSG_WAITALL)
+        except TimeoutError as error:
+            raise _refusal(f"no answer for {ANSWER_S:.0f} s") from error
+        except OSError as error:
+            raise NurseryLost from error
+        if len(answer) < ANSWER.size:
+            raise NurseryLost
+        self._ready = True
+        return int(ANSWER.unpack(answer)[0])
+
+
+def _refusal(why: str) -> EnvironmentRefusal:
+    remedy = "fewer workers, or a higher limit of processes and open files (ulimit -u, -n)"
+    return EnvironmentRefusal(f"a worker cannot be started: {why}", remedy=remedy)
