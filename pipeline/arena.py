@@ -71,7 +71,6 @@ class Allocator:
         """Lend nothing beyond `limit` from now on; ranges lent there are not kept when they come back."""
         self._merge()
         self.limit = limit
-        self.high_water = min(self.high_water, limit)
         self.high_water = min(self.high_water, limit)  # what lay beyond could not be had, and is not asked for again
         self._free = [(low, min(high, limit)) for low, high in self._free if low < limit]
 

@@ -17,6 +17,7 @@ from .problem import Mark
 from .stage import Limits
 
 RECORD_NBYTES = 64
+CREDIT = 2  # one frame in hand, one waiting: no idle round trip
 MAX_CREDIT = 8  # credit x RECORD_NBYTES <= 512, the least a POSIX pipe takes in one piece, so no write can block
 
 
@@ -70,11 +71,18 @@ class StagePlan:
 
 @dataclass(frozen=True, slots=True)
 class QueuePlan:
-    """The edge before a group: at most `depth` frames wait; `credit` more are at each worker."""
+    """The edge before a group: at most `depth` frames wait; `credit` more are at each worker.
+
+    `most_credit` above `credit` lets it grow that far while the group's leases are short (credit: auto).
+    """
 
     depth: int = 8
     credit: int = 2
     in_order: bool = False
+    most_credit: int = 0
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "most_credit", max(self.credit, self.most_credit))
 
 
 @dataclass(frozen=True, slots=True)

@@ -68,14 +68,14 @@ class Template:
         Raises:
             ItemError: a field would lead out of its folder (`..`, a NUL), or is not known.
         """
-        folder, name = item.dir, item.name
+        _, source, folder, name, _ = item
         if ("." in folder and ".." in folder.split("/")) or name in ("", ".", "..") or "\0" in name:
-            raise ItemError(f"the output name for {item.source!r} would leave its folder")
+            raise ItemError(f"the output name for {source!r} would leave its folder")
         parts = self._parts
         path = parts[0]
         for n in range(1, len(parts), 2):
             path += _value(parts[n], item, frame, digest) + parts[n + 1]
-        if not folder or folder[0] == "/" or "//" in path or "/./" in path:
+        if (not folder and "dir" in self.fields) or folder[:1] == "/" or "//" in path or "/./" in path:
             head = "/" if parts[0].startswith("/") else ""  # an empty {dir} at the front does not lead to the root
             path = head + "/".join(part for part in path.split("/") if part not in ("", "."))
         return path

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
+from typing import Any
 
-from ..plan import MAX_CREDIT, ErrorPolicy
+from ..plan import CREDIT, MAX_CREDIT, ErrorPolicy
 from ..problem import Mark, Problem
 from ..stage import Limits
 from .node import Node
@@ -17,7 +18,18 @@ GROUP_KEYS = ("workers", "cores", "queue")
 RESERVED = ("reader", "writer", "all")
 COMMAND_LINE = "--"
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
+Credit = tuple[int, int]  # frames at each worker: at first, and at most
+AUTO_CREDIT = (CREDIT, MAX_CREDIT)
+_ANY_CREDIT = whole_or("auto", 1, MAX_CREDIT)
 _PERCENT = re.compile(r"([0-9]{1,3}(?:\.[0-9]+)?)\s*%")
+
+
+def _credit(value: Any) -> Credit:
+    number = _ANY_CREDIT.read(value)
+    return AUTO_CREDIT if number is None else (number, number)
+
+
+CREDITS = Kind(_ANY_CREDIT.wants, _credit)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -36,7 +48,7 @@ class Edge:
 
     depth: int | None
     order: str | None
-    credit: int | None
+    credit: Credit | None
     mark: Mark
 
 
@@ -59,7 +71,7 @@ class Queues:
 
     depth: int
     order: str
-    credit: int
+    credit: Credit
     memory_nbytes: int | None
     memory_mark: Mark
 
@@ -101,7 +113,7 @@ def interpret(root: Node, source: str, problems: list[Problem]) -> Config:
     read_queues = Queues(
         queues.take("depth", whole(1, 4096), 8),
         queues.take("order", choice("input", "completed"), "completed"),
-        queues.take("credit", whole(1, MAX_CREDIT), 2),
+        queues.take("credit", CREDITS, AUTO_CREDIT),
         queues.take("memory", MEMORY, None),
         queues.mark_of("memory"),
     )
@@ -151,7 +163,7 @@ def _group(body: Section, name: str, stages: list[Component]) -> Group:
     edge = Edge(
         queue.take("depth", whole(1, 4096), None),
         queue.take("order", choice("input", "completed"), None),
-        queue.take("credit", whole(1, MAX_CREDIT), None),
+        queue.take("credit", CREDITS, None),
         queue.mark,
     )
     queue.close()

@@ -162,7 +162,9 @@ def _line(plan: Plan, config: Config, index: int) -> GroupLine:
 
 
 def _queue(group: GroupPlan) -> str:
-    ahead = f"{group.queue.credit} at each worker"
+    edge = group.queue
+    credit = f"{edge.credit}" if edge.most_credit == edge.credit else f"{edge.credit} to {edge.most_credit}"
+    ahead = f"{credit} at each worker"
     if group.reads:
         return ahead
     return f"{group.queue.depth} {'in input order' if group.queue.in_order else 'as completed'}, {ahead}"
@@ -170,4 +172,4 @@ def _queue(group: GroupPlan) -> str:
 
 def _in_flight(plan: Plan) -> int:
     """Waiting and leased frames of all groups; the reader's own frames are leased to it."""
-    return sum((0 if g.reads else g.queue.depth) + g.queue.credit * g.workers for g in plan.groups)
+    return sum((0 if g.reads else g.queue.depth) + g.queue.most_credit * g.workers for g in plan.groups)

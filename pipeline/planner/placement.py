@@ -170,7 +170,8 @@ class _Placement:
             what = "depth and order of the reader's queue have no effect"
             self.findings.note(own.mark, what, "there is no queue before it")
         order = own.order or usual.order
-        return QueuePlan(own.depth or usual.depth, own.credit or usual.credit, in_order=not first and order == "input")
+        credit, most = own.credit or usual.credit
+        return QueuePlan(own.depth or usual.depth, credit, not first and order == "input", most)
 
     def ordered(self, plans: list[GroupPlan]) -> tuple[GroupPlan, ...]:
         """Edges that must keep the order whatever the config says, and credit 1 where one frame becomes many."""
@@ -183,7 +184,7 @@ class _Placement:
             if index and ((plan.writes and must) or (plan.expands > 1 and later)):
                 edge = replace(edge, in_order=True)
             if plan.expands > 1 or (plan.reads and several):
-                edge = replace(edge, credit=1)
+                edge = replace(edge, credit=1, most_credit=1)
             later = later or edge.in_order
             plans[index] = replace(plan, queue=edge)
         return tuple(plans)

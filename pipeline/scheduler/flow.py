@@ -129,10 +129,10 @@ class Flow(Handout):
         worker.load -= 1
         worker.texts.append(unit.slot)
         worker.fresh = False
-        if worker.only is None:
-            group.spare += 1
-        else:
+        if worker.only is not None:
             self._released(worker, unit)
+        elif worker.load < group.credit:
+            group.spare += 1
         group.busy_us += busy_us
         group.nbytes += nbytes
         self.moved += 1
@@ -164,10 +164,10 @@ class Flow(Handout):
         worker.load -= 1
         worker.texts.append(unit.slot)
         worker.fresh = False
-        if worker.only is None:
-            worker.group.spare += 1
-        else:
+        if worker.only is not None:
             self._released(worker, unit)
+        elif worker.load < worker.group.credit:
+            worker.group.spare += 1
 
     def _released(self, worker: Worker, unit: Unit) -> None:
         """A worker that was kept for one last attempt may take others again."""
@@ -285,7 +285,7 @@ class Flow(Handout):
         unit.lease, unit.worker, unit.slot = lease, worker, worker.texts.pop()
         worker.leases[lease] = unit
         worker.load += 1
-        if worker.only is None:
+        if worker.only is None and worker.load <= worker.group.credit:
             worker.group.spare -= 1
         self.sends.append((worker, short(FINISH, unit), entry, ""))
 

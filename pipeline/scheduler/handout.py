@@ -7,6 +7,7 @@ Records collect in `sends`, everything else in `orders`; the supervisor carries 
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 from typing import Any
 
 from ..messages import ASSIGN, GRANT, GRANTED, NO_SPEC, REFUSE, UNIT, VOID, region_nbytes
@@ -16,6 +17,7 @@ from .admission import Admission, Pool
 from .ownership import Entry, Group, Halt, Kill, Lane, Outcome, Start, Unit, Worker
 from .verdicts import Verdicts
 
+LEAST_PATIENCE_US, MOST_PATIENCE_US = 1_000, 3_000  # a shorter pause does not pay; a longer one spares no more
 GRANT_WINDOW = 2  # regions a producer holds ahead: one being filled, one to go on with
 Send = tuple[Worker, tuple[Any, ...], Entry | None, str]
 
@@ -58,8 +60,24 @@ class Handout:
         self.draining = False
         self._lease = 0
         self._downstream_first = self.groups[::-1]
+        self._places = places(self.groups, len(plan.usable_cores))
 
     # ---- what the supervisor asks ------------------------------------------------------------------------------
+
+    def patience_us(self) -> int:
+        """How long the parent may leave records lying, 0 for not at all: as long as no core runs out of work by it.
+
+        A core counts as fed while one of its workers has work in hand; half of that time is left as a margin. Groups
+        that are pinned have to feed their own cores.
+        """
+        patience = MOST_PATIENCE_US
+        for cores, groups in self._places:
+            spans = [worker.load * group.lease_us for group in groups for worker in group.workers if worker.load]
+            if len(spans) < cores:
+                return 0
+            spans.sort(reverse=True)
+            patience = min(patience, spans[cores - 1] // 2)
+        return patience if patience >= LEAST_PATIENCE_US else 0
 
     @property
     def over(self) -> bool:
@@ -95,6 +113,8 @@ class Handout:
     def pump(self) -> None:
         """Hand out all that can be handed out now."""
         for group in self._downstream_first:
+            if group.frames >= group.review_at and group.review():
+                self._credit_changed(group)
             if group.solo:
                 self._feed_alone(group)
             if group.spare:
@@ -265,7 +285,7 @@ class Handout:
         unit.slot = slot = worker.texts.pop()
         worker.leases[lease] = unit
         worker.load += 1
-        if worker.only is None:
+        if worker.only is None and worker.load <= group.credit:
             group.spare -= 1
         flags = unit.flags
         number = unit.group
@@ -372,8 +392,17 @@ class Handout:
             queues.append(Queue(group.number, limit=limit, in_order=in_order, keep_last=ordered))
         return Lane(queues, ordered=ordered)
 
+    def _credit_changed(self, group: Group) -> None:
+        """Queues grow with the credit and never shrink: the place kept for the oldest frame must not be taken away."""
+        self._recount(group)
+        if group.number:
+            for lane in {*self.lanes, self.run_lane}:
+                queue = lane.queues[group.number]
+                assert queue is not None
+                queue.limit = max(queue.limit, group.limit // (1 if lane is self.run_lane else self.max_streams))
+
     def _recount(self, group: Group) -> None:
-        group.spare = sum(group.credit - w.load for w in group.workers if w.up and w.only is None)
+        group.spare = sum(max(0, group.credit - w.load) for w in group.workers if w.up and w.only is None)
 
     def _refuse_dead(self, worker: Worker | None, unit: Unit | None) -> None:
         """A producer whose item is given up is told so; what it was lent comes back when it answers."""
@@ -381,6 +410,20 @@ class Handout:
             self.stale += 1
         elif worker is not None:
             self.sends.append((worker, short(REFUSE, unit, self._answered(worker)), None, "cancelled"))
+
+
+def places(groups: Sequence[Group], usable: int) -> list[tuple[int, list[Group]]]:
+    """Sets of cores as (how many workers feed all of them, the groups that run there)."""
+    sets: dict[tuple[int, ...] | None, list[Group]] = {}
+    for group in groups:
+        sets.setdefault(group.plan.cores, []).append(group)
+    found = []
+    for cores, there in sets.items():
+        if cores is None:
+            found.append((max(1, usable), list(groups)))
+        else:
+            found.append((min(len(cores), sum(group.plan.workers for group in there)), there))
+    return found
 
 
 def short(kind: int, unit: Unit, flags: int = 0) -> tuple[Any, ...]:

@@ -10,6 +10,9 @@ from ..messages import NO_SPEC
 from ..plan import GroupPlan
 from ..queues import Line, Member, Queue
 
+IN_HAND_US = 8_000  # work that a worker has in hand: enough for the parent to come round in good time
+REVIEW_FIRST, REVIEW_EVERY = 16, 64  # finished frames after which a group's credit is looked at
+
 
 class Entry:
     """One item on its way, over when none of its units is live. `text` is its job as the supervisor encoded it."""
@@ -89,7 +92,7 @@ class Worker:
         self.group = group
         self.leases: dict[int, Unit] = {}
         self.load = 0
-        self.texts = list(range(group.credit))
+        self.texts = list(range(group.most_credit))
         self.up = self.asks = False
         self.fresh = True
         self.only: Unit | None = None  # a last attempt that it must work on alone
@@ -99,12 +102,15 @@ class Worker:
 class Group:
     """A group as the scheduler knows it.
 
-    spare: the credit left over its workers that are up. nbytes: what its leases said they wrote (read, for readers).
+    credit: leases a worker may have; between the plan's two numbers, as long as leases are short. spare: what is left
+    of it over the workers that are up. lease_us: how long one takes, 0 until that is known.
+    nbytes: what its leases said they wrote (read, for readers).
     """
 
     __slots__ = (
-        "busy_us", "credit", "expands", "frames", "last", "limit", "name", "nbytes", "nbytes_read", "number", "plan",
-        "producers", "restarts", "solo", "spare", "turn", "unproductive", "unready_deaths", "workers",
+        "busy_us", "credit", "expands", "frames", "last", "lease_us", "most_credit", "name", "nbytes", "nbytes_read",
+        "number", "plan", "producers", "restarts", "review_at", "reviewed", "solo", "spare", "turn", "unproductive",
+        "unready_deaths", "workers",
     )  # fmt: skip
 
     def __init__(self, plan: GroupPlan, number: int, *, last: bool) -> None:
@@ -113,7 +119,10 @@ class Group:
         self.number = number
         self.last = last
         self.credit = plan.queue.credit
-        self.limit = plan.queue.depth + plan.queue.credit * plan.workers
+        self.most_credit = plan.queue.most_credit
+        self.review_at = REVIEW_FIRST
+        self.reviewed = (0, 0)
+        self.lease_us = 0
         self.expands = plan.expands > 1
         self.workers: list[Worker] = []
         self.spare = 0
@@ -122,6 +131,22 @@ class Group:
         self.turn = 0
         self.nbytes = self.nbytes_read = 0
         self.frames = self.busy_us = self.restarts = self.unready_deaths = self.unproductive = 0
+
+    @property
+    def limit(self) -> int:
+        """Places of the queue before the group, leases included: what bounds waiting + leased."""
+        return self.plan.queue.depth + self.credit * self.plan.workers
+
+    def review(self) -> bool:
+        """Fit the credit to how long leases take, so that a worker has about IN_HAND_US of work; whether it changed."""
+        frames, busy_us = self.frames - self.reviewed[0], self.busy_us - self.reviewed[1]
+        self.reviewed = (self.frames, self.busy_us)
+        self.review_at = self.frames + REVIEW_EVERY
+        self.lease_us = busy_us // frames
+        fit = IN_HAND_US * frames // max(1, busy_us)
+        credit = min(self.most_credit, max(self.plan.queue.credit, fit))
+        changed, self.credit = credit != self.credit, credit
+        return changed
 
     def pick(self) -> Worker | None:
         """The least loaded worker with credit."""

@@ -64,7 +64,7 @@ class Scheduler(Flow):
         units = list(worker.leases.values())
         was_up, was_fresh = worker.up, worker.fresh
         worker.leases.clear()
-        worker.load, worker.texts = 0, list(range(group.credit))
+        worker.load, worker.texts = 0, list(range(group.most_credit))
         worker.up, worker.fresh, worker.only, worker.asks = False, True, None, False
         self._recount(group)
         group.restarts += 1

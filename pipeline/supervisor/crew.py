@@ -68,7 +68,7 @@ class Crew:
         self.plan = plan
         self.nursery = nursery
         self.nursery_deaths = 0
-        controls = [control_nbytes(group.queue.credit) for group in plan.groups]
+        controls = [control_nbytes(group.queue.most_credit) for group in plan.groups]
         blocks = [size for group, size in zip(plan.groups, controls, strict=True) for _ in range(group.workers)]
         start = -(-sum(blocks) // PAGE) * PAGE
         self.arena = Arena(start + plan.memory_nbytes)
@@ -81,7 +81,7 @@ class Crew:
         base = 0
         for worker, size in zip(self.core.workers, blocks, strict=True):
             boot = Boot(plan, worker.group.number, self.arena.nbytes, base, run)
-            self.handles.append(Handle(worker, Control(self.arena.map, base, worker.group.credit), boot))
+            self.handles.append(Handle(worker, Control(self.arena.map, base, worker.group.most_credit), boot))
             base += size
         self.poller = Poller()
         self.pending_starts: list[tuple[float, Handle]] = []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import select
 import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -106,7 +107,13 @@ class Loop(Crew):
             self.close()
 
     def _turn_until_over(self) -> None:
+        """Where every core is busy, records are left to come together: waking up for each costs more than all else.
+
+        A wake-up on a busy core finds cold caches and pushes a worker aside (`docs/adr/0004-patience.md`).
+        """
         core, poller = self.core, self.poller
+        idle = select.poll()
+        idle.register(self.wake_r, select.POLLIN)  # signals and new items end the pause
         tick = self.now = time.monotonic()
         self._feed()
         while self.halt is None and not core.over:
@@ -117,6 +124,9 @@ class Loop(Crew):
             if core.hungry:
                 self._feed()
             self._pump()
+            patience_us = core.patience_us()
+            if patience_us:
+                idle.poll(patience_us // 1000)
             if now - tick >= TICK_S:
                 self._tick(now - tick)
                 tick = now

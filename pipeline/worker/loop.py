@@ -56,7 +56,7 @@ class Loop:
         self.results = results
         self.map = map_arena(arena, boot.arena_nbytes)
         os.close(arena)
-        self.control = Control(self.map, boot.control, boot.plan.groups[boot.group].queue.credit)
+        self.control = Control(self.map, boot.control, boot.plan.groups[boot.group].queue.most_credit)
         self.inbox: deque[tuple[int, int, int, int, int, int, int, int, int, bytes, int, int]] = deque()
         self.outbox: list[bytes] = []
         self.lease = self.slot = self.said_ns = 0

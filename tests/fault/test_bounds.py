@@ -15,9 +15,9 @@ from pipeline.supervisor.process import Handle
 
 
 @pytest.mark.parametrize("order", ["completed", "input"])
-@pytest.mark.parametrize("fan_out", [1, 3])
+@pytest.mark.parametrize(("fan_out", "credit"), [(1, 2), (3, 2), (1, "auto")])
 def test_queues_and_memory_keep_their_bounds(
-    order: str, fan_out: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    order: str, fan_out: int, credit: int | str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A slow writer and frames of up to half the arena: waiting + leased <= depth + credit x workers, all the time."""
     pump, seen = Scheduler.pump, {"looks": 0, "most": 0}
@@ -27,7 +27,7 @@ def test_queues_and_memory_keep_their_bounds(
         seen["looks"] += 1
         for group in core.groups[1:]:
             leased = sum(worker.load for worker in group.workers)
-            bound = group.plan.queue.depth + group.plan.queue.credit * group.plan.workers
+            bound = group.plan.queue.depth + group.plan.queue.most_credit * group.plan.workers
             assert core.waiting(group) + leased <= bound
             assert core.run_lane.queues[group.number].occupied <= bound  # type: ignore[union-attr]
         used = core.admission.pool.allocator.in_use  # type: ignore[attr-defined]
@@ -41,7 +41,7 @@ def test_queues_and_memory_keep_their_bounds(
          "fill": "none", "workers": 2},
         [["identity"]],
         {"use": "null", "delay_us": 2000},
-        queues={"order": order, "depth": 3, "memory": "4MiB"},
+        queues={"order": order, "depth": 3, "credit": credit, "memory": "4MiB"},
     )  # fmt: skip
     report = supervisor.run(plan)
     assert counts(report) == {"done": 80}

@@ -18,6 +18,7 @@ shapes = st.builds(
     workers=st.lists(st.integers(1, 3), min_size=1, max_size=4),
     depth=st.integers(1, 4),
     credit=st.integers(1, 3),
+    most_credit=st.sampled_from([0, 0, 5]),
     in_order=st.booleans(),
     kind=st.sampled_from(["single", "single", "many", "streams"]),
     expands=st.sampled_from([1, 1, 3]),

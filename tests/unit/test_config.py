@@ -53,7 +53,7 @@ def test_a_small_config_has_every_default(tmp_path: Path) -> None:
     """Reader and writer alone are a config."""
     found = loaded(ENDS, tmp_path)
     assert [group.name for group in found.groups] == ["reader", "writer"]
-    assert (found.queues.depth, found.queues.credit, found.queues.order) == (8, 2, "completed")
+    assert (found.queues.depth, found.queues.credit, found.queues.order) == (8, (2, 8), "completed")
     assert found.queues.memory_nbytes is None
     assert found.on_error == ErrorPolicy()
     assert found.limits == Limits()
@@ -69,7 +69,7 @@ def test_groups_and_the_three_forms_of_a_stage(tmp_path: Path) -> None:
     assert first.workers == 3
     assert first.cores is not None
     assert first.cores.plain == "0-1"
-    assert (first.queue.depth, first.queue.order, first.queue.credit) == (2, "input", 1)
+    assert (first.queue.depth, first.queue.order, first.queue.credit) == (2, "input", (1, 1))
     assert (second.name, second.workers, second.cores) == ("transform-2", None, None)
 
 

@@ -174,7 +174,7 @@ TEXTS = {
         ['7:12: the range 3-1 runs backwards; want 1-3; wants [0, 1], "0-3", auto or none'],
     ),
     "depth 0": (ENDS + "queues: {depth: 0}\n", ["4:17: depth is 0; wants a whole number from 1 to 4096"]),
-    "credit 9": (ENDS + "queues: {credit: 9}\n", ["4:18: credit is 9; wants a whole number from 1 to 8"]),
+    "credit 9": (ENDS + "queues: {credit: 9}\n", ["4:18: credit is 9; wants a whole number from 1 to 8, or auto"]),
     "memory": (
         ENDS + "queues: {memory: lots}\n",
         ["4:18: memory is the text 'lots'; wants a size such as 512MB or 2GiB, at least 64KiB, or auto"],

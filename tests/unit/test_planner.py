@@ -156,7 +156,7 @@ def test_edges_keep_order_where_they_are_told_to(making: Making) -> None:
     chain = f"[{group('identity')}, {group('identity', ', queue: {order: completed, depth: 3, credit: 4}', 'u')}]"
     plan = making.plan(chain, more="queues: {order: input, depth: 5}\n")
     assert [g.queue for g in plan.groups] == [
-        QueuePlan(5, 2), QueuePlan(5, 2, in_order=True), QueuePlan(3, 4), QueuePlan(5, 2, in_order=True),
+        QueuePlan(5, 2, False, 8), QueuePlan(5, 2, True, 8), QueuePlan(3, 4), QueuePlan(5, 2, True, 8),
     ]  # fmt: skip
     assert plan.in_order
     assert not making.plan(chain).in_order
@@ -300,7 +300,7 @@ def test_explain_follows_the_spec_that_is_known_beforehand(making: Making) -> No
     assert way.steps[-1][1] == "50x25 rgb uint8"
     assert told.written == ("synthetic", "identity", "resize", "null")
     assert told.run == (("synthetic",), ("identity", "resize"), ("null",))
-    assert told.in_flight == 2 * 4 + (8 + 2 * 4) + (8 + 2 * 2)
+    assert told.in_flight == 8 * 4 + (8 + 8 * 4) + (8 + 8 * 2)
     assert told.predicted_nbytes == told.in_flight * told.frame_nbytes
 
 

@@ -1,0 +1,72 @@
+"""How much work a worker is given ahead, and how long the parent leaves records lying: decided by the pure core."""
+
+from __future__ import annotations
+
+import pytest
+
+from pipeline.arena import Allocator
+from pipeline.frame import Item
+from pipeline.messages import DONE, FRAME, NO_SPEC
+from pipeline.plan import GroupPlan, Plan, QueuePlan, StagePlan
+from pipeline.scheduler import Scheduler
+
+STAGE = (StagePlan("s", "x:Y"),)
+
+
+def running(lease_us: int, *, cores: int = 2, pinned: tuple[int, ...] | None = None, **edge: int) -> Scheduler:
+    """A run of two readers and one writer in which 64 items took so long each, and the workers have all they may."""
+    queue = QueuePlan(**edge)
+    groups = (
+        GroupPlan("reader", STAGE, 2, queue=queue, reads=True),
+        GroupPlan("writer", STAGE, 1, queue=queue, writes=True, cores=pinned),
+    )
+    core = Scheduler(Plan("x", groups, usable_cores=tuple(range(cores))), Allocator(start=0, limit=1 << 20))
+    for worker in core.workers:
+        core.ready(worker, (4, 0, 0))
+    found = 0
+    for turn in range(80):
+        while core.hungry:
+            core.offer(Item(found, str(found)), "")
+            found += 1
+        core.pump()
+        core.sends.clear()
+        for worker in core.workers[: 2 if turn == 79 else 3]:  # at last the writer keeps what it has
+            for lease in list(worker.leases):
+                flags = 0 if worker.group.last else FRAME
+                core.done(worker, (DONE, flags, 0, lease, 1, 0, 0, 0, 0, NO_SPEC, lease_us, 0))
+    core.pump()
+    return core
+
+
+@pytest.mark.parametrize(("lease_us", "credit"), [(100, 8), (1_000, 8), (2_000, 4), (22_000, 2)])
+def test_credit_grows_while_leases_are_short(lease_us: int, credit: int) -> None:
+    """A worker has some milliseconds of work in hand, whatever a frame costs, between the two numbers of the plan."""
+    core = running(lease_us, credit=2, most_credit=8)
+    assert [group.credit for group in core.groups] == [credit, credit]
+    assert core.workers[0].load == credit
+
+
+def test_a_fixed_credit_stays() -> None:
+    """A number in the config is what every worker gets."""
+    assert [group.credit for group in running(100, credit=3).groups] == [3, 3]
+
+
+@pytest.mark.parametrize(("lease_us", "patience_us"), [(100, 0), (500, 1_500), (1_000, 3_000), (22_000, 3_000)])
+def test_records_may_lie_while_every_core_has_work_in_hand(lease_us: int, patience_us: int) -> None:
+    """Half of what the cores have in hand, at most 3 ms, and nothing where that is too short to be worth it."""
+    assert running(lease_us, credit=6).patience_us() == patience_us
+
+
+def test_no_patience_while_a_core_is_idle() -> None:
+    """Three workers cannot feed four cores: each record is looked at when it comes."""
+    assert running(1_000, credit=6, cores=4).patience_us() == 0
+
+
+def test_pinned_groups_must_feed_their_own_cores() -> None:
+    """The readers are busy enough for both cores, but the writer's core is its own: it has to have work as well."""
+    core = running(1_000, credit=6, pinned=(1,))
+    assert core.patience_us() == 3_000
+    writer = core.workers[-1]
+    for lease in list(writer.leases):
+        core.done(writer, (DONE, 0, 0, lease, 1, 0, 0, 0, 0, NO_SPEC, 1_000, 0))
+    assert core.patience_us() == 0
