@@ -14,10 +14,10 @@ STAGE = (StagePlan("s", "x:Y"),)
 
 
 def running(lease_us: int, *, cores: int = 2, pinned: tuple[int, ...] | None = None, **edge: int) -> Scheduler:
-    """A run of two readers and one writer in which 64 items took so long each, and the workers have all they may."""
-    queue = QueuePlan(**edge)
+    """A run of one reader and one writer in which 64 items took so long each, and the workers have all they may."""
+    queue = QueuePlan(depth=64, **edge)
     groups = (
-        GroupPlan("reader", STAGE, 2, queue=queue, reads=True),
+        GroupPlan("reader", STAGE, 1, queue=queue, reads=True),
         GroupPlan("writer", STAGE, 1, queue=queue, writes=True, cores=pinned),
     )
     core = Scheduler(Plan("x", groups, usable_cores=tuple(range(cores))), Allocator(start=0, limit=1 << 20))
@@ -30,7 +30,7 @@ def running(lease_us: int, *, cores: int = 2, pinned: tuple[int, ...] | None = N
             found += 1
         core.pump()
         core.sends.clear()
-        for worker in core.workers[: 2 if turn == 79 else 3]:  # at last the writer keeps what it has
+        for worker in core.workers[: 1 if turn == 79 else 2]:  # at last the writer keeps what it has
             for lease in list(worker.leases):
                 flags = 0 if worker.group.last else FRAME
                 core.done(worker, (DONE, flags, 0, lease, 1, 0, 0, 0, 0, NO_SPEC, lease_us, 0))
@@ -58,12 +58,12 @@ def test_records_may_lie_while_every_core_has_work_in_hand(lease_us: int, patien
 
 
 def test_no_patience_while_a_core_is_idle() -> None:
-    """Three workers cannot feed four cores: each record is looked at when it comes."""
+    """Two workers cannot feed four cores: each record is looked at when it comes."""
     assert running(1_000, credit=6, cores=4).patience_us() == 0
 
 
 def test_pinned_groups_must_feed_their_own_cores() -> None:
-    """The readers are busy enough for both cores, but the writer's core is its own: it has to have work as well."""
+    """The reader is busy enough for its core, but the writer's core is its own: it has to have work as well."""
     core = running(1_000, credit=6, pinned=(1,))
     assert core.patience_us() == 3_000
     writer = core.workers[-1]
