@@ -13,13 +13,12 @@ SIZE = "256"
 # Files a vipsthumbnail process: few starts, and both cores busy to the end.
 VIPS_FILES = {"large": "16", "small": "100"}
 
-OURS = ("ours", "ours fuse: all", "ours credit 8", "ours credit 2")
+OURS = ("ours", "ours fuse: all", "ours credit 2")
 TUNED, PLAIN, PILLOW, VIPS = "tuned Pool", "plain Pool", "Pillow Pool", "vipsthumbnail"
 
 _SETS: dict[str, tuple[str, ...]] = {
     "ours": (),
     "ours fuse: all": ("--set", "fuse=all"),
-    "ours credit 8": ("--set", "queues.credit=8"),
     "ours credit 2": ("--set", "queues.credit=2"),
 }
 

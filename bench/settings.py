@@ -36,5 +36,10 @@ class Settings:
 
 def environment(**extra: str) -> dict[str, str]:
     """The environment of every timed process: one thread per library, and no allocator setting but those in `extra`."""
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("MALLOC_", "GLIBC_"))}
+    dropped = (
+        "MALLOC_",
+        "GLIBC_",
+        "PYTHONDONTWRITEBYTECODE",
+    )  # the last: programs are timed as installed, compiled once
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(dropped)}
     return inherited | ONE_THREAD | extra

@@ -72,7 +72,13 @@ class Handout:
         """
         patience = MOST_PATIENCE_US
         for cores, groups in self._places:
-            spans = [worker.load * group.lease_us for group in groups for worker in group.workers if worker.load]
+            spans = [
+                worker.load * group.lease_us
+                for group in groups
+                if group.lease_us * group.credit >= 2 * LEAST_PATIENCE_US
+                for worker in group.workers
+                if worker.load
+            ]
             if len(spans) < cores:
                 return 0
             spans.sort(reverse=True)

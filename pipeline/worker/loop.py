@@ -105,13 +105,13 @@ class Loop:
         """Whether to wake the parent now, or to let the next result come along.
 
         A wake-up costs more than all else that the parent does for a frame, so results of short leases travel in
-        company: until the last lease in hand is begun (the parent refills us while we work on it), or, where only two
-        are in hand, until none is. Results of long leases leave at once.
+        company: until half of what is in hand is done (the parent refills us while we work on the other half), or,
+        where only two are in hand, until both are. Results of long leases leave at once.
         """
         waiting = len(self.inbox)
         if not waiting or time.perf_counter_ns() - began > HOLD_NS:
             return True
-        return waiting == 1 and len(self.outbox) > 1
+        return waiting <= len(self.outbox) > 1
 
     def _report(self, label: str, cause: BaseException) -> None:
         if isinstance(cause, Skip):

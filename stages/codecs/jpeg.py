@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import struct
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, ClassVar, Literal
@@ -17,6 +16,7 @@ Pixels = np.ndarray[Any, Any]
 SOS, EOI, APP1, APP2 = 0xFFDA, 0xFFD9, 0xFFE1, 0xFFE2
 SOFS = frozenset(range(0xFFC0, 0xFFD0)) - {0xFFC4, 0xFFC8, 0xFFCC}  # frame headers (ITU-T T.81, table B.1)
 TOLD = SOFS | {APP1, APP2}
+ENDS = frozenset((SOS, EOI))
 BARE = frozenset(range(0xFFD0, 0xFFD9)) | {0xFF01}  # markers without a length
 EXIF, XMP, ICC = b"Exif\0\0", b"http://ns.adobe.com/xap/1.0/\0", b"ICC_PROFILE\0"
 ICC_CHUNK = 65535 - 2 - 14  # what an APP2 segment holds beside its length, name and two counters
@@ -62,7 +62,7 @@ class Jpeg(Codec):
         """
         frame, exif, xmp = None, b"", b""
         icc: dict[int, bytes] = {}
-        for marker, start, end in _segments(data):
+        for marker, start, end in _told(data):
             if marker in SOFS:
                 frame = _FRAME(data, start) if end - start >= 6 else None
             elif marker == APP1:
@@ -162,26 +162,24 @@ def _spec(model: str, height: int, width: int, orientation: int) -> Spec:
     return Spec.of(model, height, width, orientation=orientation)
 
 
-def _segments(data: memoryview) -> Iterator[tuple[int, int, int]]:
+def _told(data: memoryview) -> list[tuple[int, int, int]]:
     """Marker, start and end of the content of the TOLD segments before the first scan (ITU-T T.81, B.1.1)."""
-    last, at = len(data) - 4, 2
+    last, at, told = len(data) - 4, 2, []
     while at <= last:
         marker, length = _SEGMENT(data, at)
-        end = at + 2 + length
-        if marker in (SOS, EOI):
-            return
+        if marker in TOLD:
+            told.append((marker, at + 4, at + 2 + length))
+        elif marker in ENDS:
+            return told
         elif marker <= 0xFF00:
             raise ItemError(f"damaged JPEG: no marker at byte {at}")
         elif marker == 0xFFFF:  # any number of fill bytes may stand before a marker
             at += 1
+            continue
         elif marker in BARE:
             at += 2
-        elif end > last + 4:
-            break
-        else:
-            if marker in TOLD:
-                yield marker, at + 4, end
-            at = end
+            continue
+        at += 2 + length
     raise ItemError("truncated JPEG: it ends within its header")
 
 
