@@ -18,7 +18,7 @@ TUNED, PLAIN, PILLOW, VIPS = "tuned Pool", "plain Pool", "Pillow Pool", "vipsthu
 
 _SETS: dict[str, tuple[str, ...]] = {
     "ours": (),
-    "ours fuse: all": ("--set", "fuse=all"),
+    "ours fuse: all": ("--set", "fuse=all", "--set", "transforms.shrink.workers=auto"),
     "ours credit 2": ("--set", "queues.credit=2"),
 }
 
