@@ -30,7 +30,9 @@ class Loading:
         self._full: Spec | None = None
         self._decode: Spec
         self._names = sorted(stage.label for stage in plan.codecs)
-        self._order: list[Codec] = [stage.build() for stage in plan.codecs]
+        self._codecs: list[Codec] = [stage.build() for stage in plan.codecs]
+        self._opened: list[Codec] = []
+        self._last: Codec | None = None
         self._buffer = bytearray(1 << 20)
         self._view = memoryview(self._buffer)
 
@@ -89,6 +91,11 @@ class Loading:
         self._check(spec)
         return spec, codec
 
+    def close(self) -> None:
+        """Close the codecs that were used."""
+        for codec in self._opened:
+            codec.close()
+
     def _check(self, spec: Spec) -> None:
         if spec.height * spec.width > self.limits.pixels:
             raise ItemError(
@@ -99,11 +106,14 @@ class Loading:
 
     def _codec(self, data: memoryview) -> Codec:
         head = bytes(data[:32])
-        if self._order[0].matches(head):  # most folders hold one format: the last one met is tried first
-            return self._order[0]
-        for place, codec in enumerate(self._order):
+        if self._last is not None and self._last.matches(head):  # most folders hold one format
+            return self._last
+        for codec in self._codecs:
             if codec.matches(head):
-                self._order.insert(0, self._order.pop(place))
+                if not any(codec is opened for opened in self._opened):
+                    codec.open()  # only now: a folder of one format loads one library
+                    self._opened.append(codec)
+                self._last = codec
                 return codec
         raise MissingCodec(
             "is not a picture of a known format",

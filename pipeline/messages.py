@@ -48,9 +48,9 @@ FRAME = 2  # DONE that carries a frame on (a reader of one frame per item)
 PROPERTIES = 4  # the region's header holds PTS or metadata
 GRANTED = 8  # ASSIGN that carries a region to write to
 SLOTS = 16  # NEED for all frames of the lease: that many equal regions
+VOID = 16  # GRANT or REFUSE: what came with the ASSIGNs before it was taken back while it was waited for
 TRANSIENT = 32  # FAILED that may pass when tried again
 FULL = 64  # FAILED because the output disk is full
-VOID = 16  # GRANT or REFUSE: what came with the ASSIGNs before it was taken back while it was waited for
 PASSED = 128  # the frame stays where it was (all stages of the group only looked)
 
 _RECORD = struct.Struct("<BBHIIQIII24sII")

@@ -51,7 +51,8 @@ class SerialRun:
 
     def carry_out(self, watch: Watch | None) -> Report:
         """The run and its report."""
-        for stage in [*self.stages, *([self.output.encoder] if self.output.encoder else [])]:
+        stages = [*self.stages, *([self.output.encoder] if self.output.encoder else [])]
+        for stage in stages:
             stage.open()
         code: Exit | None = None
         try:
@@ -64,8 +65,9 @@ class SerialRun:
             code, self.report.stopped = Exit.INTERRUPTED, "interrupted"
             self.ledger.cancelled += self.ledger.found - self.ledger.finished
         finally:
-            for stage in self.stages:
+            for stage in stages:
                 stage.close()
+            self.loading.close()
             self.door.claims.close()
         self._conclude(code)
         return self.report

@@ -120,6 +120,8 @@ class Header:
 class Codec(Stage):
     """Bytes <-> pixels for one format; its fields are the settings of its encoder.
 
+    `open` comes before `header`, `decode` and `encode`: for a reader's codecs when the first file of the format is met.
+
     Class constants:
         extensions: lower case, without the dot; the first is the usual one.
         models: colour models that `encode` takes.
@@ -212,6 +214,10 @@ class Reader(Stage):
 
     def holds(self, path: str, without: str | None = None) -> bool:
         """Whether an existing file is one of the inputs, so that no output is written over it. Asked in a writer."""
+        return False
+
+    def would_read(self, path: str, without: str | None = None) -> bool:
+        """Whether a file would be read if it lay at this real path; it need not exist. Asked by the plan."""
         return False
 
     def fixed_spec(self) -> Spec | None:

@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import os
+import re
+from collections.abc import Iterator
+from itertools import islice
 
 from .. import registry
 from ..config import Config
-from ..errors import SpecError
+from ..errors import SpecError, UsageError
+from ..frame import Item
 from ..plan import GroupPlan, Plan
 from ..problem import ConfigError, Mark
+from ..stage import Reader
 from . import components, placement
 from .components import Findings, Parts
 from .placement import Machine
 
 __all__ = ["Machine", "build"]
+
+PROBE = "pipeline-probe"  # stem of an input that is asked about and does not exist
+SAMPLES = 16  # real inputs that are asked about
 
 
 def build(config: Config, *, allow_code: bool = False, machine: Machine | None = None) -> Plan:
@@ -37,6 +45,7 @@ def build(config: Config, *, allow_code: bool = False, machine: Machine | None =
     _specs(parts, findings)
     _inputs(parts, findings)
     _unique(config, parts, findings)
+    _apart(parts, findings)
     _streams(config, parts, groups[0].workers, groups[-1].workers, findings)
     found = sorted(set(findings.problems))
     refused = [problem for problem in found if not problem.note]
@@ -114,6 +123,38 @@ def _unique(config: Config, parts: Parts, findings: Findings) -> None:
         findings.add(
             mark, f"{who} makes several frames of an item, and all get one name", "", "add {index} to the path"
         )
+
+
+def _apart(parts: Parts, findings: Findings) -> None:
+    """Outputs that would lie among the inputs: the next run would read them, or this one write over a source."""
+    template = parts.destination
+    if parts.reader is None or parts.writer is None or template is None:
+        return
+    for item in _examples(parts, template.root):
+        folder, _, name = template.render(item).rpartition("/")
+        if parts.reader.instance.would_read(f"{os.path.realpath(folder or '.')}/{name}", template.root):
+            mark: Mark = parts.writer.node.at(("path",))
+            remedy = "give them a folder of their own"
+            pattern = "*".join(re.split(r"\{[^{}]*\}", template.text.rpartition("/")[2]))
+            if pattern.rpartition(".")[0].strip("*"):
+                remedy += f", or let the reader leave them out: exclude: ['**/{pattern}']"
+            findings.add(mark, "the outputs would lie among the inputs, and the next run would read them", "", remedy)
+            return
+
+
+def _examples(parts: Parts, without: str) -> Iterator[Item]:
+    """Items whose outputs are asked about: one that does not exist for each extension, then the first real ones."""
+    assert parts.reader is not None
+    reader: Reader = parts.reader.instance
+    if type(reader).would_read is Reader.would_read:
+        return  # its inputs are named one by one, and may be there to be read once only
+    for codec in parts.codecs:
+        for ext in registry.load(codec.ref).extensions:
+            yield Item(0, "", "", f"{PROBE}.{ext}")
+    try:
+        yield from (item for item in islice(reader.discover(without), SAMPLES) if not item.skip and item.name)
+    except (UsageError, OSError):
+        return  # reported elsewhere, or by the run
 
 
 def _streams(config: Config, parts: Parts, readers: int, writers: int, findings: Findings) -> None:

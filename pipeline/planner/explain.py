@@ -120,15 +120,18 @@ def _sampled(plan: Plan, samples: int) -> Iterator[tuple[Spec, str] | None]:
     names = {registry.load(codec.ref): codec.label for codec in plan.codecs}
     files = Loading(plan, lambda spec, _: spec)
     items = (item for item in plan.reader.build().discover(output_root(plan)) if not item.skip)
-    for item in islice(items, samples):
-        try:
-            spec, codec = files.full(files.load(item.source))
-        except (ItemError, OSError, ValueError):
-            yield None
-        else:
-            yield spec, names[type(codec)]
-        if files.nbytes_read > MAX_SAMPLED_NBYTES:
-            return
+    try:
+        for item in islice(items, samples):
+            try:
+                spec, codec = files.full(files.load(item.source))
+            except (ItemError, OSError, ValueError):
+                yield None
+            else:
+                yield spec, names[type(codec)]
+            if files.nbytes_read > MAX_SAMPLED_NBYTES:
+                return
+    finally:
+        files.close()
 
 
 def _way(chain: Chain, spec: Spec, codec: Codec | None, name: str, count: int) -> Way:

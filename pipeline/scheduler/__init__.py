@@ -2,6 +2,7 @@
 
 ownership   who holds what: items, units, workers, groups, lanes
 admission   memory: who gets a region, and when
+pace        how long records may lie
 handout     which frame goes to which worker, and who may go on
 flow        events of an undisturbed run, and how frames and items end
 recovery    errors, lost workers, retries, streams that start over

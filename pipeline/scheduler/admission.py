@@ -17,7 +17,7 @@ from .ownership import Unit
 MiB = 1 << 20
 
 
-RELEARN = 256  # grants after which the usual size is learned anew, so one giant does not set it for ever
+RELEARN = 1024  # grants after which the usual size is learned anew, so one giant does not set it for ever
 
 
 class Pool(Protocol):

@@ -52,6 +52,7 @@ class Flow(Handout):
         if slots and unit.group:
             self._carve(unit, extents, span)
             return
+        self.pace.asked += 1
         if not slots:
             self.admission.learn(extents)
         if unit.region >= 0:

@@ -7,7 +7,6 @@ Records collect in `sends`, everything else in `orders`; the supervisor carries 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
 from typing import Any
 
 from ..messages import ASSIGN, GRANT, GRANTED, NO_SPEC, REFUSE, UNIT, VOID, region_nbytes
@@ -15,9 +14,9 @@ from ..plan import Plan
 from ..queues import Queue
 from .admission import Admission, Pool
 from .ownership import Entry, Group, Halt, Kill, Lane, Outcome, Start, Unit, Worker
+from .pace import Pace
 from .verdicts import Verdicts
 
-LEAST_PATIENCE_US, MOST_PATIENCE_US = 1_000, 3_000  # a shorter pause does not pay; a longer one spares no more
 GRANT_WINDOW = 2  # regions a producer holds ahead: one being filled, one to go on with
 Send = tuple[Worker, tuple[Any, ...], Entry | None, str]
 
@@ -60,30 +59,9 @@ class Handout:
         self.draining = False
         self._lease = 0
         self._downstream_first = self.groups[::-1]
-        self._places = places(self.groups, len(plan.usable_cores))
+        self.pace = Pace(plan, self.groups)
 
     # ---- what the supervisor asks ------------------------------------------------------------------------------
-
-    def patience_us(self) -> int:
-        """How long the parent may leave records lying, 0 for not at all: as long as no core runs out of work by it.
-
-        A core counts as fed while one of its workers has work in hand; half of that time is left as a margin. Groups
-        that are pinned have to feed their own cores.
-        """
-        patience = MOST_PATIENCE_US
-        for cores, groups in self._places:
-            spans = [
-                worker.load * group.lease_us
-                for group in groups
-                if group.lease_us * group.credit >= 2 * LEAST_PATIENCE_US
-                for worker in group.workers
-                if worker.load
-            ]
-            if len(spans) < cores:
-                return 0
-            spans.sort(reverse=True)
-            patience = min(patience, spans[cores - 1] // 2)
-        return patience if patience >= LEAST_PATIENCE_US else 0
 
     @property
     def over(self) -> bool:
@@ -119,8 +97,8 @@ class Handout:
     def pump(self) -> None:
         """Hand out all that can be handed out now."""
         for group in self._downstream_first:
-            if group.frames >= group.review_at and group.review():
-                self._credit_changed(group)
+            if group.frames >= group.review_at:
+                self._review(group)
             if group.solo:
                 self._feed_alone(group)
             if group.spare:
@@ -398,8 +376,12 @@ class Handout:
             queues.append(Queue(group.number, limit=limit, in_order=in_order, keep_last=ordered))
         return Lane(queues, ordered=ordered)
 
-    def _credit_changed(self, group: Group) -> None:
+    def _review(self, group: Group) -> None:
         """Queues grow with the credit and never shrink: the place kept for the oldest frame must not be taken away."""
+        if group.last:
+            self.pace.look_back(group.frames - group.reviewed[0])
+        if not group.review():
+            return
         self._recount(group)
         if group.number:
             for lane in {*self.lanes, self.run_lane}:
@@ -416,20 +398,6 @@ class Handout:
             self.stale += 1
         elif worker is not None:
             self.sends.append((worker, short(REFUSE, unit, self._answered(worker)), None, "cancelled"))
-
-
-def places(groups: Sequence[Group], usable: int) -> list[tuple[int, list[Group]]]:
-    """Sets of cores as (how many workers feed all of them, the groups that run there)."""
-    sets: dict[tuple[int, ...] | None, list[Group]] = {}
-    for group in groups:
-        sets.setdefault(group.plan.cores, []).append(group)
-    found = []
-    for cores, there in sets.items():
-        if cores is None:
-            found.append((max(1, usable), list(groups)))
-        else:
-            found.append((min(len(cores), sum(group.plan.workers for group in there)), there))
-    return found
 
 
 def short(kind: int, unit: Unit, flags: int = 0) -> tuple[Any, ...]:

@@ -43,8 +43,12 @@ def run(plan: Plan, *, limit: int | None = None, watch: Watch | None = None, nur
         EnvironmentRefusal: no memory, or the output folder cannot be written; nothing was started.
         Stall: no frame moved for too long; every worker's stack is in the message.
     """
-    check_output(plan)
-    return Run(plan, limit, nursery).carry_out(watch)
+    try:
+        check_output(plan)
+        return Run(plan, limit, nursery).carry_out(watch)
+    finally:
+        if nursery is not None:
+            nursery.close()
 
 
 class Run:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import time
+from contextlib import ExitStack
 from functools import partial
 
 from ..arena import Allocator, Arena
@@ -67,7 +68,7 @@ class Crew:
     def __init__(self, plan: Plan, run: str, nursery: Nursery | None = None) -> None:
         self.plan = plan
         self.nursery = nursery
-        self.nursery_deaths = 0
+        self.nursery_deaths = self.nursery_moved = 0
         controls = [control_nbytes(group.queue.most_credit) for group in plan.groups]
         blocks = [size for group, size in zip(plan.groups, controls, strict=True) for _ in range(group.workers)]
         start = -(-sum(blocks) // PAGE) * PAGE
@@ -97,17 +98,21 @@ class Crew:
             if handle.process is not None:
                 handle.ended_by = handle.ended_by or "the run ended"
                 handle.process.kill()
-        for handle in self.handles:
-            if handle.process is not None:
-                assert self.nursery is not None
-                handle.fence(self.nursery)
-                self._release(handle)
-        if self.nursery is not None:
-            self.nursery.close()
-        if not self.closed:
-            self.closed = True
-            self.poller.close()
-            self.arena.close()
+        with ExitStack() as rest:  # in reverse order, each of them whatever the others raise
+            if not self.closed:
+                self.closed = True
+                rest.callback(self.arena.close)
+                rest.callback(self.poller.close)
+            if self.nursery is not None:
+                rest.callback(self.nursery.close)
+            for handle in self.handles:
+                if handle.process is not None:
+                    rest.callback(self._put_away, handle)
+
+    def _put_away(self, handle: Handle) -> None:
+        assert self.nursery is not None
+        handle.fence(self.nursery)
+        self._release(handle)
 
     def readable(self, handle: Handle) -> None:
         """A worker said something, or has ended."""
@@ -123,24 +128,27 @@ class Crew:
             self._start(handle)
 
     def _start(self, handle: Handle) -> None:
-        while True:
+        while handle.process is None:
+            if self.hurried:
+                return
             self.nursery = self.nursery or Nursery()
             try:
                 handle.start(self.nursery, self.arena.fd)
-                break
             except NurseryLost:
-                self._restart_nursery()
-        handle.since = self.now
+                if not self.hurried:
+                    self._restart_nursery()
+        handle.since = self.now = time.monotonic()
         self.poller.add(handle.results, partial(self.readable, handle))
         self.poller.add(handle.errors, partial(self._complaint, handle))
 
     def _restart_nursery(self) -> None:
         """It was killed, and its workers with it: each is found lost in its turn, and nobody is blamed for that."""
         assert self.nursery is not None
-        self.nursery_deaths += 1
+        self.nursery_deaths = 1 if self.core.moved > self.nursery_moved else self.nursery_deaths + 1
+        self.nursery_moved = self.core.moved
         if self.nursery_deaths > MAX_NURSERY_DEATHS:
             raise EnvironmentRefusal(
-                f"the process that workers are forked from was lost {self.nursery_deaths} times",
+                f"the process that workers are forked from was lost {self.nursery_deaths} times, and no frame moved",
                 remedy="something ends it: see dmesg for a memory kill, and limits of the service manager",
             )
         self.nursery.restart()

@@ -124,7 +124,7 @@ class Loop(Crew):
             if core.hungry:
                 self._feed()
             self._pump()
-            patience_us = core.patience_us()
+            patience_us = core.pace.patience_us()
             if patience_us:
                 idle.poll(patience_us // 1000)
             if now - tick >= TICK_S:
@@ -310,3 +310,5 @@ class Loop(Crew):
         if self.signals > 1:  # the first one is looked at between two rounds: the core is never entered from here
             self.halt = Halt(self.signal_exit, "stopped at the second signal")
             self.hurried = True
+            if self.nursery is not None:
+                self.nursery.abandon()

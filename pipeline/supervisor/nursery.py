@@ -89,7 +89,7 @@ class Nursery:
             )
         except OSError as error:
             self._socket.close()
-            raise _refusal(error.strerror or str(error)) from error
+            raise refusal(error.strerror or str(error)) from error
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
             theirs.close()
@@ -103,8 +103,14 @@ class Nursery:
         """
         pid = self._ask((FORK, boot), fds)
         if pid < 0:
-            raise _refusal(os.strerror(-pid))
-        return Child(pid, self._process.pid)
+            raise refusal(os.strerror(-pid))
+        try:
+            return Child(pid, self._process.pid)
+        except ProcessLookupError as error:  # the nursery died after its answer, and the worker with it
+            raise NurseryLost from error
+        except OSError:
+            self.close()  # a worker that cannot be watched must not stay
+            raise
 
     def reap(self, child: Child) -> int | None:
         """The exit code of a worker that has ended (-N for signal N), or None where its nursery is gone too."""
@@ -116,9 +122,20 @@ class Nursery:
             return None
 
     def restart(self) -> None:
-        """A new nursery in place of one that was lost; its workers are gone too: the kernel has seen to it."""
+        """A new nursery in place of one that was lost; its workers are gone too: the kernel has seen to it.
+
+        Raises:
+            EnvironmentRefusal: it has never answered, so another one would not either.
+        """
         self.close()
+        if not self._ready:
+            how = self._process.returncode
+            raise refusal(f"the process they are forked from did not get ready (exit status {how})")
         self._start()
+
+    def abandon(self) -> None:
+        """End it and its workers now, also from a signal handler: whoever waits for an answer gets NurseryLost."""
+        self._process.kill()
 
     def close(self) -> None:
         """End it; safe to call twice. Workers that are left end with it."""
@@ -135,9 +152,8 @@ class Nursery:
             socket.send_fds(self._socket, [LENGTH.pack(len(data))], fds)
             self._socket.sendall(data)
             answer = self._socket.recv(ANSWER.size, socket.MSG_WAITALL)
-        except TimeoutError as error:
-            raise _refusal(f"no answer for {ANSWER_S:.0f} s") from error
-        except OSError as error:
+        except OSError as error:  # a time-out too: what may answer later must not be heard any more
+            self._process.kill()
             raise NurseryLost from error
         if len(answer) < ANSWER.size:
             raise NurseryLost
@@ -145,6 +161,7 @@ class Nursery:
         return int(ANSWER.unpack(answer)[0])
 
 
-def _refusal(why: str) -> EnvironmentRefusal:
+def refusal(why: str) -> EnvironmentRefusal:
+    """A worker cannot be started, for this reason."""
     remedy = "fewer workers, or a higher limit of processes and open files (ulimit -u, -n)"
     return EnvironmentRefusal(f"a worker cannot be started: {why}", remedy=remedy)

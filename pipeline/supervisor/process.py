@@ -13,7 +13,7 @@ from ..output import sweep
 from ..plan import RECORD_NBYTES
 from ..scheduler import Worker
 from ..worker import Boot
-from .nursery import Child, Nursery, NurseryLost
+from .nursery import Child, Nursery, NurseryLost, refusal
 
 TAIL_LINES = 40
 READ_NBYTES = 64 * RECORD_NBYTES
@@ -26,7 +26,7 @@ class Handle:
     Attributes:
         since: when it last said or was given something, on the run's clock; what its deadline is counted from.
         tail: the last lines it wrote to standard error.
-        ended_by: why the parent ended it; "" when it ended by itself.
+        ended_by: why the parent ended it; None where it did not, "" where nobody is to blame.
     """
 
     def __init__(self, worker: Worker, control: Control, boot: Boot) -> None:
@@ -47,18 +47,23 @@ class Handle:
         self.control.clear()
         self.tail.clear()
         self.ended_by = None
-        theirs, self.commands = os.pipe()
-        self.results, answers = os.pipe()
-        self.errors, complaints = os.pipe()
-        for fd in (self.results, self.errors):
-            os.set_blocking(fd, False)
+        theirs: list[int] = []
         try:
-            self.process = nursery.fork(self.boot, (arena, theirs, answers, complaints))
+            for name, ours in (("commands", 1), ("results", 0), ("errors", 0)):
+                ends = os.pipe()
+                setattr(self, name, ends[ours])
+                theirs.append(ends[1 - ours])
+            for fd in (self.results, self.errors):
+                os.set_blocking(fd, False)
+            self.process = nursery.fork(self.boot, (arena, *theirs))
         except (NurseryLost, EnvironmentRefusal):
             self.close()
             raise
+        except OSError as error:
+            self.close()
+            raise refusal(error.strerror or str(error)) from error
         finally:
-            for fd in (theirs, answers, complaints):
+            for fd in theirs:
                 os.close(fd)
 
     def write(self) -> bool:

@@ -35,8 +35,13 @@ class Boot(NamedTuple):
 
 def main(boot: Boot, parent: int, arena: int, commands: int, results: int, errors: int) -> None:
     """What a fork of the nursery (process `parent`) does until it ends. Its stages are imported after it is pinned."""
-    for number in (signal.SIGINT, signal.SIGTERM):  # they go to the whole group, and are the parent's to answer
-        signal.signal(number, signal.SIG_IGN)
+    # Both go to the whole group, and are the parent's to answer. SIGTERM is handled, not ignored: what a stage starts
+    # would inherit that, and could not be ended by it.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, _not_ours)
+    signal.siginterrupt(signal.SIGTERM, False)
+    for fd in (arena, commands, results):
+        os.set_inheritable(fd, False)  # a program that a stage leaves behind must not hold our pipes open
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT, signal.SIGTERM})
     os.dup2(errors, 2)
     os.dup2(2, 1)  # what a stage prints must not mix with the report on standard output
@@ -57,10 +62,14 @@ def main(boot: Boot, parent: int, arena: int, commands: int, results: int, error
     Loop(boot, arena, commands, results).run()
 
 
+def _not_ours(number: int, frame: object) -> None:
+    """A signal that the parent answers."""
+
+
 def end_with_parent(parent: int, *, name: str = "pl-nursery") -> None:
     """No child outlives its parent: on Linux the kernel sees to it; elsewhere end of file on the pipe does.
 
-    `name` is what `ps -c` and `top` show for the process.
+    `name` is what `ps -o comm` and `top` show for the process.
     """
     if sys.platform == "linux":
         import ctypes

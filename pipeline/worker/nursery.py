@@ -6,10 +6,12 @@ forks. It reaps a worker only when told to: until then the number of a dead one 
 
 from __future__ import annotations
 
+import atexit
 import errno
 import gc
 import os
 import pickle
+import signal
 import socket
 import struct
 import sys
@@ -27,6 +29,7 @@ def main(fd: int, parent: int) -> None:
     from . import end_with_parent
 
     end_with_parent(parent)
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # where it was ignored, the kernel would reap before we do
     from . import loop  # noqa: F401 - numpy and the engine: what a worker needs before it is pinned
 
     sock = socket.socket(fileno=fd)
@@ -85,5 +88,10 @@ def _become_worker(sock: socket.socket, boot: Any, parent: int, fds: list[int]) 
     except BaseException:
         traceback.print_exc()
     finally:
-        sys.stderr.flush()
-        os._exit(code)
+        try:
+            atexit._run_exitfuncs()  # of libraries that stages use: temporary folders, logs
+            for stream in (sys.stdout, sys.stderr):
+                if stream is not None:
+                    stream.flush()
+        finally:
+            os._exit(code)

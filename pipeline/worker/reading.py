@@ -41,6 +41,10 @@ class ReadRole(Role):
         self._routed: Spec | None = None
         self._route: Route
 
+    def close(self) -> None:
+        super().close()
+        self.loading.close()
+
     def fixed_extents(self) -> tuple[int, int]:
         spec = self.reader.fixed_spec()
         if spec is None:
@@ -124,7 +128,7 @@ class ReadRole(Role):
         route = self.chain.route(part.spec)
         nbytes = route.nbytes(part.metadata.nbytes)
         groups = self.plan.groups[1:]
-        limits = [group.queue.depth + group.queue.credit * group.workers for group in groups]
+        limits = [group.queue.depth + group.queue.most_credit * group.workers for group in groups]
         lanes = min([self.plan.groups[-1].workers, *limits])
         useful = 1 + sum(max(1, limit // lanes) for limit in limits)
         share = self.plan.memory_nbytes // lanes // nbytes

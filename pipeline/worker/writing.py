@@ -33,6 +33,11 @@ class WriteRole(Role):
         if self.output.encoder is not None:
             self.output.encoder.open()
 
+    def close(self) -> None:
+        super().close()
+        if self.output.encoder is not None:
+            self.output.encoder.close()
+
     def work(self, record: Record) -> None:
         start = time.perf_counter_ns()
         job = self.loop.control.job(record[2])
@@ -60,6 +65,10 @@ class FusedRole(WriteRole):
         self.loading = Loading(self.plan, lambda spec, codec: self.chain.route(spec, codec).decode)
         self.label = self.labels[0]
         self.fused = Fused(self.chain.groups[0], self.now)
+
+    def close(self) -> None:
+        super().close()
+        self.loading.close()
 
     def work(self, record: Record) -> None:
         start = time.perf_counter_ns()

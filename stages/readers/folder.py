@@ -69,6 +69,10 @@ class Folder(Reader):
         folders = (below[: slash.end()] for slash in re.finditer("/", below))
         return self._included(below) and not any(map(self._excluded, (below, *folders)))
 
+    def would_read(self, path: str, without: str | None = None) -> bool:
+        """The same, for a file that need not exist: the globs decide."""
+        return self.holds(path, without)
+
     def read(self, item: Item, context: ReadContext) -> Iterator[Part]:
         """One frame: the picture at the smallest scale that the chain takes."""
         if item.source.endswith("/"):

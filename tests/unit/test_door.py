@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -104,9 +105,9 @@ def test_the_outputs_of_this_run_are_not_found_again(tmp_path: Path) -> None:
         tmp_path,
         {"use": "folder", "path": str(tmp_path / "in")},
         [],
-        {"use": "files", "path": f"{tmp_path}/in/{{stem}}-small.jpg"},
+        {"use": "files", "path": f"{tmp_path}/out/{{stem}}-small.jpg"},
     )
-    opened = Door(plan)
+    opened = Door(replace(plan, destination=f"{tmp_path}/in/{{stem}}-small.jpg"))  # else the planner refuses it
     opened.reader.__dict__["discover"] = lambda _: (
         Item(number, f"{tmp_path}/in/{name}", "", name) for number, name in enumerate(("a.jpg", "a-small.jpg", "b.jpg"))
     )

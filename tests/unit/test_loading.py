@@ -139,6 +139,25 @@ def test_too_many_pixels_are_refused_before_they_are_decoded(format_: str) -> No
         asked.clear()
 
 
+def test_codecs_are_opened_when_first_needed_and_closed_at_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder of JPEG loads no other library; each codec that was used is opened once and closed once."""
+    from stages.codecs.jpeg import Jpeg
+    from stages.codecs.png import Png
+
+    calls = []
+    for codec in (Jpeg, Png):
+        monkeypatch.setattr(codec, "open", lambda self: calls.append(f"open {type(self).__name__}"))
+        monkeypatch.setattr(codec, "close", lambda self: calls.append(f"close {type(self).__name__}"))
+    files = loading()
+    for _ in range(2):
+        files.picture(memoryview(encoded("JPEG")), name="a")
+    assert calls == ["open Jpeg"]
+    files.picture(memoryview(encoded("PNG")), name="b")
+    files.picture(memoryview(encoded("JPEG")), name="c")
+    files.close()
+    assert calls == ["open Jpeg", "open Png", "close Jpeg", "close Png"]
+
+
 def test_the_chain_is_asked_how_small_a_picture_may_be() -> None:
     """What it answers is what is announced and decoded."""
     files = Loading(
