@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import time
 from contextlib import ExitStack
+from dataclasses import replace
 from functools import partial
 
 from ..arena import Allocator, Arena
@@ -66,12 +67,14 @@ class Crew:
     """
 
     def __init__(self, plan: Plan, run: str, nursery: Nursery | None = None) -> None:
-        self.plan = plan
         self.nursery = nursery
         self.nursery_deaths = self.nursery_moved = 0
         controls = [control_nbytes(group.queue.most_credit) for group in plan.groups]
         blocks = [size for group, size in zip(plan.groups, controls, strict=True) for _ in range(group.workers)]
         start = -(-sum(blocks) // PAGE) * PAGE
+        if plan.memory_nbytes >= 16 * start:  # the budget covers the control blocks too, unless it is tiny
+            plan = replace(plan, memory_nbytes=plan.memory_nbytes - start)
+        self.plan = plan
         self.arena = Arena(start + plan.memory_nbytes)
         self.allocator = Allocator(start=start, limit=start + plan.memory_nbytes)
         self.pool = GrowingPool(self.arena, self.allocator)
