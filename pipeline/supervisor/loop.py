@@ -107,10 +107,7 @@ class Loop(Crew):
             self.close()
 
     def _turn_until_over(self) -> None:
-        """Where every core is busy, records are left to come together: waking up for each costs more than all else.
-
-        A wake-up on a busy core finds cold caches and pushes a worker aside (`docs/adr/0004-patience.md`).
-        """
+        """Round after round: wait for records, take them in, hand out what may go, look at the clock."""
         core, poller = self.core, self.poller
         idle = select.poll()
         idle.register(self.wake_r, select.POLLIN)  # signals and new items end the pause
@@ -125,7 +122,7 @@ class Loop(Crew):
                 self._feed()
             self._pump()
             patience_us = core.pace.patience_us()
-            if patience_us:
+            if patience_us:  # a wake-up on a busy core finds cold caches and pushes a worker aside (docs/adr/0004)
                 idle.poll(patience_us // 1000)
             if now - tick >= TICK_S:
                 self._tick(now - tick)

@@ -74,7 +74,7 @@ class Nursery:
         self._start()
 
     def _start(self) -> None:
-        """Ctrl-C and SIGTERM are blocked in it from birth: they are the parent's. Workers ignore, then unblock them."""
+        """Ctrl-C and SIGTERM are blocked in it from birth: they are the parent's. Workers disarm, then unblock them."""
         self._ready = False
         self._socket, theirs = socket.socketpair()
         self._socket.settimeout(ANSWER_S)
