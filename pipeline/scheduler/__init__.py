@@ -3,7 +3,8 @@
 ownership   who holds what: items, units, workers, groups, lanes
 admission   memory: who gets a region, and when
 pace        how long records may lie
-handout     which frame goes to which worker, and who may go on
+lending     the state of a run; answers to workers that ask for memory
+handout     which frame goes to which worker, which item begins
 flow        events of an undisturbed run, and how frames and items end
 recovery    errors, lost workers, retries, streams that start over
 verdicts    the ledger and the failure budget

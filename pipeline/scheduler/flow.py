@@ -10,7 +10,8 @@ from typing import Any
 
 from ..frame import Item
 from ..messages import FINISH, FRAME, PROPERTIES, SIDE_B
-from .handout import Handout, short
+from .handout import Handout
+from .lending import short
 from .ownership import Entry, Halt, Lane, Outcome, Unit, Worker
 
 
