@@ -36,10 +36,7 @@ class Settings:
 
 def environment(**extra: str) -> dict[str, str]:
     """The environment of every timed process: one thread per library, and no allocator setting but those in `extra`."""
-    dropped = (
-        "MALLOC_",
-        "GLIBC_",
-        "PYTHONDONTWRITEBYTECODE",
-    )  # the last: programs are timed as installed, compiled once
+    # Programs are timed as installed, their modules compiled once: hence no PYTHONDONTWRITEBYTECODE.
+    dropped = ("MALLOC_", "GLIBC_", "PYTHONDONTWRITEBYTECODE")
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(dropped)}
     return inherited | ONE_THREAD | extra

@@ -126,7 +126,7 @@ class Crew:
         raise NotImplementedError
 
     def _start_all(self) -> None:
-        """Start all workers, those at the end of the chain last: they are needed last."""
+        """Start all workers, in the order of the chain: the writer is needed last."""
         for handle in self.handles:
             self._start(handle)
 
