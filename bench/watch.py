@@ -20,12 +20,14 @@ KIB = 1024
 class Tree:
     """A context manager: samples `pid` and its descendants until it is left.
 
-    `peaks`: pid -> highest resident size (VmHWM; the arena's pages a process touched count in it). `shared_nbytes`: by
-    how much the shared memory in use on the whole machine rose at most, so keep other users of it quiet.
+    `peaks`: pid -> highest resident size (VmHWM; the arena's pages a process touched count in it). `private`: pid ->
+    highest anonymous memory as sampled (RssAnon), which no other process shares. `shared_nbytes`: by how much the
+    shared memory in use on the whole machine rose at most, so keep other users of it quiet.
     """
 
     pid: int
     peaks: dict[int, int] = field(default_factory=dict)
+    private: dict[int, int] = field(default_factory=dict)
     shared_nbytes: int = 0
 
     def __enter__(self) -> Self:
@@ -48,13 +50,23 @@ class Tree:
     @property
     def workers_nbytes(self) -> list[int]:
         """Peaks of all but the first process, largest first."""
-        return sorted((size for pid, size in self.peaks.items() if pid != self.pid), reverse=True)
+        return self._workers(self.peaks)
+
+    @property
+    def private_nbytes(self) -> list[int]:
+        """Private memory of all but the first process, largest first."""
+        return self._workers(self.private)
+
+    def _workers(self, sizes: dict[int, int]) -> list[int]:
+        return sorted((size for pid, size in sizes.items() if pid != self.pid), reverse=True)
 
     def _loop(self) -> None:
         while not self._stop.wait(EVERY_S):
             self.shared_nbytes = max(self.shared_nbytes, _shmem_nbytes() - self._base)
             for pid in self._pids():
-                self.peaks[pid] = max(self.peaks.get(pid, 0), _peak_nbytes(pid))
+                peak, private = _resident(pid)
+                self.peaks[pid] = max(self.peaks.get(pid, 0), peak)
+                self.private[pid] = max(self.private.get(pid, 0), private)
 
     def _pids(self) -> list[int]:
         try:
@@ -63,13 +75,15 @@ class Tree:
             return []
 
 
-def _peak_nbytes(pid: int) -> int:
-    """VmHWM, 0 for a process that has just ended."""
+def _resident(pid: int) -> tuple[int, int]:
+    """VmHWM and RssAnon, zeros for a process that has just ended."""
     try:
         with open(f"/proc/{pid}/status") as file:
-            return next((int(line.split()[1]) * KIB for line in file if line.startswith("VmHWM:")), 0)
+            sizes = dict(line.split(":") for line in file if line.startswith(("VmHWM:", "RssAnon:")))
     except (FileNotFoundError, ProcessLookupError):
-        return 0
+        return 0, 0
+    peak, private = (int(sizes.get(name, "0").split()[0]) * KIB for name in ("VmHWM", "RssAnon"))
+    return peak, private
 
 
 def _shmem_nbytes() -> int:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from bench import corpus
 from bench.process import Job, Sample, Watch, interleave
-from bench.rows import Outcome, Row, at_most, named
+from bench.rows import Outcome, Row, Spread, at_most, named
 from bench.settings import CONFIGS, Settings, environment
 from bench.watch import Tree
 
@@ -41,9 +41,11 @@ def measure(settings: Settings) -> Outcome:
     pairs = list(zip(trees[SHORT], trees[LONG], strict=True))
     workers = [_apart(short.workers_nbytes, long.workers_nbytes) for short, long in pairs]
     parents = [_apart([short.parent_nbytes], [long.parent_nbytes]) for short, long in pairs]
+    private = [_apart(short.private_nbytes, long.private_nbytes) for short, long in pairs]
     rows = [
         _arena(work, samples),
         at_most(work, what="resident, workers", bar=PERCENT, values=workers, unit="% apart", form=".1f"),
+        Row(work, "of it private (RssAnon), workers (no bar)", Spread.of(private).text(".1f") + " % apart"),
         at_most(work, what="resident, parent", bar=PERCENT, values=parents, unit="% apart", form=".1f"),
     ]
     short, long = pairs[-1]
