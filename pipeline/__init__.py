@@ -9,26 +9,32 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .api import frames, run
     from .errors import EnvironmentRefusal, ItemError, PipelineError, SpecError, StopRun, UsageError
     from .frame import NO_METADATA, Frame, Item, Metadata, Size, Spec
+    from .problem import ConfigError
+    from .report import Report
     from .stage import Codec, Header, Limits, Part, ReadContext, Reader, Skip, Transform, WriteContext, Writer
     from .template import Template
 
 _HOMES = {
+    "api": ("frames", "run"),
     "errors": ("EnvironmentRefusal", "ItemError", "PipelineError", "SpecError", "StopRun", "UsageError"),
     "frame": ("NO_METADATA", "Frame", "Item", "Metadata", "Size", "Spec"),
     "stage": (
         "Codec", "Header", "Limits", "Part", "ReadContext", "Reader", "Skip", "Transform", "WriteContext", "Writer",
     ),
+    "problem": ("ConfigError",),
+    "report": ("Report",),
     "template": ("Template",),
 }  # fmt: skip
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __version__ = "0.1.0"
 __all__ = [
-    "NO_METADATA", "Codec", "EnvironmentRefusal", "Frame", "Header", "Item", "ItemError", "Limits", "Metadata", "Part",
-    "PipelineError", "ReadContext", "Reader", "Size", "Skip", "Spec", "SpecError", "StopRun", "Template", "Transform",
-    "UsageError", "WriteContext", "Writer", "__version__",
+    "NO_METADATA", "Codec", "ConfigError", "EnvironmentRefusal", "Frame", "Header", "Item", "ItemError", "Limits",
+    "Metadata", "Part", "PipelineError", "ReadContext", "Reader", "Report", "Size", "Skip", "Spec", "SpecError",
+    "StopRun", "Template", "Transform", "UsageError", "WriteContext", "Writer", "__version__", "frames", "run",
 ]  # fmt: skip
 
 

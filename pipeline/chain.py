@@ -248,10 +248,14 @@ class Runner:
 
 
 class Fused:
-    """All transforms of a plan on private scratch, frame by frame: a fused group, or the serial run."""
+    """All transforms of a plan on private scratch, frame by frame: a fused group, or the serial run.
 
-    def __init__(self, links: Sequence[Link], now: Callable[[str], None]) -> None:
+    What they remark of a frame is added to `remarks`.
+    """
+
+    def __init__(self, links: Sequence[Link], now: Callable[[str], None], remarks: list[str]) -> None:
         self.runners: list[Runner] = []
+        self._remarks = remarks
         self.spreads: list[int] = []
         self._writable = any(stage.in_place for _, stage in links)
         start = 0
@@ -272,7 +276,7 @@ class Fused:
         pixels = self._scratch.take(depth, part.spec)
         part.fill(pixels)
         pixels.flags.writeable = self._writable
-        frame = Frame(item, index, part.spec, pixels, part.metadata, part.pts, part.time_base)
+        frame = Frame(item, index, part.spec, pixels, part.metadata, part.pts, part.time_base, self._remarks)
         try:
             if depth == len(self.runners) - 1:
                 self.runners[depth].run(frame, None)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -16,7 +16,7 @@ DTYPES = ("uint8", "uint16", "float32")
 MODELS = ("gray", "gray_alpha", "rgb", "rgba", "cmyk", "yuv420", "yuv422", "yuv444", "other")
 RANGES = ("full", "limited")
 MATRICES = ("unspecified", "bt601", "bt709", "bt2020")
-PRIMARIES = ("unspecified", "srgb", "bt601", "bt709", "bt2020", "p3", "adobe_rgb")
+PRIMARIES = ("unspecified", "srgb", "bt601", "bt709", "bt2020", "p3", "adobe_rgb", "icc")
 ITEMSIZE = {"uint8": 1, "uint16": 2, "float32": 4}
 CHANNELS = {"gray": 1, "gray_alpha": 2, "rgb": 3, "rgba": 4, "cmyk": 4}
 _CODE = struct.Struct("<IIII8B")
@@ -39,7 +39,8 @@ class Spec:
         channels: samples per pixel.
         dtype: one of DTYPES.
         model: colour model, one of MODELS.
-        range, matrix, primaries: how samples map to light; "unspecified" is kept as such, never guessed.
+        range, matrix, primaries: how samples map to light; "unspecified" is kept as such, never guessed. Primaries
+            of "icc" mean that the frame's ICC profile says it, and that it has not been applied yet.
         planar: False is axis order "HWC", True is "CHW".
         orientation: EXIF tag 1..8; what the rows and columns still mean until a stage applies it.
         full_height, full_width: the size before shrink-on-load. A decoder that shrank keeps the size of the
@@ -169,6 +170,16 @@ class Metadata:
     def nbytes(self) -> int:
         return len(self.icc) + len(self.exif) + len(self.xmp)
 
+    @property
+    def icc_model(self) -> str:
+        """The colour model that the ICC profile is for: gray, rgb, cmyk or other; "" where it is no profile.
+
+        By the signature and the field "data colour space" of its header (ICC.1:2022, 7.2).
+        """
+        if len(self.icc) < 128 or self.icc[36:40] != b"acsp":
+            return ""
+        return {b"GRAY": "gray", b"RGB ": "rgb", b"CMYK": "cmyk"}.get(self.icc[16:20], "other")
+
 
 NO_METADATA = Metadata()
 
@@ -213,6 +224,7 @@ class Frame:
             unless the stage declares `in_place`. Copy what must outlive the call.
         metadata: ICC, EXIF, XMP of the item.
         pts, time_base: presentation time stamp in units of numerator/denominator seconds, or None.
+        remarks: what stages had to say of it; see `remark`.
     """
 
     item: Item
@@ -222,3 +234,8 @@ class Frame:
     metadata: Metadata = NO_METADATA
     pts: int | None = None
     time_base: tuple[int, int] = (0, 1)
+    remarks: list[str] = field(default_factory=list)
+
+    def remark(self, text: str) -> None:
+        """Tell the user something that does not fail the item; the report counts items with equal remarks."""
+        self.remarks.append(text)

@@ -5,14 +5,17 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 
 from .errors import ItemError, MissingCodec
+from .foreign import named
 from .frame import NO_METADATA, Metadata, Spec
 from .plan import Plan
 from .stage import Codec, Part
 
 SIDECAR_NBYTES = 1 << 20
+KNOWN_SPECS = 256
 
 
 class Loading:
@@ -21,10 +24,15 @@ class Loading:
     Args:
         plan: names the codecs, and the bounds that are checked before any pixel is decoded.
         smallest: asked how small a picture of this Spec may be decoded by this codec.
+        remark: told what the user should know of the item in work.
     """
 
-    def __init__(self, plan: Plan, smallest: Callable[[Spec, Codec], Spec]) -> None:
+    def __init__(
+        self, plan: Plan, smallest: Callable[[Spec, Codec], Spec], remark: Callable[[str], None] = lambda _: None
+    ) -> None:
         self.smallest = smallest
+        self.remark = remark
+        self._with_icc: dict[Spec, Spec] = {}
         self.limits = plan.limits
         self.nbytes_read = 0
         self._full: Spec | None = None
@@ -78,18 +86,35 @@ class Loading:
         """The first frame of an encoded picture, to be decoded at the smallest scale the chain takes."""
         codec = self._codec(data)
         header = codec.header(data)
-        spec = header.spec
+        spec, metadata = header.spec, carry(header.metadata)
+        if header.frames > 1:
+            self.remark("holds several frames or pages: only the first was read")
+        if metadata.icc:
+            spec, metadata = self._coloured(spec, metadata)
         if spec is not self._full:  # checked and asked before for this very Spec, as for most files of a folder
             self._check(spec)
             self._full, self._decode = spec, self.smallest(spec, codec)
-        return Part(self._decode, partial(codec.decode, data, self._decode), carry(header.metadata))
+        return Part(self._decode, partial(codec.decode, data, self._decode), metadata)
 
     def full(self, data: memoryview) -> tuple[Spec, Codec]:
         """Spec at full size and codec of an encoded picture, within the limits; what `plan` samples."""
         codec = self._codec(data)
-        spec = codec.header(data).spec
-        self._check(spec)
-        return spec, codec
+        header = codec.header(data)
+        self._check(header.spec)
+        return self._coloured(header.spec, header.metadata)[0] if header.metadata.icc else header.spec, codec
+
+    def _coloured(self, spec: Spec, metadata: Metadata) -> tuple[Spec, Metadata]:
+        """The Spec says that an ICC profile applies; one that is broken or for other pixels is left out, and said."""
+        model = metadata.icc_model
+        if model and model == spec.model.removesuffix("_alpha").replace("rgba", "rgb"):
+            if len(self._with_icc) > KNOWN_SPECS:
+                self._with_icc.clear()
+            known = self._with_icc.get(spec)
+            if known is None:
+                known = self._with_icc[spec] = replace(spec, primaries="icc")
+            return known, metadata  # the same object for the same Spec: quick to recognise
+        self.remark(f"its ICC profile is {f'for {model} pictures' if model else 'broken'} and was not used")
+        return spec, replace(metadata, icc=b"")
 
     def close(self) -> None:
         """Close the codecs that were used."""
@@ -115,10 +140,12 @@ class Loading:
                     self._opened.append(codec)
                 self._last = codec
                 return codec
+        name, remedy = named(head)
+        known = f"known are {', '.join(self._names)}"
+        if name:
+            raise MissingCodec(f"is a {name}, which is not read", limit=known, remedy=remedy)
         raise MissingCodec(
-            "is not a picture of a known format",
-            limit=f"it begins with {head[:8].hex(' ')}",
-            remedy=f"known are {', '.join(self._names)}",
+            "is not a picture of a known format", limit=f"it begins with {head[:8].hex(' ')}", remedy=known
         )
 
 

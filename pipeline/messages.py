@@ -50,6 +50,7 @@ GRANTED = 8  # ASSIGN that carries a region to write to
 SLOTS = 16  # NEED for all frames of the lease: that many equal regions
 VOID = 16  # GRANT or REFUSE: what came with the ASSIGNs before it was taken back while it was waited for
 TRANSIENT = 32  # FAILED that may pass when tried again
+REMARKS = 32  # DONE: the text slot says what the user should know of the item
 FULL = 64  # FAILED because the output disk is full
 PASSED = 128  # the frame stays where it was (all stages of the group only looked)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from hashlib import blake2b
 
 from .errors import ItemError
@@ -28,6 +29,7 @@ class Output:
         self.note = note
         self.claim = claim
         self.encoder: Codec | None = plan.encoder.build() if plan.encoder else None
+        self._keeps_icc = plan.writer.build().icc != "drop"
         self.template = Template(plan.destination) if plan.destination else None
         self.item = Item(0, "")
         self.target = ""
@@ -37,11 +39,23 @@ class Output:
     def begin(self, item: Item, target: str, frame: Frame | None) -> None:
         """The next output: of this frame, or (None) of the whole item. Names that the frame decides are claimed."""
         self.item, self.target = item, target
+        if frame is not None and frame.metadata.icc:
+            self._profile(frame)
         if target or self.template is None or frame is None:
             return
         digest = source_hash(item) if "hash" in self.template.fields else ""
         self.target = self.template.render(item, frame, digest)
         self.claim(self.target)
+
+    def _profile(self, frame: Frame) -> None:
+        """Leave the encoder the ICC profile only where it says what the pixels mean."""
+        spec, model = frame.spec, frame.metadata.icc_model
+        applies = self._keeps_icc and spec.primaries != "srgb"  # else the pixels were converted by it
+        if applies and model in ("", spec.model.removesuffix("_alpha").replace("rgba", "rgb")):
+            return
+        if applies:
+            frame.remark(f"its ICC profile was dropped: it is for {model} pictures, and the output is {spec.model}")
+        frame.metadata = replace(frame.metadata, icc=b"")
 
     def save(self, data: bytes | memoryview) -> int:
         """Write the whole output; the bytes written.

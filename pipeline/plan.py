@@ -13,6 +13,7 @@ from importlib.util import module_from_spec, spec_from_file_location
 from types import ModuleType
 from typing import Any
 
+from .function import as_class
 from .problem import Mark
 from .stage import Limits
 
@@ -64,9 +65,9 @@ class StagePlan:
     mark: Mark = Mark("")
 
     def build(self) -> Any:
-        """Import the class and make its instance; no backend library is loaded by that."""
+        """Import the class, or the function, and make its instance; no backend library is loaded by that."""
         home, _, name = self.ref.rpartition(":")
-        return getattr(load_module(home), name)(**self.params)
+        return as_class(getattr(load_module(home), name))(**self.params)
 
 
 @dataclass(frozen=True, slots=True)

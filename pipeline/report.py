@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from typing import Any, ClassVar
 
 from .errors import Exit
+from .frame import Item
 
+Log = Callable[[Item, str, str, str, str, tuple[str, ...]], None]  # item, outcome, output, stage, reason, remarks
 OUTCOMES = ("done", "up_to_date", "skipped", "failed", "quarantined", "cancelled")
 
 
@@ -47,6 +50,15 @@ class Failure:
 
 
 @dataclass(slots=True)
+class Remark:
+    """Something that did not fail its items: how many done items it was said of, and the first of them."""
+
+    text: str
+    items: int
+    first: str
+
+
+@dataclass(slots=True)
 class GroupReport:
     """Figures of one group; seconds are summed over its workers.
 
@@ -68,7 +80,10 @@ class GroupReport:
 
 @dataclass(slots=True)
 class Report:
-    """One run, whole. `failures` holds the first MAX_LISTED; `failures_left_out` says how many more there were."""
+    """One run, whole. `failures` holds the first MAX_LISTED; `failures_left_out` says how many more there were.
+
+    `remarks` tells what was not quite as the user may think, of done items; at most MAX_REMARKS kinds.
+    """
 
     ledger: Ledger = field(default_factory=Ledger)
     exit_code: Exit = Exit.OK
@@ -81,6 +96,7 @@ class Report:
     failures: list[Failure] = field(default_factory=list)
     failures_left_out: int = 0
     skips: dict[str, int] = field(default_factory=dict)
+    remarks: list[Remark] = field(default_factory=list)
     groups: list[GroupReport] = field(default_factory=list)
     bottleneck: str = ""
     peak_memory: dict[str, int] = field(default_factory=lambda: {"arena_nbytes": 0, "rss_nbytes": 0})
@@ -90,6 +106,19 @@ class Report:
     notes: list[str] = field(default_factory=list)
 
     MAX_LISTED: ClassVar[int] = 1000
+    MAX_REMARKS: ClassVar[int] = 50
+
+    def add_remark(self, text: str, item: str) -> None:
+        """Count an item that was done with this remark."""
+        for remark in self.remarks:
+            if remark.text == text:
+                remark.items += 1
+                return
+        if len(self.remarks) < self.MAX_REMARKS:
+            self.remarks.append(Remark(text, 1, item))
+        else:  # every file says something else: the last line stands for the rest
+            self.remarks[-1].text = "other remarks"
+            self.remarks[-1].items += 1
 
     def as_json(self) -> dict[str, Any]:
         """Plain data for `--json`; the ledger's counts stand at the top level as well known names."""

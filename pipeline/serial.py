@@ -14,35 +14,41 @@ from .frame import Item
 from .loading import Loading
 from .output import Output
 from .plan import Plan
-from .report import Failure, GroupReport, Ledger, Progress, Report
+from .report import Failure, GroupReport, Ledger, Log, Progress, Report
 from .stage import Part, Reader, Skip, Writer
 
 Watch = Callable[[Callable[[], Progress]], AbstractContextManager[object]]
 
 
-def run(plan: Plan, *, limit: int | None = None, watch: Watch | None = None) -> Report:
+def run(plan: Plan, *, limit: int | None = None, watch: Watch | None = None, log: Log | None = None) -> Report:
     """Carry a plan out in this process. Same outputs, byte for byte, as the workers make.
 
     An exception of a stage ends its item, as in a worker; under a debugger it stops where it is raised.
     """
-    return SerialRun(plan, limit).carry_out(watch)
+    return SerialRun(plan, limit, log).carry_out(watch)
+
+
+def _unheard(item: Item, outcome: str, target: str, stage: str, reason: str, remarks: tuple[str, ...]) -> None:
+    """Nobody keeps a log."""
 
 
 class SerialRun:
     """One serial execution of a plan."""
 
-    def __init__(self, plan: Plan, limit: int | None) -> None:
+    def __init__(self, plan: Plan, limit: int | None, log: Log | None) -> None:
         self.plan = plan
+        self.log: Log = log or _unheard
         self.door = Door(plan, limit=limit)
         self.chain = chain_of(plan)
         self.reader: Reader = plan.reader.build()
         self.writer: Writer = plan.writer.build()
-        self.loading = Loading(plan, lambda spec, codec: self.chain.route(spec, codec).decode)
+        self.remarks: list[str] = []
+        self.loading = Loading(plan, lambda spec, codec: self.chain.route(spec, codec).decode, self.remarks.append)
         self.item = Item(0, "")
         self.index = -1
         self.output = Output(plan, f"{os.getpid():x}-serial", note=lambda _: None, claim=self._claim)
         links = [link for group in self.chain.groups for link in group]
-        self.fused = Fused(links, lambda _: None)
+        self.fused = Fused(links, lambda _: None, self.remarks)
         self.stages = [self.reader, *(stage for _, stage in links), self.writer]
         self.ledger = Ledger()
         self.report = Report(ledger=self.ledger, destination=plan.destination or "", notes=list(plan.notes))
@@ -88,8 +94,12 @@ class SerialRun:
             elif found.skipped:
                 raise Skip(found.skipped)
             else:
+                self.remarks.clear()
                 self._process(found)
                 self.ledger.done += 1
+                for remark in dict.fromkeys(self.remarks):
+                    self.report.add_remark(remark, found.item.source)
+                self.log(found.item, "done", self.output.target, "", "", tuple(dict.fromkeys(self.remarks)))
                 if self.report.first_output_s is None:
                     self.report.first_output_s = time.perf_counter() - self.began
         except StageError as error:
@@ -139,6 +149,7 @@ class SerialRun:
         if isinstance(cause, Skip):
             self.ledger.skipped += 1
             text = str(cause)
+            self.log(item, "skipped", "", label, text, ())
             self.report.skips[text] = self.report.skips.get(text, 0) + 1
             return None
         self._fail(item, label, kind_of(cause), one_line(cause))
@@ -149,6 +160,7 @@ class SerialRun:
 
     def _fail(self, item: Item, label: str, kind: str, reason: str) -> None:
         self.ledger.failed += 1
+        self.log(item, "failed", "", label, reason, ())
         self.report.failures.append(Failure(item.source, label, kind, reason))
 
     def _budget(self) -> Exit | None:

@@ -6,7 +6,7 @@ A component computes. It counts nothing, retries nothing, starts no process: the
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
@@ -39,9 +39,16 @@ class Limits:
 
 
 class Stage:
-    """What every component has. Class constants declare its limits; the plan enforces them."""
+    """What every component has. Class constants declare its limits; the plan enforces them.
+
+    Class constants:
+        max_workers: the most processes that may run it.
+        example: parameters that show what it is for; the pages and the contract tests are made with them. They must
+            hold the required ones, and be such as a config of this repository could have.
+    """
 
     max_workers: ClassVar[int | None] = None
+    example: ClassVar[Mapping[str, Any]] = {}
 
     def open(self) -> None:
         """Called once in the worker, after it is pinned and before the first frame; import the backend here."""
@@ -56,12 +63,15 @@ class Transform(Stage):
     Class constants:
         inspect: looks only; the frame goes on in the memory it lies in, and `process` gets no output.
         in_place: `process` may write into `frame.pixels` and gets no output; a retry starts at the reader.
+        any_colour: moves or looks at pixels and gives their values no meaning, so it may work before the picture is
+            converted to sRGB; a stage that mixes colours of its own into the picture, or judges colours, may not.
         identity_when_equal: a frame whose `output_spec` equals its Spec passes untouched (nothing is called).
         expands: the most frames that one frame becomes; above 1, `expand` is called in place of `process`.
     """
 
     inspect: ClassVar[bool] = False
     in_place: ClassVar[bool] = False
+    any_colour: ClassVar[bool] = False
     identity_when_equal: ClassVar[bool] = False
     expands: int = 1
 
@@ -168,6 +178,9 @@ class ReadContext(Protocol):
 
     limits: Limits
 
+    def remark(self, text: str) -> None:
+        """Tell the user something that does not fail the item; the report counts items with equal remarks."""
+
     def load(self, path: str) -> memoryview:
         """The bytes of a regular file, in a buffer that the next call reuses.
 
@@ -248,6 +261,10 @@ class WriteContext(Protocol):
 class Writer(Stage):
     """Where frames go.
 
+    Attributes:
+        icc: what becomes of ICC profiles: "srgb" has the plan convert to sRGB before the writer, "keep" writes them
+            into the outputs, "drop" leaves them out.
+
     Class constants:
         encodes: each frame becomes one file in the format of the destination's extension.
         generic: fields that set the encoder's field of the same name.
@@ -257,6 +274,7 @@ class Writer(Stage):
     encodes: ClassVar[bool] = False
     ordered: ClassVar[bool] = False
     generic: ClassVar[tuple[str, ...]] = ()
+    icc: str = "keep"
 
     def destination(self) -> Template | None:
         """The template of the outputs; None where nothing is written. Pure."""

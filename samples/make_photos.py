@@ -158,6 +158,19 @@ def draw_photos(folder: Path) -> None:
     Image.fromarray(eight_bit(ramp(200, 1, (0.9, 0.2, 0.1), (0.1, 0.2, 0.9)))).save(folder / "line_1x200.png")
 
 
+def draw_mark(path: Path) -> None:
+    """A white ring around a sail, with soft edges on nothing: a watermark."""
+    y, x = np.mgrid[0:512, 0:512] / 512 - 0.5
+    radius = np.hypot(x, y)
+    ring = (radius > 0.40) & (radius < 0.47)
+    sail = (x > -0.02) & (y < 0.18) & (x < 0.24 * (y + 0.30) / 0.48)
+    hull = (y > 0.20) & (y < 0.28) & (abs(x) < 0.24 - (y - 0.20))
+    shape = (ring | sail | hull).reshape(128, 4, 128, 4).mean(axis=(1, 3))
+    pixels = np.full((128, 128, 4), 255, np.uint8)
+    pixels[:, :, 3] = eight_bit(shape)
+    Image.fromarray(pixels).save(path)
+
+
 def draw_broken(folder: Path, photos: Path) -> None:
     """Files that must fail with a reason, and one that is good under a wrong name."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -179,6 +192,7 @@ def draw_broken(folder: Path, photos: Path) -> None:
 def main() -> None:
     folder = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).resolve().parent
     draw_photos(folder / "photos")
+    draw_mark(folder / "mark.png")
     draw_broken(folder / "broken", folder / "photos")
 
 

@@ -10,7 +10,7 @@ import click
 from pipeline import __version__
 from pipeline.errors import Exit, PipelineError
 
-from . import check, plan, run, stages, text
+from . import check, doctor, plan, run, schema, stages, text
 
 
 class App(click.Group):
@@ -24,6 +24,8 @@ class App(click.Group):
             text.refuse(error, as_json=bool(ctx.meta.get("pipeline.json")))
             ctx.exit(int(error.exit_code))
         except (click.ClickException, click.exceptions.Exit, click.Abort):
+            raise
+        except BrokenPipeError:  # `pipeline plan ... | head`: whoever read us has seen enough; click ends quietly
             raise
         except Exception:
             text.say(traceback.format_exc().rstrip())
@@ -43,5 +45,12 @@ def main() -> None:
     """
 
 
-for name, module in (("run", run), ("check", check), ("plan", plan), ("stages", stages)):
+for name, module in (
+    ("run", run),
+    ("check", check),
+    ("plan", plan),
+    ("stages", stages),
+    ("schema", schema),
+    ("doctor", doctor),
+):
     main.add_command(module.command, name)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING
 
 import click
@@ -12,6 +12,7 @@ import click
 from pipeline.errors import Exit
 
 from . import options, text
+from .log import ItemLog
 
 if TYPE_CHECKING:
     from pipeline.plan import Plan
@@ -28,11 +29,13 @@ MAX_SHOWN = 10
 @click.option("--fresh", is_flag=True, help="Do everything again. (Every run does, until there is a journal.)")
 @click.option("--serial", is_flag=True, help="Run in this one process; slow, for finding faults.")
 @click.option("-v", "--verbose", is_flag=True, help="Figures of each group, skips and versions at the end.")
+@click.option("--log", metavar="FILE", help="Append one line of JSON for each input as it ends.")
 @click.option("-q", "--quiet", is_flag=True, help="No progress and no summary; failures only.")
 @click.pass_context
 def command(
     context: click.Context, config: str, overrides: tuple[str, ...], workers: tuple[str, ...], allow_code: bool,
     as_json: bool, limit: int | None, dry_run: bool, fresh: bool, serial: bool, verbose: bool, quiet: bool,
+    log: str | None,
 ) -> None:  # fmt: skip
     """Run CONFIG. Exit code 0: all done; 1: some inputs failed; 2: bad config; 3: stopped; 4: the machine refuses."""
     del fresh  # accepted already, so that scripts written today keep their meaning when the journal comes
@@ -43,7 +46,10 @@ def command(
         plan = planner.build(form, allow_code=allow_code)
         if dry_run:
             context.exit(int(_dry_run(plan, limit, as_json=as_json)))
-        report = _carry_out(plan, limit, nursery, serial=serial, quiet=quiet)
+        with ItemLog(log) if log else nullcontext() as items:
+            report = _carry_out(plan, limit, nursery, items, serial=serial, quiet=quiet)
+            if items is not None:
+                items.end(report)
     if as_json:
         text.print_json(report.as_json())
     summary = _failures(report) if quiet else _summary(plan, report, verbose=verbose)
@@ -67,7 +73,9 @@ def _nursery(*, wanted: bool) -> Iterator[Nursery | None]:
         nursery.close()
 
 
-def _carry_out(plan: Plan, limit: int | None, nursery: Nursery | None, *, serial: bool, quiet: bool) -> Report:
+def _carry_out(
+    plan: Plan, limit: int | None, nursery: Nursery | None, log: ItemLog | None, *, serial: bool, quiet: bool
+) -> Report:
     from .progress import silent, watch
 
     look = silent if quiet else watch
@@ -76,10 +84,10 @@ def _carry_out(plan: Plan, limit: int | None, nursery: Nursery | None, *, serial
         from pipeline.supervisor import check_output
 
         check_output(plan)
-        return run_here(plan, limit=limit, watch=look)
+        return run_here(plan, limit=limit, watch=look, log=log)
     from pipeline.supervisor import run
 
-    return run(plan, limit=limit, watch=look, nursery=nursery)
+    return run(plan, limit=limit, watch=look, nursery=nursery, log=log)
 
 
 def _dry_run(plan: Plan, limit: int | None, *, as_json: bool) -> Exit:
@@ -135,6 +143,11 @@ def _summary(plan: Plan, report: Report, *, verbose: bool) -> list[str]:
     where = _where(plan, report)
     lines.append(f"{moved}; outputs are in {where}" if where else moved)
     lines += _failures(report)
+    lines += [
+        f"note: {text.plural(remark.items, 'file')} of which the first is {remark.first}: {remark.text}"
+        if remark.items > 1 else f"note: {remark.first}: {remark.text}"
+        for remark in report.remarks[:MAX_SHOWN]
+    ]  # fmt: skip
     if report.bottleneck:
         lines.append(report.bottleneck)
     if verbose:

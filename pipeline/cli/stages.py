@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import click
@@ -54,7 +55,18 @@ def _show(each: dict[str, Any]) -> None:
             click.echo(f"      {parameter['doc']}")
     for limit, value in each["limits"].items():
         click.echo(f"  {limit} = {_yaml(value)} (fixed)")
-    click.echo()
+    click.echo(f"\nexample: {_example(each)}\n")
+
+
+def _example(each: dict[str, Any]) -> str:
+    """One line of a config; JSON is YAML."""
+    name = f'"{each["name"]}"' if each["name"] == "null" else each["name"]
+    params = ", ".join(f"{key}: {json.dumps(value)}" for key, value in each["example"].items())
+    if each["kind"] in ("reader", "writer"):
+        return f"{each['kind']}: {{use: {name}" + (f", {params}}}" if params else "}")
+    if each["kind"] == "codec":
+        return f"writer: {{use: files, path: 'out/{{stem}}.{each['limits']['extensions'][0]}', {name}: {{{params}}}}}"
+    return f"- {name}: {{{params}}}" if params else f"- {name}"
 
 
 def _yaml(value: Any) -> str:

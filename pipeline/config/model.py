@@ -9,7 +9,7 @@ from typing import Any
 from ..plan import CREDIT, MAX_CREDIT, ErrorPolicy
 from ..problem import Mark, Problem
 from ..stage import Limits
-from .node import Node
+from .node import Node, label_of
 from .section import DURATION, MEMORY, NBYTES, TEXT, Kind, Section, choice, whole, whole_or, wrong
 
 VERSION = 1
@@ -145,7 +145,7 @@ def _ends(top: Section, name: str) -> Group:
     body = top.section(name)
     mark = body.mark_of("use")
     use = _use(body, required=top.has(name))
-    return _group(body, name, [Component(use, _label(use, name), body.rest(GROUP_KEYS), mark)])
+    return _group(body, name, [Component(use, label_of(use) or name, body.rest(GROUP_KEYS), mark)])
 
 
 def _use(body: Section, *, required: bool = True) -> str:
@@ -220,7 +220,7 @@ def _stage(node: Node, problems: list[Problem]) -> Component | None:
     """`name`, `{name: {parameters}}` or `{use: REF, with: {parameters}, name: LABEL}`."""
     forms = "wants name, {name: {parameters}} or {use: NAME, with: {parameters}, name: LABEL}"
     if isinstance(node.value, str) and node.value:
-        return Component(node.value, _label(node.value, ""), Node(node.mark, {}), node.mark)
+        return Component(node.value, label_of(node.value), Node(node.mark, {}), node.mark)
     if not isinstance(node.value, dict) or not node.value:
         problems.append(wrong(node, "a stage", forms))
         return None
@@ -232,7 +232,7 @@ def _stage(node: Node, problems: list[Problem]) -> Component | None:
             _name(body, label, [])
         params = body.section("with").node
         body.close()
-        return Component(use, label or _label(use, ""), params, mark)
+        return Component(use, label or label_of(use), params, mark)
     if len(node.value) > 1:
         keys = list(node.value)
         mark = node.keys.get(keys[1], node.mark)
@@ -241,12 +241,7 @@ def _stage(node: Node, problems: list[Problem]) -> Component | None:
         return None
     [(use, child)] = node.value.items()
     mark = node.keys.get(use, node.mark)
-    return Component(use, _label(use, ""), Section(child, f"the stage '{use}'", problems, mark).node, mark)
-
-
-def _label(use: str, default: str) -> str:
-    """The short name of a reference: `./mine.py:Blur` is Blur."""
-    return use.rpartition(":")[2] or default
+    return Component(use, label_of(use), Section(child, f"the stage '{use}'", problems, mark).node, mark)
 
 
 def _distinct(stage: Component, before: list[Component]) -> Component:

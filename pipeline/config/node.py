@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -51,3 +52,10 @@ class Node:
             return self.value[path[0]].at(path[1:])  # type: ignore[no-any-return]
         except (KeyError, IndexError, TypeError):
             return self.mark
+
+
+def label_of(use: str) -> str:
+    """The short name of a reference: `./mine.py:Blur` is Blur, `./blur.py` and `my.package.blur` are blur."""
+    if ":" not in use and use.endswith(".py"):
+        return use.rpartition("/")[2].removesuffix(".py")
+    return re.split("[:.]", use)[-1]

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from ..problem import ConfigError, Mark, Problem, near
 from .model import GROUP_KEYS
-from .node import Node
+from .node import Node, label_of
 from .source import parse
 
 
@@ -126,9 +126,9 @@ def _labels(entries: list[Node]) -> list[str]:
 
 def _label(entry: Node) -> str:
     if isinstance(entry.value, str):
-        return entry.value.rpartition(":")[2]
+        return label_of(entry.value)
     if not isinstance(entry.value, dict) or not entry.value:
         return ""
     chosen = entry.value.get("name") or entry.value.get("use") if "use" in entry.value else None
     text = chosen.value if chosen is not None else next(iter(entry.value))
-    return text.rpartition(":")[2] if isinstance(text, str) else ""
+    return label_of(text) if isinstance(text, str) else ""

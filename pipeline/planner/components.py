@@ -15,6 +15,8 @@ from ..problem import Mark, Problem
 from ..stage import Writer
 from ..template import Template
 
+SRGB = "srgb"
+
 
 @dataclass(frozen=True, slots=True)
 class Part:
@@ -35,6 +37,7 @@ class Parts:
     encoder: StagePlan | None = None
     codecs: tuple[StagePlan, ...] = ()
     destination: Template | None = None
+    before_writer: list[Part] = field(default_factory=list)
 
 
 class Findings:
@@ -68,7 +71,29 @@ def find(config: Config, findings: Findings, *, allow_code: bool) -> Parts:
     parts.writer = _find("writer", bare, findings, allow_code=allow_code, also=formats)
     if parts.writer is not None:
         _encoder(parts, writer, blocks, findings)
+        _convert_colours(parts, parts.writer)
     return parts
+
+
+def _convert_colours(parts: Parts, writer: Part) -> None:
+    """Put the stage that applies ICC profiles where fewest pixels pass it: behind all that only move pixels.
+
+    Even where profiles are kept it is needed for CMYK, which no encoder takes.
+    """
+    ref = registry.resolve("transform", SRGB)
+    known = parts.reader is not None and parts.reader.instance.fixed_spec() is not None
+    by_hand = any(part.plan.ref == ref for group in parts.transforms for part in group)
+    if known or by_hand or not writer.instance.encodes:
+        return
+    params = {} if writer.instance.icc == SRGB else {"only_cmyk": True}
+    place = writer.node.at(("icc",))
+    part = Part(StagePlan(SRGB, ref, params, place), registry.build(registry.load(ref), params), Node(place, {}, {}))
+    for group in parts.transforms:
+        for index, stage in enumerate(group):
+            if not stage.instance.any_colour or getattr(stage.instance, "expands", 1) > 1:
+                group.insert(index, part)
+                return
+    (parts.transforms[-1] if parts.transforms else parts.before_writer).append(part)
 
 
 def _codecs() -> tuple[StagePlan, ...]:

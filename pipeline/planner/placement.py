@@ -73,7 +73,10 @@ class _Placement:
 
     def groups(self) -> tuple[GroupPlan, ...]:
         reader, writer = self.parts.reader, self.parts.writer
-        members = [[reader] if reader else [], *self.parts.transforms, [writer] if writer else []]
+        members = [
+            [reader] if reader else [], *self.parts.transforms,
+            [*self.parts.before_writer, *([writer] if writer else [])],
+        ]  # fmt: skip
         if self.fused:
             shape = [(self.together(), [part for group in members for part in group])]
         else:

@@ -12,10 +12,12 @@ import sys
 from collections.abc import Mapping
 from functools import cache
 from importlib import import_module
+from inspect import isfunction
 from types import ModuleType
 from typing import Any
 
 from ..errors import EnvironmentRefusal, PipelineError, UsageError
+from ..function import as_class
 from ..plan import OWN_CODE, load_module
 from ..problem import near
 from ..stage import Codec, Reader, Stage, Transform, Writer
@@ -52,12 +54,12 @@ def resolve(kind: str, use: str, *, allow_code: bool = False) -> str:
         UsageError: no such component, not of this kind, or code that the command line does not allow.
         EnvironmentRefusal: a library that its file imports is missing.
     """
-    if _REF.fullmatch(use) or use.endswith(".py") or "/" in use:
+    if _REF.fullmatch(use) or use.endswith(".py") or "/" in use or _is_own_module(use):
         if not allow_code:
             raise UsageError(
                 f"'{use}' names code of yours", remedy="a config with code is a program: --allow-code runs it"
             )
-        return _reference(kind, use, _own_code(use))
+        return _reference(kind, use, _own_code(kind, use))
     if use in names(kind):
         return _reference(kind, use, _only_class(kind, use))
     found = _entry_point(kind, use)
@@ -84,8 +86,11 @@ def load(ref: str) -> type[Any]:
     if found is None:
         known = [each for each, value in vars(module).items() if isinstance(value, type) and issubclass(value, Stage)]
         raise UsageError(f"{home} has no class '{name}'", remedy=near(name, known))
+    found = as_class(found)
     if not isinstance(found, type):
-        raise UsageError(f"{ref} is no class", limit="want a frozen dataclass that derives from a contract")
+        raise UsageError(
+            f"{ref} is neither class nor function", limit="want a class that derives from a contract, or def f(pixels)"
+        )
     return found
 
 
@@ -99,7 +104,10 @@ def describe(kind: str, name: str) -> dict[str, Any]:
         if isinstance(getattr(cls, limit, None), (int, str, tuple)) and getattr(cls, limit) not in (False, 1)
     }
     fields = [dataclasses.asdict(parameter) for parameter in parameters(cls)]
-    return {"kind": kind, "name": name, "ref": ref, "doc": cls.__doc__ or "", "limits": limits, "parameters": fields}
+    return {
+        "kind": kind, "name": name, "ref": ref, "doc": cls.__doc__ or "", "limits": limits, "parameters": fields,
+        "example": dict(cls.example),
+    }  # fmt: skip
 
 
 def _reference(kind: str, use: str, cls: type[Any]) -> str:
@@ -124,15 +132,31 @@ def _only_class(kind: str, name: str) -> type[Any]:
     return found[0]
 
 
-def _own_code(use: str) -> type[Any]:
-    if not _REF.fullmatch(use):
-        raise UsageError(f"'{use}' names no class", limit="want package.module:Class or ./file.py:Class")
+def _is_own_module(use: str) -> bool:
+    """`package.module`: a dotted name, which no built-in component has."""
+    return "." in use and all(part.isidentifier() for part in use.split("."))
+
+
+def _own_code(kind: str, use: str) -> type[Any]:
     try:
-        return load(use)
+        return load(use if _REF.fullmatch(use) else f"{use}:{_only_component(kind, use)}")
     except PipelineError:
         raise
     except Exception as error:  # whatever the user's file does at import
         raise UsageError(f"importing '{use}' failed: {type(error).__name__}: {error}") from error
+
+
+def _only_component(kind: str, home: str) -> str:
+    """The name of the one class (or, where there is none, the one function) that a module of the user holds."""
+    module = _own_file(home) if home.endswith(".py") else _imported(home)
+    own = {name: value for name, value in vars(module).items() if getattr(value, "__module__", "") == module.__name__}
+    classes = [name for name, value in own.items() if isinstance(value, type) and issubclass(value, KINDS[kind])]
+    functions = [name for name, value in own.items() if isfunction(value) and not name.startswith("_")]
+    found = classes or (functions if kind == "transform" else [])
+    if len(found) != 1:
+        several = f": {', '.join(found)}" if found else ""
+        raise UsageError(f"{home} holds {len(found)} {kind}s{several}", remedy=f"name one, as {home}:Name")
+    return found[0]
 
 
 def _imported(name: str) -> ModuleType:

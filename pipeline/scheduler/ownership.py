@@ -15,10 +15,14 @@ REVIEW_FIRST, REVIEW_EVERY = 16, 64  # finished frames after which a group's cre
 
 
 class Entry:
-    """One item on its way, over when none of its units is live. `text` is its job as the supervisor encoded it."""
+    """One item on its way, over when none of its units is live.
+
+    `text` is its job as the supervisor encoded it; `remarks` is what stages had to say of it, each once.
+    """
 
     __slots__ = (
-        "attempt", "cancelled", "failure", "frames", "item", "live", "number", "quarantined", "skip", "target", "text",
+        "attempt", "cancelled", "failure", "frames", "item", "live", "number", "quarantined", "remarks", "skip",
+        "target", "text",
     )  # fmt: skip
 
     def __init__(self, item: Item, target: str) -> None:
@@ -32,6 +36,7 @@ class Entry:
         self.failure: tuple[str, str, str] | None = None  # stage, kind, reason
         self.quarantined = self.cancelled = False
         self.skip = ""
+        self.remarks: tuple[str, ...] = ()
 
 
 class Unit(Member):

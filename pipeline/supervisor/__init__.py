@@ -5,6 +5,7 @@ process     one worker: start, write, read, fence
 discovery   finding and counting items in threads
 crew        all workers: started, watched against the clock, lost and replaced, ended
 loop        the run itself: records in, one pump of the pure core, records out
+frames      a run whose writer is a loop of the caller
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from ..door import Door
 from ..errors import EnvironmentRefusal, Exit
 from ..meter import verdict
 from ..plan import Plan
-from ..report import Failure, GroupReport, Ledger, Progress, Report
+from ..report import Failure, GroupReport, Ledger, Log, Progress, Report
 from ..scheduler import Entry, Outcome
 from .discovery import Counter
 from .loop import Loop
@@ -31,13 +32,17 @@ SWITCH_S = 0.0002  # discovery and drawing must hand the interpreter back to the
 PACKAGES = ("numpy", "pillow", "simplejpeg", "cykooz.resizer", "opencv-python")
 
 
-def run(plan: Plan, *, limit: int | None = None, watch: Watch | None = None, nursery: Nursery | None = None) -> Report:
+def run(
+    plan: Plan, *, limit: int | None = None, watch: Watch | None = None, nursery: Nursery | None = None,
+    log: Log | None = None,
+) -> Report:  # fmt: skip
     """Carry a plan out on all its workers. Call from the main thread; no other run in this process meanwhile.
 
     Args:
         limit: the most items to take.
         watch: given a function that looks at the run, returns a context manager that is open while it goes.
         nursery: one that was started early, to be ready by now; the run ends it.
+        log: called for each item as it ends.
 
     Raises:
         EnvironmentRefusal: no memory, or the output folder cannot be written; nothing was started.
@@ -45,7 +50,7 @@ def run(plan: Plan, *, limit: int | None = None, watch: Watch | None = None, nur
     """
     try:
         check_output(plan)
-        return Run(plan, limit, nursery).carry_out(watch)
+        return Run(plan, limit, nursery, log=log).carry_out(watch)
     finally:
         if nursery is not None:
             nursery.close()
@@ -54,14 +59,18 @@ def run(plan: Plan, *, limit: int | None = None, watch: Watch | None = None, nur
 class Run:
     """One execution of a plan and what is known of it."""
 
-    def __init__(self, plan: Plan, limit: int | None, nursery: Nursery | None = None) -> None:
+    def __init__(
+        self, plan: Plan, limit: int | None, nursery: Nursery | None = None, *, loop: type[Loop] = Loop,
+        log: Log | None = None,
+    ) -> None:  # fmt: skip
         self.plan = plan
+        self.log = log
         self.began = time.perf_counter()
         self.report = Report(notes=list(plan.notes), destination=plan.destination or "")
         self.door = Door(plan, limit=limit)
         self.limit = limit
         run = f"{os.getpid():x}-{time.time_ns() & 0xFFFFFF:06x}"
-        self.loop = Loop(plan, self.door, run, on_outcome=self._on_outcome, on_done=self._on_done, nursery=nursery)
+        self.loop = loop(plan, self.door, run, on_outcome=self._on_outcome, on_done=self._on_done, nursery=nursery)
         self.counter: Counter | None = None
 
     def carry_out(self, watch: Watch | None) -> Report:
@@ -97,12 +106,19 @@ class Run:
         state = "stopping" if core.draining else "running"
         return Progress(ledger, total, seconds, frames, groups, waiting, capacity, limit, state)
 
-    def _on_done(self, _: Sequence[Entry]) -> None:
+    def _on_done(self, entries: Sequence[Entry]) -> None:
+        for entry in entries:
+            for remark in entry.remarks:
+                self.report.add_remark(remark, entry.item.source)
+            if self.log is not None:
+                self.log(entry.item, "done", entry.target, "", "", entry.remarks)
         if self.report.first_output_s is None:
             self.report.first_output_s = time.perf_counter() - self.began
 
     def _on_outcome(self, outcome: Outcome) -> None:
         report = self.report
+        if self.log is not None:
+            self.log(outcome.item, outcome.outcome, "", outcome.stage, outcome.reason, ())
         if outcome.outcome == "skipped":
             report.skips[outcome.reason] = report.skips.get(outcome.reason, 0) + 1
         elif outcome.outcome in ("failed", "quarantined"):

@@ -27,6 +27,7 @@ from ..messages import (
     NEED,
     READY,
     REFUSE,
+    REMARKS,
     SKIPPED,
     SLOTS,
     UNIT,
@@ -82,6 +83,7 @@ class Loop(Crew):
         self.discovery: Discovery | None = None
         self.halt: Halt | None = None
         self.signals = 0
+        self.ticked = self.now
         self.signal_exit: Exit | None = None
         self._dispatch: dict[int, Callable[[Handle, tuple[Any, ...]], None]] = {
             EMIT: self._on_emit, NEED: self._on_need, READY: self._on_ready, FAILED: self._on_failed,
@@ -108,26 +110,34 @@ class Loop(Crew):
 
     def _turn_until_over(self) -> None:
         """Round after round: wait for records, take them in, hand out what may go, look at the clock."""
-        core, poller = self.core, self.poller
+        core = self.core
         idle = select.poll()
         idle.register(self.wake_r, select.POLLIN)  # signals and new items end the pause
-        tick = self.now = time.monotonic()
-        self._feed()
+        self._begin()
         while self.halt is None and not core.over:
-            poller.turn(TICK_S)
-            if self.signals and not core.draining:
-                core.drain()
-            self.now = now = time.monotonic()
-            if core.hungry:
-                self._feed()
-            self._pump()
+            self._turn(TICK_S)
             patience_us = core.pace.patience_us()
             if patience_us:  # a wake-up on a busy core finds cold caches and pushes a worker aside (docs/adr/0004)
                 idle.poll(patience_us // 1000)
-            if now - tick >= TICK_S:
-                self._tick(now - tick)
-                tick = now
         self._pump()  # the last item may have ended in a tick
+
+    def _begin(self) -> None:
+        self.ticked = self.now = time.monotonic()
+        self._feed()
+
+    def _turn(self, timeout_s: float) -> None:
+        """One round: what was said until now, or within this time, is taken in and answered."""
+        core = self.core
+        self.poller.turn(timeout_s)
+        if self.signals and not core.draining:
+            core.drain()
+        self.now = now = time.monotonic()
+        if core.hungry:
+            self._feed()
+        self._pump()
+        if now - self.ticked >= TICK_S:
+            self._tick(now - self.ticked)
+            self.ticked = now
 
     def _pump(self) -> None:
         core = self.core
@@ -236,9 +246,16 @@ class Loop(Crew):
         core, worker = self.core, handle.worker
         for record in iter_unpack(data):
             if record[0] == DONE:
+                if record[1] & REMARKS:
+                    self._on_remarks(handle, record)
                 core.done(worker, record)
             else:
                 self._dispatch[record[0]](handle, record)
+
+    def _on_remarks(self, handle: Handle, record: tuple[Any, ...]) -> None:
+        unit = handle.worker.leases.get(record[3])
+        if unit is not None:  # an item that is tried again says the same again
+            unit.item.remarks = tuple(dict.fromkeys((*unit.item.remarks, *handle.control.text(record[2]))))
 
     def _on_emit(self, handle: Handle, record: tuple[Any, ...]) -> None:
         self.core.emit(handle.worker, record[1], record[3], record[9], record[10])

@@ -18,6 +18,7 @@ from ..messages import (
     BYE,
     CLAIM,
     CLAIMED,
+    DONE,
     FAILED,
     FINISH,
     FULL,
@@ -27,6 +28,7 @@ from ..messages import (
     NO_SPEC,
     READY,
     REFUSE,
+    REMARKS,
     SKIPPED,
     STOP,
     UNIT,
@@ -59,6 +61,7 @@ class Loop:
         self.control = Control(self.map, boot.control, boot.plan.groups[boot.group].queue.most_credit)
         self.inbox: deque[tuple[int, int, int, int, int, int, int, int, int, bytes, int, int]] = deque()
         self.outbox: list[bytes] = []
+        self.remarks: list[str] = []
         self.lease = self.slot = self.said_ns = 0
         self.role: Role = make_role(boot, self)
 
@@ -89,6 +92,7 @@ class Loop:
 
     def _work(self, record: tuple[int, int, int, int, int, int, int, int, int, bytes, int, int]) -> None:
         self.slot, self.lease = record[2], record[3]
+        self.remarks.clear()
         began = time.perf_counter_ns()
         try:
             self.role.finish(record) if record[0] == FINISH else self.role.work(record)
@@ -134,6 +138,9 @@ class Loop:
 
     def answer(self, kind: int, flags: int, nth: int, offset: int, spec: bytes, busy_us: int, extra: int = 0) -> None:
         """Queue a Done or Emit: the hot path."""
+        if self.remarks and kind == DONE:
+            self.control.put_text(self.slot, *dict.fromkeys(self.remarks))
+            flags |= REMARKS
         record = pack(kind, flags, self.slot, self.lease, nth, offset, 0, 0, 0, spec, min(busy_us, 0xFFFFFFFF), extra)
         self.outbox.append(record)
 

@@ -37,7 +37,7 @@ class ReadRole(Role):
         super().__init__(boot, loop)
         self.reader: Reader = self.stages[0]  # type: ignore[assignment]
         self.chain = chain_of(self.plan)
-        self.loading = Loading(self.plan, lambda spec, codec: self.chain.route(spec, codec).decode)
+        self.loading = Loading(self.plan, lambda spec, codec: self.chain.route(spec, codec).decode, loop.remarks.append)
         self._routed: Spec | None = None
         self._route: Route
 

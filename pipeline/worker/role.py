@@ -43,6 +43,7 @@ class Parent(Protocol):
     control: Control
     slot: int
     lease: int
+    remarks: list[str]
 
     def answer(
         self, kind: int, flags: int, nth: int, offset: int, spec: bytes, busy_us: int, extra: int = 0
@@ -165,6 +166,7 @@ class Role:
         known = self.by_code(record[9])
         start = offset + HEADER_NBYTES + (UNIT * a if flags & SIDE_B else 0)
         frame = Frame(item, nth, known.spec, self.view(start, known, writable=self.group.in_place))
+        frame.remarks = self.loop.remarks
         if flags & PROPERTIES:
             self.get_properties(frame, offset, offset + HEADER_NBYTES + UNIT * (a + b))
         return frame

@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 import time
 
-from ..chain import Fused, StageError, chain_of
+from ..chain import Fused, Runner, StageError, chain_of
 from ..loading import Loading
 from ..messages import (
     DONE,
     NO_SPEC,
 )  # fmt: skip
 from ..output import Output
-from ..stage import Reader, Writer
+from ..stage import Reader, Transform, Writer
 from . import Boot
 from .role import Cancelled, Parent, Record, Refused, Role, bounded
 
@@ -23,6 +23,8 @@ class WriteRole(Role):
     def __init__(self, boot: Boot, loop: Parent) -> None:
         super().__init__(boot, loop)
         self.writer: Writer = self.stages[-1]  # type: ignore[assignment]
+        before = zip(self.labels, self.stages, strict=True)
+        self.runner = Runner([(label, stage) for label, stage in before if isinstance(stage, Transform)], self.now)
         self.output = Output(
             self.plan, f"{boot.run}-{os.getpid():x}", note=loop.control.note_temporary, claim=loop.claim
         )
@@ -42,6 +44,8 @@ class WriteRole(Role):
         start = time.perf_counter_ns()
         job = self.loop.control.job(record[2])
         frame = self.frame(record, job.item)
+        if self.runner.links:
+            self.runner.run(frame, None)
         self.now(self.label)
         self.output.begin(job.item, job.target, frame)
         nbytes = self.writer.write(frame, self.output)
@@ -62,9 +66,9 @@ class FusedRole(WriteRole):
         super().__init__(boot, loop)
         self.reader: Reader = self.stages[0]  # type: ignore[assignment]
         self.chain = chain_of(self.plan)
-        self.loading = Loading(self.plan, lambda spec, codec: self.chain.route(spec, codec).decode)
+        self.loading = Loading(self.plan, lambda spec, codec: self.chain.route(spec, codec).decode, loop.remarks.append)
         self.label = self.labels[0]
-        self.fused = Fused(self.chain.groups[0], self.now)
+        self.fused = Fused(self.chain.groups[0], self.now, loop.remarks)
 
     def close(self) -> None:
         super().close()

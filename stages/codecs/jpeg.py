@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import struct
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, ClassVar, Literal
@@ -18,6 +19,7 @@ SOFS = frozenset(range(0xFFC0, 0xFFD0)) - {0xFFC4, 0xFFC8, 0xFFCC}  # frame head
 TOLD = SOFS | {APP1, APP2}
 ENDS = frozenset((SOS, EOI))
 BARE = frozenset(range(0xFFD0, 0xFFD9)) | {0xFF01}  # markers without a length
+SPACES = {"gray": "GRAY", "rgb": "RGB", "cmyk": "CMYK"}
 EXIF, XMP, ICC = b"Exif\0\0", b"http://ns.adobe.com/xap/1.0/\0", b"ICC_PROFILE\0"
 ICC_CHUNK = 65535 - 2 - 14  # what an APP2 segment holds beside its length, name and two counters
 _FRAME, _SEGMENT = struct.Struct(">BHHB").unpack_from, struct.Struct(">HH").unpack_from
@@ -27,9 +29,10 @@ _FRAME, _SEGMENT = struct.Struct(">BHHB").unpack_from, struct.Struct(">HH").unpa
 class Jpeg(Codec):
     """8-bit gray and colour JPEG, baseline and progressive.
 
-    Decodes to gray (H, W, 1) or rgb (H, W, 3) uint8. CMYK and YCCK become rgb by 255 - ink, with Adobe's inverted
-    sense and without their ICC profile (mean error about 12 levels against a conversion by profile). The EXIF block
-    is kept as TIFF bytes. Encodes uint8; transparency is flattened over `background`; an ICC profile is kept.
+    Decodes to gray (H, W, 1), rgb (H, W, 3) or, for CMYK and YCCK files with an ICC profile, cmyk (H, W, 4; 255 is full
+    ink) uint8. Those without a profile become rgb by 255 - ink (mean error about 12 levels against a conversion by
+    profile), with Adobe's inverted sense. The EXIF block is kept as TIFF bytes. Encodes uint8; transparency is
+    flattened over `background`; an ICC profile is kept.
     """
 
     quality: int = field(default=85, metadata={"ge": 1, "le": 100, "doc": "libjpeg's scale; 75 small, 90 fine"})
@@ -43,6 +46,7 @@ class Jpeg(Codec):
 
     extensions: ClassVar[tuple[str, ...]] = ("jpg", "jpeg", "jpe", "jfif")
     models: ClassVar[tuple[str, ...]] = ("gray", "rgb", "gray_alpha", "rgba")
+    example: ClassVar[Mapping[str, Any]] = {"subsampling": "444"}
 
     def __post_init__(self) -> None:
         if not re.fullmatch("#[0-9a-fA-F]{6}", self.background):
@@ -80,12 +84,10 @@ class Jpeg(Codec):
             raise ItemError(f"a JPEG of {precision} bits a sample", limit="8 bits are read")
         if components not in (1, 3, 4) or not height or not width:
             raise ItemError(f"a JPEG of {width}x{height} with {components} components", limit="1, 3 or 4 are read")
-        spec = _spec("gray" if components == 1 else "rgb", height, width, _orientation(exif) if exif else 1)
-        if icc and (components == 4 or sorted(icc) != list(range(1, len(icc) + 1))):
-            icc = {}
-        if not (icc or exif or xmp):
-            return Header(spec)
-        return Header(spec, Metadata(b"".join(icc[number] for number in sorted(icc)), exif, xmp))
+        profile = _profile(icc, components) if icc else b""
+        model = "gray" if components == 1 else "cmyk" if components == 4 and profile else "rgb"
+        spec = _spec(model, height, width, _orientation(exif) if exif else 1)
+        return Header(spec, Metadata(profile, exif, xmp)) if profile or exif or xmp else Header(spec)
 
     def shrunk(self, spec: Spec, need: Size) -> Spec:
         """The smallest of 1/8, 2/8, 4/8 and full size, rounded up, that is at least `need` in both axes.
@@ -117,7 +119,7 @@ class Jpeg(Codec):
         try:
             # Both minima are given: with one, or a factor that cannot be met, simplejpeg decodes at full size.
             pixels = simplejpeg.decode_jpeg(
-                data, "GRAY" if spec.channels == 1 else "RGB",
+                data, SPACES[spec.model],
                 min_height=spec.height, min_width=spec.width, buffer=out,
             )  # fmt: skip
         except ValueError as error:
@@ -125,6 +127,8 @@ class Jpeg(Codec):
             raise ItemError(f"{'truncated' if cut else 'damaged'} JPEG: {_one_line(error)}") from error
         if pixels.shape != spec.shape:
             raise ItemError(f"damaged JPEG: decoded to {pixels.shape}, its header says {spec.shape} (H, W, C)")
+        if spec.model == "cmyk":
+            np.subtract(255, out, out=out)  # Adobe's sense, 255 for no ink: what writes such files keeps to it
 
     def encode(self, frame: Frame) -> bytes:
         """The file as bytes; `frame.pixels` is C-contiguous (H, W, 1 to 4) uint8, any alpha last.
@@ -181,6 +185,13 @@ def _told(data: memoryview) -> list[tuple[int, int, int]]:
             continue
         at += 2 + length
     raise ItemError("truncated JPEG: it ends within its header")
+
+
+def _profile(parts: dict[int, bytes], components: int) -> bytes:
+    """The ICC profile of numbered parts; empty where one is missing, or where four components are not its CMYK."""
+    whole = sorted(parts) == list(range(1, len(parts) + 1))
+    profile = b"".join(parts[number] for number in sorted(parts)) if whole else b""
+    return b"" if components == 4 and profile[16:20] != b"CMYK" else profile
 
 
 def _orientation(exif: bytes) -> int:

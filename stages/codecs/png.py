@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, NamedTuple
 
@@ -60,6 +60,7 @@ class Png(Codec):
 
     extensions: ClassVar[tuple[str, ...]] = ("png", "apng")
     models: ClassVar[tuple[str, ...]] = ("gray", "rgb", "gray_alpha", "rgba")
+    example: ClassVar[Mapping[str, Any]] = {"compress_level": 1}
 
     def open(self) -> None:
         from PIL import PngImagePlugin  # noqa: F401 - loaded before the first frame, not within it

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from itertools import islice
 from operator import attrgetter
+from typing import Any, ClassVar
 
 from pipeline import Item, ItemError, Part, ReadContext, Reader, UsageError
 
@@ -28,7 +29,7 @@ class Folder(Reader):
 
     path: str = field(metadata={"doc": "a folder, or a single file"})
     include: list[str] = field(
-        default_factory=lambda: ["**/*.{jpg,jpeg,png}"],
+        default_factory=lambda: ["**/*.{jpg,jpeg,png,webp,avif,gif,tif,tiff,bmp,ppm,pgm,pbm,pnm,heic}"],
         metadata={"doc": "globs below `path`, in any case of letters; ** is any folders, {a,b} is either"},
     )
     exclude: list[str] = field(
@@ -36,6 +37,8 @@ class Folder(Reader):
     )
     follow_symlinks: bool = field(default=False, metadata={"doc": "read linked files and folders; loops are cut"})
     hidden: bool = field(default=False, metadata={"doc": "read files and folders whose name begins with a dot"})
+
+    example: ClassVar[Mapping[str, Any]] = {"path": "samples/photos", "include": ["**/*.{jpg,png}"]}
 
     def discover(self, without: str | None = None) -> Iterator[Item]:
         """The files as items; `dir` is the folder below `path` with "/" between, "" at the top.
@@ -60,7 +63,7 @@ class Folder(Reader):
         if path == root or not path.startswith(root.rstrip("/") + "/"):
             return path == root and not os.path.isdir(root)
         if without is not None:
-            outputs = _realpath(without)
+            outputs = _realpath(os.path.abspath(without))  # the working directory may be another one by now
             if outputs.startswith(root.rstrip("/") + "/") and path.startswith(outputs + "/"):
                 return False
         below = path[len(root) :].lstrip("/")

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -28,6 +28,8 @@ class List(Reader):
     path: str = field(metadata={"doc": 'a file with one path a line; "-" is standard input'})
     null: bool = field(default=False, metadata={"doc": "a NUL ends each path, as from `find -print0`"})
     base: str | None = field(default=None, metadata={"doc": "the folder that {dir} is relative to"})
+
+    example: ClassVar[Mapping[str, Any]] = {"path": "files.txt"}
 
     def discover(self, without: str | None = None) -> Iterator[Item]:
         """The paths as items, as they arrive; raises UsageError where the list cannot be read."""

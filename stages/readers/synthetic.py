@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import struct
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, partial
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 
@@ -49,6 +49,8 @@ class Synthetic(Reader):
     delay_us: int = field(
         default=0, metadata={"ge": 0, "unit": "us", "doc": "time to wait at each frame; makes a slow reader for tests"}
     )
+
+    example: ClassVar[Mapping[str, Any]] = {"height": 1080, "width": 1920, "frames": 100}
 
     @property
     def many(self) -> bool:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 
@@ -29,6 +30,9 @@ class Crop(Transform):
         "centre", "center", "top", "right top", "right", "right bottom", "bottom", "left bottom", "left", "left top",
         "north", "northeast", "east", "southeast", "south", "southwest", "west", "northwest",
     ] = field(default="centre", metadata={"doc": "place on an axis whose x or y is left out"})  # fmt: skip
+
+    any_colour: ClassVar[bool] = True
+    example: ClassVar[Mapping[str, Any]] = {"width": "50%", "height": "50%"}
 
     def __post_init__(self) -> None:
         for name, value, least in (

@@ -15,6 +15,7 @@ class Identity(Transform):
     """Hands each frame on in the memory it lies in; the Spec is unchanged and no byte is copied."""
 
     inspect: ClassVar[bool] = True
+    any_colour: ClassVar[bool] = True
 
     def process(self, frame: Frame, out: np.ndarray[Any, Any]) -> None:
         """Nothing; `out` is not written."""

@@ -19,6 +19,7 @@ class Orient(Transform):
     """
 
     identity_when_equal: ClassVar[bool] = True
+    any_colour: ClassVar[bool] = True
 
     def output_spec(self, spec: Spec) -> Spec:
         """The upright Spec; raises SpecError for planar frames that would have to be turned."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from typing import Any, ClassVar, Literal, NamedTuple
@@ -85,6 +85,12 @@ class Resize(Transform):
     background: str = field(default="#000000", metadata={"doc": "colour #rrggbb or #rrggbbaa around `fit: contain`"})
 
     identity_when_equal: ClassVar[bool] = True
+    example: ClassVar[Mapping[str, Any]] = {"width": 256, "height": 256, "fit": "inside"}
+
+    @property
+    def any_colour(self) -> bool:  # type: ignore[override] # it depends: contain paints a background of its own
+        """Whether pixels are only mixed with each other."""
+        return self.fit != "contain"
 
     def __post_init__(self) -> None:
         if self.width is None and self.height is None:

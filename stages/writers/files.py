@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import Any, ClassVar, Literal
 
 from pipeline import Frame, Template, WriteContext, Writer
 
@@ -22,8 +23,17 @@ class Files(Writer):
         default=85, metadata={"ge": 1, "le": 100, "doc": "of lossy formats, in the format's own scale"}
     )
 
+    icc: Literal["srgb", "keep", "drop"] = field(
+        default="srgb",
+        metadata={
+            "doc": "ICC profiles: srgb converts pictures that have one to sRGB and leaves it out; keep leaves the"
+            " pixels and writes the profile; drop leaves the pixels and writes none"
+        },
+    )
+
     encodes: ClassVar[bool] = True
     generic: ClassVar[tuple[str, ...]] = ("quality",)
+    example: ClassVar[Mapping[str, Any]] = {"path": "out/{dir}/{stem}.jpg", "quality": 85}
 
     def destination(self) -> Template:
         """The template of `path`; raises UsageError where a field is not known."""

@@ -11,13 +11,13 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 FLOORS = (
-    {"errors", "problem", "frame", "template", "stage", "messages", "plan", "report"},
+    {"errors", "problem", "frame", "template", "stage", "messages", "plan", "report", "foreign", "function"},
     {"config", "registry", "arena", "queues", "affinity", "journal", "meter"}
     | {"chain", "door", "output", "loading", "control"},
     {"planner"},
     {"scheduler", "worker", "serial"},
     {"supervisor"},
-    {"tune"},
+    {"tune", "api"},
     {"cli"},
 )  # fmt: skip
 FLOOR = {name: floor for floor, names in enumerate(FLOORS) for name in names}

@@ -53,23 +53,12 @@ def _environ() -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": str(ROOT)}
 
 
-@pytest.mark.parametrize("text", blocks("yaml"))
+@pytest.mark.parametrize("text", [text for text in blocks("yaml") if "./negative.py" not in text])
 def test_configs_of_the_readme_are_right(text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each YAML block is a config without a problem or a note."""
     monkeypatch.chdir(ROOT)
     (tmp_path / "c.yaml").write_text(text)
     assert planner.build(config.load(tmp_path / "c.yaml")).notes == ()
-
-
-@pytest.mark.parametrize("path", sorted((ROOT / "configs").glob("*.yaml")), ids=lambda path: path.name)
-def test_configs_of_the_gallery_run_on_the_samples(path: Path, tmp_path: Path) -> None:
-    """Every config of configs/ runs as it stands from the repository's root, and every item is done."""
-    for name in ("configs", "samples"):
-        (tmp_path / name).symlink_to(ROOT / name)
-    args = [sys.executable, "-m", "pipeline.cli", "run", f"configs/{path.name}", "-q"]
-    done = subprocess.run(args, capture_output=True, text=True, check=False, cwd=tmp_path, timeout=100, env=_environ())
-    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
-    assert any((tmp_path / "out").rglob("*.*"))
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -99,3 +88,39 @@ def test_ci_is_what_make_does() -> None:
     path = ROOT / ".ci/run"
     assert path.stat().st_mode & 0o111
     assert path.read_text().rstrip().endswith("exec make lint type test")
+
+
+def test_the_stage_of_ones_own_runs_as_shown(tmp_path: Path) -> None:
+    """The function and its config, written to the files that the text names, with the command that it gives."""
+    code = next(block for block in blocks("python") if block.startswith("# negative.py"))
+    text = next(block for block in blocks("yaml") if "./negative.py" in block)
+    (tmp_path / "negative.py").write_text(code)
+    (tmp_path / "negative.yaml").write_text(text)
+    (tmp_path / "samples").symlink_to(ROOT / "samples")
+    (command,) = re.findall(r"`(pipeline run negative.yaml [^`]*)`", README)
+    args = [sys.executable, "-m", "pipeline.cli", *shlex.split(command)[1:]]
+    done = subprocess.run(args, capture_output=True, text=True, check=False, cwd=tmp_path, timeout=60, env=_environ())
+    assert done.returncode == 0, done.stderr
+    assert len(list((tmp_path / "out").rglob("*.png"))) == 12
+
+
+def test_python_that_is_shown_runs(tmp_path: Path) -> None:
+    """As a script without a guard, in a folder that holds configs and samples only."""
+    (code,) = [block for block in blocks("python") if block.startswith("import pipeline")]
+    (tmp_path / "script.py").write_text(code)
+    for name in ("configs", "samples"):
+        (tmp_path / name).symlink_to(ROOT / name)
+    done = subprocess.run(
+        [sys.executable, "script.py"],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=tmp_path,
+        timeout=60,
+        env=_environ(),
+    )
+    assert done.returncode == 0, done.stderr
+    first, *frames = done.stdout.splitlines()
+    assert first == "2 done, 0 failed"
+    assert len(frames) >= 4
+    assert all(line.endswith("(224, 224, 3)") for line in frames)

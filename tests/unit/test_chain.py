@@ -201,7 +201,7 @@ def parts(*sizes: tuple[int, int], **more: Any) -> Iterator[Part]:
 def test_a_fused_chain_numbers_the_frames_it_makes() -> None:
     """Two expanding stages: indices as the staged run gives them, metadata handed down, scratch never mixed up."""
     metadata = Metadata(icc=b"profile")
-    fused = Fused(links(Tiles(side=2, expands=4), Halves(), Sized(3)), lambda _: None)
+    fused = Fused(links(Tiles(side=2, expands=4), Halves(), Sized(3)), lambda _: None, [])
     made = [
         (frame.index, frame.spec.size, int(frame.pixels[0, 0, 0]), frame.metadata)
         for frame in fused.frames(parts((2, 4), (2, 3), metadata=metadata), ITEM)
@@ -216,7 +216,7 @@ def test_a_fused_chain_numbers_the_frames_it_makes() -> None:
 
 def test_a_skipped_frame_comes_as_its_error_and_the_others_go_on() -> None:
     """A Skip is told in its place; anything else ends the item."""
-    fused = Fused(links(Tiles(side=9, least=3)), lambda _: None)
+    fused = Fused(links(Tiles(side=9, least=3)), lambda _: None, [])
     made = list(fused.frames(parts((4, 4), (4, 2), (4, 5)), ITEM))
     assert [type(each) for each in made] == [Frame, StageError, Frame]
 
@@ -225,7 +225,7 @@ def test_a_skipped_frame_comes_as_its_error_and_the_others_go_on() -> None:
             raise ValueError("bad")
 
     with pytest.raises(StageError, match="bad"):
-        list(Fused(links(Breaks()), lambda _: None).frames(parts((1, 1)), ITEM))
+        list(Fused(links(Breaks()), lambda _: None, []).frames(parts((1, 1)), ITEM))
 
 
 @pytest.mark.parametrize("in_place", [False, True])
@@ -238,7 +238,7 @@ def test_pixels_are_writable_only_where_a_stage_works_in_place(in_place: bool) -
             seen.append(frame.pixels.flags.writeable)
 
     stages = [Looks(), *([Invert()] if in_place else [])]
-    list(Fused(links(*stages), lambda _: None).frames(parts((4, 4), (8, 8), (4, 4)), ITEM))
+    list(Fused(links(*stages), lambda _: None, []).frames(parts((4, 4), (8, 8), (4, 4)), ITEM))
     assert seen == [in_place] * 3
 
 

@@ -71,7 +71,7 @@ def ended(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """The engine replaced by a list: its first entry is the report it gives, or the error it raises."""
     outcome: list[Any] = [report()]
 
-    def run(plan: object, *, limit: int | None = None, watch: Any = None, nursery: Any = None) -> Report:
+    def run(plan: object, *, limit: int | None = None, **_: Any) -> Report:
         outcome.append(limit)
         if isinstance(outcome[0], BaseException):
             raise outcome[0]

@@ -321,3 +321,33 @@ def test_explain_samples_the_real_input(making: Making) -> None:
     assert way.why.endswith("/8: the chain takes no more than that")
     assert way.nbytes >= 200 * 150 * 3
     assert explain(planner.build(loaded, machine=FOUR), loaded, samples=2).sampled == 2
+
+
+FOLDER, JPEGS = "{use: folder, path: .}", "{use: files, path: 'out/{stem}.jpg'}"
+
+
+@pytest.mark.parametrize(
+    ("transforms", "stages"),
+    [
+        ("[]", ["folder | srgb files"]),
+        ("[T]", ["folder | orient resize srgb | files"]),
+        ("[{name: a, stages: [orient]}, {name: b, stages: [identity]}]", ["folder | orient | identity srgb | files"]),
+        ("[{name: a, stages: [resize: {width: 9, height: 9, fit: contain}]}]", ["folder | srgb resize | files"]),
+        ("[{name: a, stages: [orient, {use: 'OWN:Paint'}, crop: {width: 1, height: 1}]}]",
+         ["folder | orient srgb Paint crop | files"]),
+        ("[{name: a, stages: [srgb: {intent: relative}, orient]}]", ["folder | srgb orient | files"]),
+    ],
+)  # fmt: skip
+def test_profiles_are_applied_where_fewest_pixels_pass(making: Making, transforms: str, stages: list[str]) -> None:
+    """Behind the stages that only move pixels, before the first that has colours of its own; once."""
+    text = transforms.replace("[T]", "[{name: t, stages: [orient, resize: {width: 9}]}]")
+    plan = making.plan(text, reader=FOLDER, writer=JPEGS)
+    assert [" | ".join(" ".join(stage.label for stage in group.stages) for group in plan.groups)] == stages
+
+
+def test_profiles_that_are_kept_are_applied_to_cmyk_only(making: Making) -> None:
+    """And where nothing is encoded, or the reader makes frames itself, there is no such stage at all."""
+    (stage, _) = making.plan(reader=FOLDER, writer="{use: files, path: 'out/{stem}.jpg', icc: keep}").groups[-1].stages
+    assert (stage.label, stage.params) == ("srgb", {"only_cmyk": True})
+    assert len(making.plan(reader=FOLDER).groups[-1].stages) == 1
+    assert len(making.plan(writer=JPEGS.replace("stem", "index")).groups[-1].stages) == 1

@@ -24,6 +24,7 @@ class Blur(Transform):
 class NoStage: ...
 
 def function(pixels): return pixels
+number = 3
 """
 
 
@@ -177,10 +178,14 @@ def test_code_by_file_and_by_module(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 @pytest.mark.parametrize(
     ("use", "message"),
     [
-        ("./mine.py", "'./mine.py' names no class; want package.module:Class or ./file.py:Class"),
+        ("./two.py", "./two.py holds 2 transforms: A, B; name one, as ./two.py:Name"),
         ("./mine.py:Blurr", "./mine.py has no class 'Blurr'; did you mean 'Blur'?"),
         ("./mine.py:NoStage", "'./mine.py:NoStage' is no transform; want a class that derives from pipeline.Transform"),
-        ("./mine.py:function", "./mine.py:function is no class; want a frozen dataclass that derives from a contract"),
+        (
+            "./mine.py:number",
+            "./mine.py:number is neither class nor function;"
+            " want a class that derives from a contract, or def f(pixels)",
+        ),
         ("./none.py:Blur", "there is no file ./none.py"),
         ("no.such:Blur", "there is no module no.such"),
         ("./broken.py:X", "importing './broken.py:X' failed: ZeroDivisionError: division by zero"),
@@ -192,6 +197,8 @@ def test_code_that_cannot_be_loaded_is_refused(
     """Each way in which own code may fail to load has its message."""
     (tmp_path / "mine.py").write_text(OWN)
     (tmp_path / "broken.py").write_text("1 / 0\n")
+    two = "from pipeline import Transform\nclass A(Transform): ...\nclass B(Transform): ...\n"
+    (tmp_path / "two.py").write_text(two)
     monkeypatch.chdir(tmp_path)
     with pytest.raises(UsageError) as caught:
         registry.resolve("transform", use, allow_code=True)

@@ -1,0 +1,134 @@
+"""Writes docs/stages.md and docs/config.md from the declarations: `python docs/generate.py`. A test compares them."""
+
+from __future__ import annotations
+
+import inspect
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from pipeline import registry
+from pipeline.registry import editor
+
+HERE = Path(__file__).resolve().parent
+TITLES = {
+    "reader": "Readers: where frames come from",
+    "transform": "Transforms: what happens to them",
+    "writer": "Writers: where they go",
+    "codec": "Formats",
+}
+MADE = "<!-- Made by docs/generate.py from the declarations; change those, then run it. -->\n"
+ENDS = {"reader": "{use: folder, path: samples/photos}", "writer": "{use: files, path: 'out/{dir}/{stem}_{index}.png'}"}
+
+
+def stages() -> str:
+    """All components, each with its parameters and a config that uses it."""
+    parts = ["# Stages\n", MADE, "`pipeline stages NAME` prints the same for one of them.\n"]
+    for kind, title in TITLES.items():
+        parts.append(f"## {title}\n")
+        if kind == "codec":
+            parts.append(
+                "Magic bytes decide what an input is, the extension of `path` what an output becomes. Settings of an"
+                " encoder stand in a block of the writer with the format's name.\n"
+            )
+        for name in registry.names(kind):
+            parts += _component(kind, name)
+    return "\n".join(parts)
+
+
+def _component(kind: str, name: str) -> Iterator[str]:
+    told = registry.describe(kind, name)
+    yield f"### {name}\n"
+    yield inspect.cleandoc(told["doc"]) + "\n"
+    if told["parameters"]:
+        yield "| parameter | takes | default | |\n|---|---|---|---|"
+        for each in told["parameters"]:
+            default = "required" if each["required"] else f"`{json.dumps(each['default'])}`"
+            yield f"| `{each['name']}` | {_cell(each['wants'])} | {default} | {_cell(each['doc'])} |"
+        yield ""
+    if told["limits"]:
+        yield "Fixed: " + ", ".join(f"{limit} {_plain(value)}" for limit, value in told["limits"].items()) + ".\n"
+    yield f"```yaml\n{_example(kind, name, told['example'])}```\n"
+
+
+def _example(kind: str, name: str, params: dict[str, Any]) -> str:
+    """A whole config that uses the component with its example parameters; JSON is YAML."""
+    flow = ", ".join(f"{key}: {json.dumps(value)}" for key, value in params.items())
+    ends, transforms = dict(ENDS), "[{name: step, stages: [orient]}]"
+    if kind == "transform":
+        transforms = f"[{{name: step, stages: [{f'{name}: {{{flow}}}' if flow else name}]}}]"
+    elif kind == "codec":
+        extension = registry.load(registry.resolve(kind, name)).extensions[0]
+        path = "out/{dir}/{stem}." + extension
+        ends["writer"] = f"{{use: files, path: '{path}'" + (f", {name}: {{{flow}}}" if flow else "") + "}"
+    else:
+        quoted = f'"{name}"' if name == "null" else name
+        ends[kind] = f"{{use: {quoted}" + (f", {flow}" if flow else "") + "}"
+    return f"version: 1\nreader: {ends['reader']}\ntransforms: {transforms}\nwriter: {ends['writer']}\n"
+
+
+def config() -> str:
+    """The keys beside the stages, from what editors are told."""
+    parts = [
+        "# The config\n", MADE,
+        "A config is a YAML 1.2 file with `version: 1`, a `reader`, `transforms` (a list of groups, each with `name`"
+        " and `stages`) and a `writer`. What stands in a stage is in [stages.md](stages.md). `pipeline check` lists"
+        " every problem at once, with line and column; `pipeline schema` prints a JSON Schema for editors. A string"
+        " may hold `${VAR}` or `${VAR:-default}`; relative paths are relative to the working directory;"
+        " `--set KEY=VALUE` changes any key on the command line.\n",
+        "## Keys of every group\n", *_keys(editor.GROUP, ""), "\n## Keys of the config\n",
+        *_keys(editor.TOP, ""),
+        "\n## Templates of paths\n",
+        "`path` of a writer knows `{dir} {stem} {ext} {name} {index} {pts} {width} {height} {hash}`: folder below the"
+        " input's, name without and with extension, number of the frame within its input, its time stamp, its size, and"
+        " a hash of the source's bytes. Put it in quotes where it begins with a brace.\n",
+        "```yaml\nversion: 1\nreader: {use: folder, path: samples/photos, workers: 2}\ntransforms:\n"
+        "  - name: small\n    workers: 2\n    cores: none\n    queue: {depth: 16}\n"
+        "    stages: [orient, resize: {width: 640}]\n"
+        "writer: {use: files, path: 'out/{dir}/{stem}.jpg', quality: 85}\n"
+        "queues: {depth: 8, memory: auto, order: completed}\n"
+        "on_error: {policy: continue, retries: 2, max_failures: 5%}\n"
+        "limits: {pixels: 50000000, file_size: 100MB}\ntimeout: 60s\n```\n",
+    ]  # fmt: skip
+    return "\n".join(parts)
+
+
+def _keys(keys: dict[str, Any], above: str) -> Iterator[str]:
+    if not above:
+        yield "| key | takes | |\n|---|---|---|"
+    for name, schema in keys.items():
+        yield f"| `{above}{name}` | {_cell(_takes(schema))} | {_cell(schema.get('description', ''))} |"
+        yield from _keys(schema.get("properties", {}), f"{above}{name}.")
+
+
+def _takes(schema: dict[str, Any]) -> str:
+    if "anyOf" in schema:
+        return " or ".join(_takes(each) for each in schema["anyOf"])
+    if "enum" in schema:
+        return " or ".join(f"`{value}`" for value in schema["enum"])
+    if "const" in schema:
+        return f"`{schema['const']}`"
+    if schema.get("type") == "integer":
+        most = f" to {schema['maximum']}" if "maximum" in schema else ""
+        return f"a whole number from {schema['minimum']}{most}" if "minimum" in schema else "a whole number"
+    if "pattern" in schema:
+        return {"T": "a size such as 512MB", "s": "a time such as 30s", "%": "a share such as 5%, or `none`"}.get(
+            next((mark for mark in ("%", "T", "ms") if mark in schema["pattern"]), "")[-1:], "text"
+        )
+    return {"array": "a list", "object": "keys and values", "number": "a number"}.get(schema.get("type", ""), "text")
+
+
+def _plain(value: Any) -> str:
+    return " ".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.split()).replace("|", "\\|")
+
+
+PAGES = {"stages.md": stages, "config.md": config}
+
+if __name__ == "__main__":
+    for page, make in PAGES.items():
+        (HERE / page).write_text(make(), encoding="utf-8")

@@ -1,0 +1,77 @@
+"""From Python: `pipeline.run("thumbnails.yaml", {"reader.path": "photos"})`, and frames in a loop of your own."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from . import config as configs
+from . import planner, supervisor
+from .plan import Plan
+from .report import Report
+from .supervisor.frames import Frames
+
+Overrides = Mapping[str, Any]
+
+
+def run(
+    config: str | os.PathLike[str], overrides: Overrides | None = None, *, workers: Mapping[str, int] | None = None,
+    limit: int | None = None, allow_code: bool = False,
+) -> Report:  # fmt: skip
+    """Carry a config out and wait for its end, as `pipeline run` does; prints nothing.
+
+    Works from a script without a `__main__` guard: workers never import it. Call it from the main thread; Ctrl-C then
+    finishes what has begun, and the report's `exit_code` is 130.
+
+    Args:
+        config: path of the YAML file.
+        overrides: keys as for `--set`, such as "reader.path" or "transforms.shrink.resize.width", with their values.
+        workers: processes by group, or for "all".
+        limit: the most inputs taken.
+        allow_code: whether stages that the config names as code of yours may be loaded.
+
+    Returns:
+        The ledger, the failures and the figures of the groups. Items that failed raise nothing: look at `exit_code`.
+
+    Raises:
+        ConfigError: everything that is wrong with the config; a UsageError.
+        EnvironmentRefusal: the machine does not allow it.
+    """
+    return supervisor.run(planned(config, overrides, workers, allow_code=allow_code), limit=limit)
+
+
+def frames(
+    config: str | os.PathLike[str], overrides: Overrides | None = None, *, workers: Mapping[str, int] | None = None,
+    limit: int | None = None, allow_code: bool = False,
+) -> Frames:  # fmt: skip
+    """The frames of a config, one after the other; your loop takes the place of its writer.
+
+        with pipeline.frames("dataset.yaml") as frames:
+            for frame in frames:
+                train(frame.pixels)                    # (H, W, C), a read-only view, valid until the next one
+            print(frames.report.ledger)
+
+    Frames come in input order with `queues: {order: input}`, else as they get ready. Reading and transforms run in
+    worker processes and stay ahead by as much as the queues hold. Items that fail are in `frames.report`; nothing is
+    written. Call it from the main thread. Arguments as for `run`.
+
+    Raises:
+        ConfigError: everything that is wrong with the config.
+        StopRun, EnvironmentRefusal, UsageError: while iterating: more items failed than `on_error` allows, the
+            machine refuses, or there is no input.
+    """
+    plan = planned(config, {**(overrides or {}), "fuse": "none"}, workers, allow_code=allow_code)
+    return Frames(plan, limit)
+
+
+def planned(
+    config: str | os.PathLike[str], overrides: Overrides | None, workers: Mapping[str, int] | None, *, allow_code: bool
+) -> Plan:
+    """The Plan of a config file with keys changed. Raises ConfigError."""
+    sets = [
+        f"{key}={value if isinstance(value, str) else json.dumps(value)}" for key, value in (overrides or {}).items()
+    ]
+    counts = [f"{group}={count}" for group, count in (workers or {}).items()]
+    return planner.build(configs.load(os.fspath(config), sets, counts), allow_code=allow_code)

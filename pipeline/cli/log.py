@@ -1,0 +1,56 @@
+"""`--log FILE`: one line of JSON for each item as it ends, and one for the run."""
+
+from __future__ import annotations
+
+import json
+import time
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from pipeline.errors import UsageError
+
+if TYPE_CHECKING:
+    from pipeline.frame import Item
+    from pipeline.report import Report
+
+
+class ItemLog:
+    """Appends to a file; lines are whole, and so is what a run that was killed left behind.
+
+    Raises:
+        UsageError: the file cannot be opened.
+    """
+
+    def __init__(self, path: str) -> None:
+        try:
+            self._file = open(path, "a", encoding="utf-8", buffering=1)  # noqa: SIM115 - closed by __exit__
+        except OSError as error:
+            raise UsageError(
+                f"cannot open the log {path!r}: {error.strerror}", remedy="name another with --log"
+            ) from error
+        self._began = time.monotonic()
+
+    def __call__(
+        self, item: Item, outcome: str, target: str, stage: str, reason: str, remarks: tuple[str, ...]
+    ) -> None:
+        """An item has ended; called in the loop of the run."""
+        entry: dict[str, object] = {
+            "s": round(time.monotonic() - self._began, 3),
+            "item": item.source,
+            "outcome": outcome,
+        }
+        told = {"output": target, "stage": stage, "reason": reason, "remarks": list(remarks)}
+        self._file.write(json.dumps(entry | {name: value for name, value in told.items() if value}) + "\n")
+
+    def end(self, report: Report) -> None:
+        """The last line: the report without its lists of items."""
+        data = {name: value for name, value in report.as_json().items() if name not in ("failures", "remarks")}
+        self._file.write(json.dumps({"run": data}) + "\n")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._file.close()

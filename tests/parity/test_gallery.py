@@ -1,0 +1,103 @@
+"""Every config of the gallery runs as it stands on the samples, and its outputs are what its first lines promise."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from harness import ROOT
+from PIL import Image
+
+from pipeline import config, planner, serial
+from pipeline.cli import main
+
+GALLERY = sorted((ROOT / "configs").glob("*.yaml"))
+Pictures = dict[str, Image.Image]
+
+
+def thumbnails(made: Pictures) -> None:
+    assert len(made) == 12
+    assert all(max(image.size) == 256 for image in made.values())
+
+
+def webp(made: Pictures) -> None:
+    assert len(made) == 12
+    assert all(image.format == "WEBP" for image in made.values())
+    assert made["meadow_turned"].size == (360, 480)
+    assert made["leaf_alpha"].mode == "RGBA"
+
+
+def watermark(made: Pictures) -> None:
+    """Whiter in the lower right corner than the picture is there, and the same in the upper left one."""
+    assert len(made) == 12
+    with Image.open(ROOT / "samples/photos/mountains.jpg") as file:
+        before = np.asarray(file).astype(int)
+    after = np.asarray(made["mountains"]).astype(int)
+    height, width = after.shape[:2]
+    corner = slice(height * 7 // 10, None), slice(width * 3 // 4, None)
+    assert (after - before)[corner].max() > 60
+    assert abs((after - before)[: height // 3, : width // 3].mean()) < 1
+
+
+def dataset(made: Pictures) -> None:
+    assert "line_1x200" not in made
+    assert {(image.size, image.mode) for image in made.values()} == {((224, 224), "RGB")}
+    assert len(made) == 11
+
+
+def grayscale(made: Pictures) -> None:
+    assert {image.mode for image in made.values()} == {"L"}
+    assert len(made) == 12
+
+
+PROMISES = {
+    "thumbnail": thumbnails, "convert_to_webp": webp, "watermark": watermark, "dataset_224": dataset,
+    "grayscale_clean": grayscale,
+}  # fmt: skip
+
+
+def test_each_config_has_its_promise() -> None:
+    """A new config comes with what it promises."""
+    assert {path.stem for path in GALLERY} == set(PROMISES)
+
+
+@pytest.mark.parametrize("path", GALLERY, ids=lambda path: path.stem)
+def test_a_config_does_what_it_says(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One command, exit code 0, nothing failed; in one process it makes the same bytes."""
+    (tmp_path / "samples").symlink_to(ROOT / "samples")
+    command = [sys.executable, "-m", "pipeline.cli", "run", str(path), "--json"]
+    done = subprocess.run(
+        command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    report: dict[str, Any] = json.loads(done.stdout)
+    assert report["failed"] == 0
+    files = {file.stem: file for file in (tmp_path / "out").rglob("*.*")}
+    made = {}
+    for stem, file in files.items():
+        with Image.open(file) as image:
+            image.load()
+        made[stem] = image
+    PROMISES[path.stem](made)
+    monkeypatch.chdir(tmp_path)
+    before = {stem: file.read_bytes() for stem, file in files.items()}
+    assert serial.run(planner.build(config.load(path))).exit_code == 0
+    assert {stem: file.read_bytes() for stem, file in files.items()} == before
+
+
+@pytest.mark.parametrize("path", GALLERY, ids=lambda path: path.stem)
+def test_the_first_line_points_editors_to_the_schema(path: Path) -> None:
+    """The file beside it is what `pipeline schema` prints: run `pipeline schema > configs/pipeline.schema.json`."""
+    first, second = path.read_text().splitlines()[:2]
+    assert first == "# yaml-language-server: $schema=pipeline.schema.json"
+    assert second.startswith("# ")
+    told = (ROOT / "configs/pipeline.schema.json").read_text()
+    assert told == CliRunner().invoke(main, ["schema"]).stdout
