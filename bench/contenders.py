@@ -13,14 +13,23 @@ SIZE = "256"
 # Files a vipsthumbnail process: few starts, and both cores busy to the end.
 VIPS_FILES = {"large": "16", "small": "100"}
 
-OURS = ("ours", "ours fuse: all", "ours credit 2")
+OURS = ("ours", "ours fuse: all", "ours credit 2", "ours gap 1")
+GAP_1 = OURS[3]
 TUNED, PLAIN, PILLOW, VIPS = "tuned Pool", "plain Pool", "Pillow Pool", "vipsthumbnail"
+SHARP, SHARP_FAST, MAGICK = "sharp", "sharp fast shrink", "ImageMagick"
+SHARP_PARALLEL = "4"  # pictures at a time, with as many threads in libuv's pool: the fastest of 2, 3 and 4 with 2 and 4
 
 _SETS: dict[str, tuple[str, ...]] = {
     "ours": (),
     "ours fuse: all": ("--set", "fuse=all", "--set", "transforms.shrink.workers=auto"),
     "ours credit 2": ("--set", "queues.credit=2"),
+    "ours gap 1": ("--set", "transforms.shrink.resize.reducing_gap=1.0"),
 }
+
+
+def node_modules(cache: Path) -> Path:
+    """Where npm puts sharp."""
+    return cache / "node"
 
 
 def thumbnails(
@@ -45,6 +54,15 @@ def _command(
     if name == VIPS:
         script = str(Path(__file__).parent / "peers" / "vips.sh")
         return ["sh", script, str(source), str(out), extension, WORKERS, VIPS_FILES[kind]], {}
+    peers = Path(__file__).parent / "peers"
+    if name == MAGICK:
+        return ["sh", str(peers / "magick.sh"), str(source), str(out), extension, WORKERS, VIPS_FILES[kind]], {}
+    if name in (SHARP, SHARP_FAST):
+        fast = "fast" if name == SHARP_FAST else "no"
+        command = ["node", str(peers / "sharp_thumbs.mjs"), str(node_modules(settings.cache))]
+        return [*command, str(source), str(out), extension, SIZE, SHARP_PARALLEL, fast], {
+            "UV_THREADPOOL_SIZE": SHARP_PARALLEL
+        }
     module = "bench.peers.pillow_pool" if name == PILLOW else "bench.peers.pool"
     command = [sys.executable, "-m", module, str(source), str(out)]
     options = ["--size", SIZE, "--workers", WORKERS, "--extension", extension]

@@ -13,13 +13,15 @@ from bench import corpus, table
 from bench.process import MeasureError
 from bench.rows import Outcome, Row
 from bench.settings import ROOT, Settings
-from bench.works import hops, memory, pressure, startup, thumbs
+from bench.works import hops, memory, pressure, rivals, startup, thumbs
 
 WORKS: dict[str, Callable[[Settings], Outcome]] = {
     "startup": startup.measure,
     "hops": hops.measure,
     "small": thumbs.small,
     "large": thumbs.large,
+    "rivals-large": rivals.large,
+    "rivals-small": rivals.small,
     "disk": thumbs.disk,
     "memory": memory.measure,
     "pressure": pressure.measure,
@@ -78,8 +80,8 @@ def _arguments(argv: list[str] | None) -> argparse.Namespace:
 def _corpus(cache: Path, names: list[str], *, quick: bool) -> None:
     """Make the files these works read, no more."""
     counts = {kind: (thumbs.QUICK if quick else thumbs.FULL)[kind] for kind in corpus.KINDS}
-    large = counts["large"] if "large" in names else 5 if "memory" in names else 0
-    small = counts["small"] if {"small", "disk"} & set(names) else 45 if "memory" in names else 0
+    large = counts["large"] if {"large", "rivals-large"} & set(names) else 5 if "memory" in names else 0
+    small = counts["small"] if {"small", "disk", "rivals-small"} & set(names) else 45 if "memory" in names else 0
     if large or small:
         corpus.build(cache, large=large, small=small)
 

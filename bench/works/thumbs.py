@@ -9,15 +9,19 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bench import corpus, pixels
-from bench.contenders import OURS, PILLOW, PLAIN, TUNED, VIPS, thumbnails
+from bench.contenders import MAGICK, OURS, PILLOW, PLAIN, SHARP, SHARP_FAST, TUNED, VIPS, thumbnails
 from bench.process import Job, Sample, interleave
 from bench.rows import Outcome, Row, Spread, at_least, at_most, named, ratios
 from bench.settings import Settings
 
-STAGED, FUSED, TWO = OURS
+STAGED, FUSED, TWO, _ = OURS
 FULL = {"large": 600, "small": 5000}
 QUICK = {"large": 120, "small": 1000}
-SLOW = {("large", PILLOW): (100, 24), ("large", VIPS): (600, 48), ("small", VIPS): (1000, 400)}  # full, quick
+SLOW = {  # full, quick
+    ("large", PILLOW): (100, 24), ("large", VIPS): (600, 48), ("small", VIPS): (1000, 400),
+    ("large", MAGICK): (100, 24), ("small", MAGICK): (500, 200),
+    ("large", SHARP): (300, 60), ("large", SHARP_FAST): (300, 60), ("small", SHARP): (2000, 500),
+}  # fmt: skip
 PSNR_DB = 55
 SAMPLE = {"large": (60, 24), "small": (100, 60)}  # files whose pixels are checked: full, quick
 
@@ -25,14 +29,14 @@ SAMPLE = {"large": (60, 24), "small": (100, 60)}  # files whose pixels are check
 def large(settings: Settings) -> Outcome:
     """4032x3024 to 256 px. Bars: the rate of the tuned Pool, the whole run of vipsthumbnail and of Pillow."""
     names = [STAGED, TUNED, PLAIN, VIPS, PILLOW]
-    outcome, files = _run("large", names, settings)
+    outcome, files = run("large", names, settings)
     samples, work = outcome.samples, f"12 MP -> 256 px, {files} files"
     outcome.rows += [
         _psnr(work, next((x for x in outcome.likeness if x.contender == STAGED), None)),
         at_least(work, what="steady / tuned Pool", bar=0.97, values=_steady(samples, STAGED, TUNED)),
-        at_least(work, what="whole run / vipsthumbnail", bar=1.45, values=_whole(samples, STAGED, VIPS, files)),
-        at_least(work, what="whole run / Pillow Pool", bar=5, values=_whole(samples, STAGED, PILLOW, files)),
-        _note(work, "whole run / plain Pool", _whole(samples, STAGED, PLAIN, files)),
+        at_least(work, what="whole run / vipsthumbnail", bar=1.45, values=whole(samples, STAGED, VIPS, files)),
+        at_least(work, what="whole run / Pillow Pool", bar=5, values=whole(samples, STAGED, PILLOW, files)),
+        note(work, "whole run / plain Pool", whole(samples, STAGED, PLAIN, files)),
     ]
     return outcome
 
@@ -40,15 +44,15 @@ def large(settings: Settings) -> Outcome:
 def small(settings: Settings) -> Outcome:
     """500x375 to 256 px, staged, fused and with drained batches; the parent's CPU a hop is read off the same runs."""
     names = [STAGED, TUNED, FUSED, PLAIN, TWO, VIPS]
-    outcome, files = _run("small", names, settings)
+    outcome, files = run("small", names, settings)
     samples, work = outcome.samples, f"500x375 -> 256 px, {files} files"
     hop = f"parent CPU a hop, {work}"
     outcome.rows += [
         at_least(work, what="staged steady / tuned Pool", bar=0.92, values=_steady(samples, STAGED, TUNED)),
         at_least(work, what="fuse: all steady / tuned Pool", bar=0.97, values=_steady(samples, FUSED, TUNED)),
-        at_least(work, what="staged whole run / plain Pool", bar=1.1, values=_whole(samples, STAGED, PLAIN, files)),
-        at_least(work, what="staged whole run / vipsthumbnail", bar=3.5, values=_whole(samples, STAGED, VIPS, files)),
-        _note(work, "fuse: all whole run / plain Pool", _whole(samples, FUSED, PLAIN, files)),
+        at_least(work, what="staged whole run / plain Pool", bar=1.1, values=whole(samples, STAGED, PLAIN, files)),
+        at_least(work, what="staged whole run / vipsthumbnail", bar=3.5, values=whole(samples, STAGED, VIPS, files)),
+        note(work, "fuse: all whole run / plain Pool", whole(samples, FUSED, PLAIN, files)),
         at_most(hop, what="credit 2", bar=25, values=parent_us(samples, TWO), unit="us", form=".1f"),
         at_most(hop, what="credit auto (8 here)", bar=12, values=parent_us(samples, STAGED), unit="us", form=".1f"),
     ]
@@ -66,8 +70,8 @@ def disk(settings: Settings) -> Outcome:
     files = settings.scaled(FULL["small"], QUICK["small"])
     work = f"500x375, {files} files, output on disk"
     rows = [
-        _note(work, "staged steady / tuned Pool", _steady(samples, STAGED, TUNED)),
-        _note(work, "staged whole run / plain Pool", _whole(samples, STAGED, PLAIN, files)),
+        note(work, "staged steady / tuned Pool", _steady(samples, STAGED, TUNED)),
+        note(work, "staged whole run / plain Pool", whole(samples, STAGED, PLAIN, files)),
     ]
     return Outcome(rows, samples)
 
@@ -77,7 +81,7 @@ def parent_us(samples: Sequence[Sample], job: str) -> list[float]:
     return [float(sample.printed.get("parent", {}).get("cpu_us_per_hop", "nan")) for sample in named(samples, job)]
 
 
-def _run(kind: str, names: Sequence[str], settings: Settings) -> tuple[Outcome, int]:
+def run(kind: str, names: Sequence[str], settings: Settings) -> tuple[Outcome, int]:
     """Check the pixels of all, then time all; also the number of files of the full-speed contenders."""
     names = [name for name in names if name not in OURS or settings.pipeline]
     full = _source(kind, PLAIN, settings)
@@ -116,7 +120,7 @@ def _steady(samples: Sequence[Sample], over: str, under: str) -> list[float]:
     return ratios(samples, over, under, lambda sample: sample.steady) if named(samples, over) else []
 
 
-def _whole(samples: Sequence[Sample], ours: str, peer: str, files: int) -> list[float]:
+def whole(samples: Sequence[Sample], ours: str, peer: str, files: int) -> list[float]:
     """How many times as long the peer takes for `files` files, start-up and exit included."""
     return ratios(samples, peer, ours, lambda sample: sample.whole_s(files)) if named(samples, ours) else []
 
@@ -130,5 +134,5 @@ def _psnr(work: str, likeness: pixels.Likeness | None) -> Row:
     return Row(work, bar, text, likeness.median_db >= PSNR_DB)
 
 
-def _note(work: str, what: str, values: Sequence[float]) -> Row:
+def note(work: str, what: str, values: Sequence[float]) -> Row:
     return Row(work, f"{what} (no bar)", f"{Spread.of(values).text()}x" if values else "not measured")

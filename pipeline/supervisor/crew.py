@@ -10,7 +10,7 @@ from functools import partial
 
 from ..arena import Allocator, Arena
 from ..control import Control, control_nbytes
-from ..errors import EnvironmentRefusal, Stall
+from ..errors import EnvironmentRefusal, Exit, Stall
 from ..messages import (
     PAGE,
     STOP,
@@ -30,6 +30,7 @@ START_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 5.0
 STACKS_S = 0.5
 MAX_NURSERY_DEATHS = 5
+UNFIT = f"exited with status {int(Exit.ENVIRONMENT)}"  # a stage could not be opened, and said why
 
 
 class GrowingPool:
@@ -169,6 +170,9 @@ class Crew:
         how = handle.fence(self.nursery)
         while data := handle.read():
             self.take_in(handle, data)
+        if how == UNFIT and not handle.worker.up and not self.stopping:
+            self._release(handle)
+            raise EnvironmentRefusal(handle.tail[-1] if handle.tail else f"{handle.worker.group.name}: a worker {how}")
         lease, stage = handle.control.running()
         cause = None
         if handle.ended_by != "":

@@ -18,6 +18,8 @@ import sys
 import traceback
 from typing import Any
 
+from ..errors import EnvironmentRefusal
+
 LENGTH, ANSWER = struct.Struct("<I"), struct.Struct("<q")
 FORK, REAP = "fork", "reap"  # requests: (FORK, boot) with four descriptors -> process id; (REAP, id) -> exit code
 DESCRIPTORS = 4  # a worker's: arena, commands, results, errors
@@ -85,6 +87,9 @@ def _become_worker(sock: socket.socket, boot: Any, parent: int, fds: list[int]) 
         code = 0
     except SystemExit as error:
         code = error.code if isinstance(error.code, int) else 1
+    except EnvironmentRefusal as error:  # a library is missing: no other worker would get further
+        print(str(error).replace("\n", " "), file=sys.stderr)  # noqa: T201 - what the parent reads
+        code = int(error.exit_code)
     except BaseException:
         traceback.print_exc()
     finally:

@@ -14,7 +14,7 @@ from harness import FILES, HARM, LOG, NUMBERED, counts, fused, plan_of, restarts
 from stages_for_tests import numbered
 
 from pipeline import serial, supervisor
-from pipeline.errors import Exit
+from pipeline.errors import EnvironmentRefusal, Exit
 from pipeline.plan import Plan
 from pipeline.report import Report
 from pipeline.scheduler import Scheduler
@@ -265,6 +265,15 @@ def test_a_group_that_cannot_start_stops_the_run(tmp_path: Path, how: str, reaso
     assert "group 'step1' cannot start" in report.stopped
     assert reason in report.stopped
     assert attempts(tmp_path, 0) == 6
+
+
+def test_a_missing_library_ends_the_run_at_once(tmp_path: Path) -> None:
+    """What no worker can get over is the machine's fault: exit 4, with the remedy, and no worker is tried again."""
+    unfit = stage("stages_for_tests.steps:Unready", how="unfit", marker=str(tmp_path / "mark.0"))
+    with pytest.raises(EnvironmentRefusal, match="blur needs OpenCV: no libGL; apt install libgl1") as caught:
+        supervisor.run(plan_of(tmp_path, {"use": NUMBERED}, [[unfit]], {"use": "null"}))
+    assert caught.value.exit_code == Exit.ENVIRONMENT
+    assert attempts(tmp_path, 0) == 1
 
 
 def test_backoff_grows_and_ends() -> None:

@@ -9,7 +9,7 @@ import signal
 import time
 from importlib import import_module
 
-from pipeline import ItemError, Skip, SpecError
+from pipeline import EnvironmentRefusal, ItemError, Skip, SpecError
 
 
 class Odd(BaseException):
@@ -66,6 +66,7 @@ HARM = {
     "sleep": lambda: time.sleep(3600),
     "spin": _spin,
     "value": lambda: _raise(ValueError("bad luck\non two lines")),
+    "unfit": lambda: _raise(EnvironmentRefusal("blur needs OpenCV: no libGL", remedy="apt install libgl1")),
     "item": lambda: _raise(ItemError("is upside down")),
     "spec": lambda: _raise(SpecError("wants dtype uint16, got uint8")),
     "skip": lambda: _raise(Skip("too small")),
