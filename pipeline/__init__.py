@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from .api import frames, run
     from .errors import EnvironmentRefusal, ItemError, PipelineError, SpecError, StopRun, UsageError
     from .frame import NO_METADATA, Frame, Item, Metadata, Size, Spec
+    from .opencv import load_opencv
     from .problem import ConfigError
     from .report import Report
     from .stage import Codec, Header, Limits, Part, ReadContext, Reader, Skip, Transform, WriteContext, Writer
@@ -24,6 +25,7 @@ _HOMES = {
     "stage": (
         "Codec", "Header", "Limits", "Part", "ReadContext", "Reader", "Skip", "Transform", "WriteContext", "Writer",
     ),
+    "opencv": ("load_opencv",),
     "problem": ("ConfigError",),
     "report": ("Report",),
     "template": ("Template",),
@@ -34,7 +36,8 @@ __version__ = "0.1.0"
 __all__ = [
     "NO_METADATA", "Codec", "ConfigError", "EnvironmentRefusal", "Frame", "Header", "Item", "ItemError", "Limits",
     "Metadata", "Part", "PipelineError", "ReadContext", "Reader", "Report", "Size", "Skip", "Spec", "SpecError",
-    "StopRun", "Template", "Transform", "UsageError", "WriteContext", "Writer", "__version__", "frames", "run",
+    "StopRun", "Template", "Transform", "UsageError", "WriteContext", "Writer", "__version__", "frames", "load_opencv",
+    "run",
 ]  # fmt: skip
 
 

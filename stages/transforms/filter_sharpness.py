@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from pipeline import EnvironmentRefusal, Frame, Skip, SpecError, Transform
+from pipeline import Frame, Skip, SpecError, Transform, load_opencv
 
 Pixels = np.ndarray[Any, Any]
 WHITE = {"uint8": 255, "uint16": 65535, "float32": 1}
@@ -38,13 +38,7 @@ class FilterSharpness(Transform):
 
     def open(self) -> None:
         """Load OpenCV with one thread; raises EnvironmentRefusal where it cannot be."""
-        try:
-            import cv2
-        except ImportError as error:
-            remedy = "apt install libgl1, or install opencv-python-headless"
-            raise EnvironmentRefusal(f"filter_sharpness needs OpenCV: {error}", remedy=remedy) from error
-        cv2.setNumThreads(1)
-        cv2.ocl.setUseOpenCL(False)
+        load_opencv("filter_sharpness")
 
     def process(self, frame: Frame, out: Pixels) -> None:
         """Nothing; `out` is not written.

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from pipeline import EnvironmentRefusal, Frame, Spec, SpecError, Transform
+from pipeline import Frame, Spec, SpecError, Transform, load_opencv
 
 Pixels = np.ndarray[Any, Any]
 WHITE = {"uint8": 255, "uint16": 65535, "float32": 1}
@@ -39,13 +39,7 @@ class Sharpen(Transform):
 
     def open(self) -> None:
         """Load OpenCV with one thread; raises EnvironmentRefusal where it cannot be."""
-        try:
-            import cv2
-        except ImportError as error:
-            remedy = "apt install libgl1, or install opencv-python-headless"
-            raise EnvironmentRefusal(f"sharpen needs OpenCV: {error}", remedy=remedy) from error
-        cv2.setNumThreads(1)
-        cv2.ocl.setUseOpenCL(False)
+        load_opencv("sharpen")
 
     def output_spec(self, spec: Spec) -> Spec:
         """The same; raises SpecError for other colour models and for planar frames."""
