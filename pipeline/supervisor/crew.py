@@ -28,7 +28,8 @@ TICK_S = 0.05
 GAP_S = 2.0  # a tick so late means that the parent itself was stopped (Ctrl-Z, suspend): deadlines shift
 START_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 5.0
-STACKS_S = 0.5
+STACKS_S = 5.0  # a machine that stands still may be one that is overloaded
+QUIET_S = 0.2  # after which a stack is taken as whole: it ends with no mark
 MAX_NURSERY_DEATHS = 5
 UNFIT = f"exited with status {int(Exit.ENVIRONMENT)}"  # a stage could not be opened, and said why
 
@@ -279,8 +280,13 @@ class Crew:
                 handle.tail.clear()
                 handle.process.kill(signal.SIGUSR1)
         deadline = time.monotonic() + STACKS_S
-        while time.monotonic() < deadline:
+        told, quiet_at = -1, deadline
+        while time.monotonic() < min(deadline, quiet_at):
             self.poller.turn(TICK_S)
+            tails = [len(handle.tail) for handle in self.handles if handle.process is not None]
+            if sum(tails) != told:
+                told = sum(tails)
+                quiet_at = time.monotonic() + QUIET_S if all(tails) else deadline
         return "\n".join(
             f"{handle.worker.group.name} {handle.worker.name}:\n" + "\n".join(handle.tail) for handle in self.handles
         )

@@ -129,7 +129,7 @@ def test_shared_memory_that_runs_out_in_mid_run(tmp_path: Path, monkeypatch: pyt
 def test_a_run_in_which_no_frame_moves_ends_loudly(tmp_path: Path) -> None:
     """Exit 70 with the stack of every worker: the one that sleeps shows where."""
     harm = stage(HARM, how="sleep", at=[2], marker=str(tmp_path / "mark"))
-    plan = plan_of(tmp_path, {"use": NUMBERED}, [[harm]], {"use": "null"}, stall_timeout="400ms")
+    plan = plan_of(tmp_path, {"use": NUMBERED}, [[harm]], {"use": "null"}, stall_timeout="2s")
     with pytest.raises(Stall) as caught:
         supervisor.run(plan)
     text = str(caught.value)
@@ -142,7 +142,7 @@ def test_a_run_in_which_no_frame_moves_ends_loudly(tmp_path: Path) -> None:
 def test_the_command_ends_a_stall_with_seventy(tmp_path: Path) -> None:
     """The message reaches the shell, and no traceback of ours."""
     harm = stage(HARM, how="sleep", at=[2], marker=str(tmp_path / "mark"))
-    path = write_config(tmp_path, {"use": NUMBERED}, [[harm]], {"use": "null"}, stall_timeout="400ms")
+    path = write_config(tmp_path, {"use": NUMBERED}, [[harm]], {"use": "null"}, stall_timeout="2s")
     done = cli("run", str(path), "--allow-code", "-q")
     assert done.returncode == Exit.INTERNAL
     assert "in flight" in done.stderr
