@@ -7,13 +7,14 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Callable
+from datetime import date
 from pathlib import Path
 
-from bench import corpus, table
+from bench import corpus, results, table
 from bench.process import MeasureError
 from bench.rows import Outcome, Row
-from bench.settings import ROOT, Settings
-from bench.works import hops, memory, pressure, rivals, startup, thumbs
+from bench.settings import Settings
+from bench.works import hops, memory, pressure, rivals, startup, thumbs, tuning
 
 WORKS: dict[str, Callable[[Settings], Outcome]] = {
     "startup": startup.measure,
@@ -25,6 +26,7 @@ WORKS: dict[str, Callable[[Settings], Outcome]] = {
     "disk": thumbs.disk,
     "memory": memory.measure,
     "pressure": pressure.measure,
+    "tune": tuning.measure,
 }
 QUICK_ROUNDS, ROUNDS = 3, 5
 TMPFS = Path("/dev/shm")
@@ -49,8 +51,8 @@ def main(argv: list[str] | None = None) -> int:
     print(result)
     if args.json:
         args.json.write_text(table.as_json(outcomes, facts, quick=args.quick, rounds=rounds) + "\n")
-    if args.write_readme:
-        table.write_readme(ROOT / "bench" / "README.md", result)
+    if args.keep:
+        results.keep(outcomes, facts, date=date.today().isoformat(), rounds=rounds, order=list(WORKS))
     rows = [row for outcome in outcomes.values() for row in outcome.rows]
     if any(row.measured.startswith("failed") for row in rows):
         return 1
@@ -67,11 +69,11 @@ def _arguments(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--cache", type=Path, default=corpus.DEFAULT_CACHE, help="the corpus (default %(default)s)")
     parser.add_argument("--pipeline", default=str(beside), help="the command to time (default: beside this Python)")
     parser.add_argument("--peers-only", action="store_true", help="time the others alone")
-    parser.add_argument("--write-readme", action="store_true", help="put the result into bench/README.md")
+    parser.add_argument("--keep", action="store_true", help="keep the works measured, and make the pages again")
     parser.add_argument("--strict", action="store_true", help="exit 3 when a bar is missed")
     args = parser.parse_args(argv)
-    if args.write_readme and (args.quick or args.only or args.peers_only or (args.rounds or ROUNDS) < ROUNDS):
-        parser.error(f"--write-readme wants all works and at least {ROUNDS} rounds")
+    if args.keep and (args.quick or args.peers_only or (args.rounds or ROUNDS) < ROUNDS):
+        parser.error(f"--keep wants full runs of all contenders and at least {ROUNDS} rounds")
     if not args.peers_only and shutil.which(args.pipeline) is None:
         parser.error(f"no command {args.pipeline}; install the project, or give --pipeline or --peers-only")
     return args
@@ -81,7 +83,9 @@ def _corpus(cache: Path, names: list[str], *, quick: bool) -> None:
     """Make the files these works read, no more."""
     counts = {kind: (thumbs.QUICK if quick else thumbs.FULL)[kind] for kind in corpus.KINDS}
     large = counts["large"] if {"large", "rivals-large"} & set(names) else 5 if "memory" in names else 0
-    small = counts["small"] if {"small", "disk", "rivals-small"} & set(names) else 45 if "memory" in names else 0
+    small = (
+        counts["small"] if {"small", "disk", "rivals-small", "tune"} & set(names) else 45 if "memory" in names else 0
+    )
     if large or small:
         corpus.build(cache, large=large, small=small)
 

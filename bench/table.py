@@ -15,7 +15,6 @@ from pathlib import Path
 from bench.process import Sample
 from bench.rows import Outcome, Row, named
 
-BEGIN, END = "<!-- results -->", "<!-- /results -->"
 _MET = {True: "yes", False: "**no**", None: "-"}
 _PACKAGES = ("simplejpeg", "cykooz.resizer", "pillow", "numpy")
 
@@ -63,20 +62,29 @@ def runs_table(samples: Sequence[Sample]) -> str:
 
 
 def text(outcomes: Mapping[str, Outcome], facts: Mapping[str, str | int], *, quick: bool, rounds: int) -> str:
-    """Everything, as markdown."""
+    """Everything that one call measured, as markdown."""
     about = ", ".join(f"{name} {value}" for name, value in facts.items())
     kind = "QUICK run (fewer files, fewer rounds: an indication, not a result)" if quick else "Full run"
     parts = [f"{kind}, {rounds} rounds. Machine: {about}.", rows_table([r for o in outcomes.values() for r in o.rows])]
     parts += reasons(outcomes)
     for name, outcome in outcomes.items():
-        if outcome.samples:
-            parts += [f"Runs of `{name}`:", runs_table(outcome.samples)]
-        for alike in outcome.likeness:
-            parts.append(
-                f"- {name}, {alike.contender}: {alike.median_db:.1f} dB (worst {alike.worst_db:.1f}) from a full-size "
-                f"Lanczos on {alike.files} files; {alike.jpeg_median_db:.1f} dB after JPEG."
-            )
-        parts += [f"- {note}." for note in outcome.notes]
+        parts += details(f"{name}`", outcome)
+    return joined(parts)
+
+
+def details(title: str, outcome: Outcome) -> list[str]:
+    """The runs, pixels and notes of one work. `title` is its name, a closing backtick and what else is to be told."""
+    parts = [f"Runs of `{title}:", runs_table(outcome.samples)] if outcome.samples else []
+    parts += [
+        f"- {alike.contender}: {alike.median_db:.1f} dB (worst {alike.worst_db:.1f}) from a full-size Lanczos on"
+        f" {alike.files} files; {alike.jpeg_median_db:.1f} dB after JPEG."
+        for alike in outcome.likeness
+    ]
+    return parts + [f"- {note}." for note in outcome.notes]
+
+
+def joined(parts: Sequence[str]) -> str:
+    """Paragraphs; the lines of a list stand together."""
     return "\n\n".join(parts).replace(".\n\n- ", ".\n- ")
 
 
@@ -103,14 +111,14 @@ def as_json(outcomes: Mapping[str, Outcome], facts: Mapping[str, str | int], *, 
     return json.dumps(data | {"works": works}, indent=1)
 
 
-def write_readme(path: Path, result: str) -> None:
-    """Put `result` between the two markers of the file. Raises ValueError where it has none."""
-    page = path.read_text()
-    head, begin, rest = page.partition(BEGIN)
-    _, end, tail = rest.partition(END)
-    if not (begin and end):
-        raise ValueError(f"{path.name} has no {BEGIN} ... {END}")
-    path.write_text(f"{head}{begin}\n\n{result}\n\n{end}{tail}")
+def between(page: str, mark: str, text: str) -> str:
+    """The page with `text` between its two markers of that name. Raises ValueError where it has none."""
+    begin, end = f"<!-- {mark} -->", f"<!-- /{mark} -->"
+    head, first, rest = page.partition(begin)
+    _, last, tail = rest.partition(end)
+    if not (first and last):
+        raise ValueError(f"the page has no {begin} ... {end}")
+    return f"{head}{begin}\n\n{text}\n\n{end}{tail}"
 
 
 def _markdown(header: Sequence[str], lines: Sequence[Sequence[str]]) -> str:

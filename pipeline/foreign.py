@@ -24,6 +24,8 @@ _HEADS = (
     (b"IIRS", "camera raw file (ORF)", _RAW),
     (b"8BPS", "Photoshop document", "save it flattened as TIFF or PNG first"),
     (b"\x76\x2f\x31\x01", "OpenEXR picture", _CONVERT),
+    (b"P7\n", "PAM picture", _CONVERT),
+    (b"PF\n", "PFM picture", _CONVERT),
     (b"#?R", "Radiance HDR picture", _CONVERT),
     (b"\x00\x00\x01\x00", "icon (ICO)", _CONVERT),
     (b"<svg", "drawing (SVG)", "render it first, for example with `rsvg-convert`"),

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from .report import GroupReport
 
 FULL = 0.85  # a share of time above which we call something the limit
+WAITING = 0.5  # CPU seconds of busy seconds, below which a stage waits (for a disk, a service, a pause)
 
 
 @dataclass(slots=True)
@@ -33,19 +34,29 @@ def verdict(groups: Sequence[GroupReport], seconds: float, cores: int) -> str:
 
     The cores are the limit when the stages were busy for (nearly) all the time that the cores have: more workers of
     any group would only share them. Else the group is the limit whose workers were busy for the largest share of the
-    time, if that is high: it gets more workers. Else time goes where no stage runs: starting, waiting for files.
+    time, if that is high: it gets more workers. So does one that is busy with waiting while the cores are not used up
+    (CPU seconds tell, where they are known). Else time goes where no stage runs: starting, waiting for files.
     """
     if seconds <= 0 or not any(group.frames for group in groups):
         return ""
     load = {group.name: group.busy_s / (group.workers * seconds) for group in groups}
-    work = sum(group.busy_s for group in groups)
     name = max(load, key=lambda key: load[key])
     top = next(group for group in groups if group.name == name)
     share = f"{load[name]:.0%} busy with {top.workers} worker{'s' if top.workers != 1 else ''}"
-    if work >= FULL * cores * seconds:
-        costs = max(groups, key=lambda group: group.busy_s)
-        part = costs.busy_s / work
-        return f"the {cores} cores: all busy; {costs.name} takes {part:.0%} of the work"
+    cpu = sum(group.cpu_s for group in groups)
+    waits = bool(top.cpu_s) and top.cpu_s < WAITING * top.busy_s and cpu < FULL * cores * seconds
+    if load[name] >= FULL and waits:
+        return f"{name}: {share}, most of it waiting and not computing; give it more workers"
+    if sum(group.busy_s for group in groups) >= FULL * cores * seconds:
+        return f"the {cores} cores: all busy; {_dearest(groups)} of the work"
     if load[name] >= FULL:
         return f"{name}: {share}; give it more workers"
     return f"no stage: the busiest is {name}, {share}; the rest is start-up, files and hand-over"
+
+
+def _dearest(groups: Sequence[GroupReport]) -> str:
+    """The group that takes most of the work, and how much; by CPU seconds where they are known."""
+    known = any(group.cpu_s for group in groups)
+    work = {group.name: group.cpu_s if known else group.busy_s for group in groups}
+    name = max(work, key=lambda key: work[key])
+    return f"{name} takes {work[name] / sum(work.values()):.0%}"

@@ -49,7 +49,8 @@ def near(name: str, known: Sequence[str]) -> str:
     """The question "did you mean" for a misspelt name, or the list of what there is."""
     from difflib import get_close_matches  # 4 ms that a worker need not pay
 
-    found = get_close_matches(name, known, n=1, cutoff=0.6)
+    found = [word for word in known if word.casefold() == name.casefold()]
+    found = found or get_close_matches(name, known, n=1, cutoff=0.6)
     if found:
         return f"did you mean '{found[0]}'?"
     return f"known are {', '.join(known)}" if known else ""

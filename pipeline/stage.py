@@ -269,9 +269,12 @@ class Writer(Stage):
         encodes: each frame becomes one file in the format of the destination's extension.
         generic: fields that set the encoder's field of the same name.
         ordered: takes the frames of an item in order (a muxer).
+        discards: leaves nothing behind, so that a trial run may call it on real input. Outputs of other writers
+            are led to a scratch folder for trials, which takes a `destination`.
     """
 
     encodes: ClassVar[bool] = False
+    discards: ClassVar[bool] = False
     ordered: ClassVar[bool] = False
     generic: ClassVar[tuple[str, ...]] = ()
     icc: str = "keep"

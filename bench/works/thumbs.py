@@ -65,7 +65,7 @@ def disk(settings: Settings) -> Outcome:
     names = [name for name in (STAGED, TUNED, PLAIN) if name not in OURS or settings.pipeline]
     source = _source("small", PLAIN, settings)
     jobs = [thumbnails(name, kind="small", source=source, out=folder / "out", settings=settings) for name in names]
-    _warm([source])
+    warm([source])
     samples = interleave(jobs, rounds=settings.rounds)
     files = settings.scaled(FULL["small"], QUICK["small"])
     work = f"500x375, {files} files, output on disk"
@@ -89,7 +89,7 @@ def run(kind: str, names: Sequence[str], settings: Settings) -> tuple[Outcome, i
     sample = files[:: max(1, len(files) // settings.scaled(*SAMPLE[kind]))]
     likeness = pixels.check(names, kind=kind, files=sample, settings=settings)
     jobs = [_job(name, kind, settings) for name in names]
-    _warm([full])
+    warm([full])
     outcome = Outcome(samples=interleave(jobs, rounds=settings.rounds), likeness=likeness)
     fewer = [f"{job.name} {job.expected}" for job in jobs if job.expected != len(files)]
     if fewer:
@@ -109,7 +109,7 @@ def _source(kind: str, name: str, settings: Settings) -> Path:
     return corpus.subset(settings.cache, kind, settings.scaled(*counts))
 
 
-def _warm(folders: Sequence[Path]) -> None:
+def warm(folders: Sequence[Path]) -> None:
     """Bring the input into the page cache: what is timed is the work, not the disk's first read."""
     for folder in folders:
         for path in corpus.paths(folder):

@@ -10,7 +10,7 @@ import click
 from pipeline import __version__
 from pipeline.errors import Exit, PipelineError
 
-from . import check, doctor, plan, run, schema, stages, text
+from . import check, doctor, plan, run, schema, stages, text, tune
 
 
 class App(click.Group):
@@ -52,5 +52,6 @@ for name, module in (
     ("stages", stages),
     ("schema", schema),
     ("doctor", doctor),
+    ("tune", tune),
 ):
     main.add_command(module.command, name)

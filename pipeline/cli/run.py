@@ -96,7 +96,7 @@ def _dry_run(plan: Plan, limit: int | None, *, as_json: bool) -> Exit:
 
     from pipeline.door import Door
 
-    entries = Door(plan, limit=limit).entries()
+    entries = Door(plan, limit=limit, probe=False).entries()
     first = list(islice(entries, 1))  # an input that cannot be listed is refused before anything is printed
     refused = 0
     if as_json:

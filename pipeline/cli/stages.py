@@ -18,7 +18,12 @@ def command(name: str | None, as_json: bool) -> None:
     from pipeline import registry
     from pipeline.errors import UsageError
 
-    every = [(kind, each) for kind in registry.KINDS for each in registry.names(kind)]
+    others = registry.installed()
+    every = [
+        (kind, each)
+        for kind in registry.KINDS
+        for each in sorted([*registry.names(kind), *(name for other, name in others if other == kind)])
+    ]
     chosen = [(kind, each) for kind, each in every if name in (None, each)]
     if not chosen:
         raise UsageError(f"there is no stage '{name}'", remedy=registry.near(str(name), sorted({n for _, n in every})))

@@ -241,7 +241,8 @@ def _codec_for(parts: Parts, place: Mark, findings: Findings) -> StagePlan | Non
     elif not extension:
         findings.add(place, "the path of the outputs names no format", known, "end it in an extension such as .jpg")
     elif extension not in by_extension:
-        findings.add(place, f"no codec writes '.{extension}'", known)
+        guess = near(extension, sorted(by_extension))
+        findings.add(place, f"no codec writes '.{extension}'", known, guess if guess.startswith("did") else "")
     return by_extension.get(extension)
 
 

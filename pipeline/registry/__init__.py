@@ -24,8 +24,8 @@ from ..stage import Codec, Reader, Stage, Transform, Writer
 from .parameters import Finding, Parameter, build, check, parameters, takes_text
 
 __all__ = [
-    "KINDS", "Finding", "Parameter", "build", "check", "describe", "load", "names", "near", "parameters", "resolve",
-    "takes_text",
+    "KINDS", "Finding", "Parameter", "build", "check", "describe", "installed", "load", "names", "near", "parameters",
+    "resolve", "takes_text",
 ]  # fmt: skip
 
 HOME = "stages"
@@ -174,12 +174,38 @@ def _own_file(path: str) -> ModuleType:
     return load_module(os.path.abspath(path))
 
 
+def installed() -> list[tuple[str, str]]:
+    """Kind and name of each component that an installed package offers; imports them. Raises nothing: one that
+    cannot be imported is of no kind, and the config that names it is told why.
+    """
+    from importlib.metadata import entry_points
+
+    found = []
+    for point in entry_points(group=ENTRY_POINTS):
+        try:
+            cls = as_class(point.load())
+        except Exception:  # noqa: S112 - whatever a stranger's package does at import
+            continue
+        kind = next(
+            (kind for kind, contract in KINDS.items() if isinstance(cls, type) and issubclass(cls, contract)), ""
+        )
+        if kind and point.name not in names(kind):
+            found.append((kind, point.name))
+    return sorted(set(found))
+
+
 def _entry_point(kind: str, use: str) -> type[Any] | None:
     """A component of an installed package; asked only for names that are not built in."""
     from importlib.metadata import entry_points
 
     for point in entry_points(group=ENTRY_POINTS, name=use):
-        found = point.load()
+        try:
+            found = as_class(point.load())
+        except PipelineError:
+            raise
+        except Exception as error:
+            what = f"importing '{use}' of {point.value} failed: {type(error).__name__}: {error}"
+            raise UsageError(what) from error
         if isinstance(found, type) and issubclass(found, KINDS[kind]):
             return found
     return None

@@ -61,13 +61,13 @@ class Run:
 
     def __init__(
         self, plan: Plan, limit: int | None, nursery: Nursery | None = None, *, loop: type[Loop] = Loop,
-        log: Log | None = None,
+        log: Log | None = None, door: Door | None = None,
     ) -> None:  # fmt: skip
         self.plan = plan
         self.log = log
         self.began = time.perf_counter()
         self.report = Report(notes=list(plan.notes), destination=plan.destination or "")
-        self.door = Door(plan, limit=limit)
+        self.door = door or Door(plan, limit=limit)
         self.limit = limit
         run = f"{os.getpid():x}-{time.time_ns() & 0xFFFFFF:06x}"
         self.loop = loop(plan, self.door, run, on_outcome=self._on_outcome, on_done=self._on_done, nursery=nursery)

@@ -229,7 +229,6 @@ class Crew:
         self._start_due()
         for handle in self.handles:
             self._check_deadline(handle)
-        self._sample()
         self._check_stall()
 
     def _check_deadline(self, handle: Handle) -> None:

@@ -128,14 +128,18 @@ class Loop(Crew):
     def _turn(self, timeout_s: float) -> None:
         """One round: what was said until now, or within this time, is taken in and answered."""
         core = self.core
-        self.poller.turn(timeout_s)
+        events = self.poller.wait(timeout_s)
+        self.now = now = time.monotonic()
+        due = now - self.ticked >= TICK_S
+        if due:  # before anything is answered: who is idle *while* we wait is asked, not who got work just now
+            self._sample()
+        self.poller.act(events)
         if self.signals and not core.draining:
             core.drain()
-        self.now = now = time.monotonic()
         if core.hungry:
             self._feed()
         self._pump()
-        if now - self.ticked >= TICK_S:
+        if due:
             self._tick(now - self.ticked)
             self.ticked = now
 

@@ -33,10 +33,17 @@ class Poller:
 
     def turn(self, timeout_s: float) -> None:
         """Wait for something to happen, at most so long, and call what belongs to it."""
+        self.act(self.wait(timeout_s))
+
+    def wait(self, timeout_s: float) -> list[tuple[int, int]]:
+        """What happened, after at most so long; for `act`."""
         if self._epoll is not None:
-            events = self._epoll.poll(timeout_s)
-        elif self._poll is not None:
-            events = self._poll.poll(timeout_s * 1000)
+            return self._epoll.poll(timeout_s)
+        assert self._poll is not None
+        return self._poll.poll(timeout_s * 1000)
+
+    def act(self, events: list[tuple[int, int]]) -> None:
+        """Call what belongs to each event; a descriptor removed meanwhile has nothing."""
         acts = self._acts
         for fd, _ in events:
             act = acts.get(fd)

@@ -73,6 +73,7 @@ class _Layout(NamedTuple):
     predictor: int
     alpha: int  # which sample is alpha, or -1
     premultiplied: bool
+    inks: bool  # CMYK with the profile that tells its colours
     across: int  # columns of a strip or tile
     down: int  # rows of it
     offsets: Pixels
@@ -85,6 +86,8 @@ class _Layout(NamedTuple):
 
     @property
     def model(self) -> str:
+        if self.inks:
+            return "cmyk"
         return ("gray" if self.photometric in (0, 1) else "rgb") + ("_alpha" if self.alpha >= 0 else "")
 
 
@@ -93,8 +96,9 @@ class Tiff(Codec):
     """TIFF and BigTIFF of 1 to 16 bits a sample, in strips and tiles; of several pages the first is read.
 
     Decodes to gray, gray_alpha, rgb or rgba (H, W, C), uint8 or uint16, straight alpha last; 16 bits are kept
-    exactly. Palettes and YCbCr become rgb, and CMYK without an ICC profile by 255 - ink. Encodes uint8 and uint16,
-    with a predictor where the compression gains from it; an ICC profile is kept.
+    exactly. Palettes and YCbCr become rgb, and CMYK without an ICC profile by 255 - ink; with one it stays cmyk
+    (H, W, 4; 255 is full ink) and is converted by it. Encodes uint8 and uint16, with a predictor where the compression
+    gains from it; an ICC profile is kept.
     """
 
     compression: Literal["deflate", "lzw", "zstd", "none", "jpeg"] = field(
@@ -128,7 +132,8 @@ class Tiff(Codec):
             layout.model.replace("rgb_alpha", "rgba"), layout.height, layout.width,
             dtype="uint16" if layout.bits == 16 else "uint8", orientation=turn if 1 <= turn <= 8 else 1,
         )  # fmt: skip
-        return Header(spec, Metadata(page.block(ICC), b"", page.block(XMP)), _pages(page))
+        icc = b"" if layout.photometric == 5 and not layout.inks else page.block(ICC)
+        return Header(spec, Metadata(icc, b"", page.block(XMP)), _pages(page))
 
     def scratch_nbytes(self, spec: Spec) -> int:
         """The strips unpacked, Pillow's picture of up to 4 bytes a pixel, and samples put in order."""
@@ -236,6 +241,7 @@ def _layout(page: _Page) -> _Layout:
     layout = _Layout(
         height, width, int(bits[0]), samples, photometric, compression,
         samples if page.number(PLANAR, 1) == 2 else 1, page.number(PREDICTOR, 1), alpha, 1 in extra,
+        photometric == 5 and page.block(ICC)[16:20] == b"CMYK",
         page.number(TILE_WIDTH, width),
         page.number(TILE_LENGTH, 0) if tiled else min(page.number(ROWS, height), height),
         page.numbers(TILE_OFFSETS if tiled else OFFSETS), page.numbers(TILE_COUNTS if tiled else COUNTS),
@@ -243,6 +249,9 @@ def _layout(page: _Page) -> _Layout:
     if not layout.unpacked and (layout.bits > 8 or alpha >= 0 or (layout.bits < 8 and samples != 1)):
         what = f"a TIFF of compression {compression}, {samples} samples of {layout.bits} bits"
         raise _unread(what, "16 bits and alpha are read without JPEG and palette")
+    if layout.inks and not (layout.unpacked and layout.bits == 8 and alpha < 0):
+        what = f"a CMYK TIFF with an ICC profile, compression {compression}, {samples} samples of {layout.bits} bits"
+        raise _unread(what, "with a profile it is read with 8 bits and without alpha and JPEG")
     if samples < colours:
         raise ItemError(f"damaged TIFF: {samples} samples a pixel where {colours} make a colour")
     return _placed(page, layout)
@@ -263,8 +272,6 @@ def _judge(page: _Page, photometric: int, compression: int, bits: Pixels) -> Non
     if compression not in UNPACKED + AS_PICTURES:
         what = f"a TIFF of compression {compression}"
         raise _unread(what, "none, LZW, Deflate, PackBits, LZMA, Zstandard, JPEG and fax are read")
-    if photometric == 5 and ICC in page.tags:
-        raise _unread("a CMYK TIFF with an ICC profile", "CMYK is read without one")
     if photometric == 5 and page.number(INKS, 1) != 1:
         raise _unread("a TIFF of other inks than CMYK", "gray, palette, RGB, CMYK and YCbCr are read")
 
@@ -334,7 +341,7 @@ def _arrange(samples: Pixels, layout: _Layout, out: Pixels) -> None:
     colour = samples[:, :, : COLOURS[layout.photometric]]
     if layout.photometric == 0:
         colour = top - colour
-    elif layout.photometric == 5:
+    elif layout.photometric == 5 and not layout.inks:
         light = top - colour.astype(np.uint32)
         colour = (light[:, :, :3] * light[:, :, 3:] + top // 2) // top
     if layout.alpha < 0:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 
@@ -16,6 +16,8 @@ PAGE_NBYTES = 4096
 @dataclass(frozen=True)
 class Null(Writer):
     """Sums the bytes of each frame, or one byte of each page of memory, and drops it."""
+
+    discards: ClassVar[bool] = True
 
     touch: Literal["all", "page", "none"] = field(
         default="all", metadata={"doc": "which bytes are read: all, the first of every 4096, none"}

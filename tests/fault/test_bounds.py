@@ -50,6 +50,16 @@ def test_queues_and_memory_keep_their_bounds(
     assert 0 < seen["most"] <= 4 << 20
 
 
+def test_idle_workers_are_told_apart(tmp_path: Path) -> None:
+    """Before a slow group workers are blocked and not starved, though every record comes on its beat."""
+    slow = {"use": "null", "delay_us": 20_000}
+    plan = plan_of(tmp_path, {"use": NUMBERED, "items": 100}, [["identity"]], slow, queues={"depth": 2, "credit": 1})
+    reader, step, writer = supervisor.run(plan).groups
+    assert reader.blocked_s > 2 * reader.starved_s
+    assert step.blocked_s > 2 * step.starved_s
+    assert writer.busy_s > 2 * (writer.starved_s + writer.blocked_s)
+
+
 def test_what_never_fits_fails_with_the_arithmetic(tmp_path: Path) -> None:
     """A frame larger than the arena is refused with both sizes and the remedy; the others are done."""
     plan = plan_of(

@@ -111,6 +111,18 @@ def test_cmyk_is_converted_whatever_becomes_of_profiles(run: Run) -> None:
     assert "icc_profile" not in made["a"].info
 
 
+@pytest.mark.parametrize("compression", [None, "tiff_lzw", "tiff_adobe_deflate"])
+def test_cmyk_of_a_tiff_is_converted_by_its_profile(run: Run, compression: str | None) -> None:
+    """As that of a JPEG; a profile that is for another model is left out and the formula is used."""
+    source = picture("CMYK")
+    for name, space in (("a", "cmyk"), ("b", "p3")):
+        source.save(f"in/{name}.tif", icc_profile=SPACES[space], compression=compression)
+    report, made = run()
+    assert counts(report) == {"done": 2}
+    assert np.abs(np.asarray(made["a"]).astype(int) - in_srgb(source, SPACES["cmyk"])).max() <= 1
+    assert np.abs(np.asarray(made["b"]).astype(int) - np.asarray(source.convert("RGB"))).max() <= 1
+
+
 @pytest.mark.parametrize("execute", [supervisor.run, serial.run], ids=["workers", "serial"])
 def test_a_bad_profile_fails_nothing_and_is_said(run: Run, execute: Callable[[Plan], Report]) -> None:
     """Rubbish, one for another model, and one whose tags are gone: done, pixels as they are, one remark each."""

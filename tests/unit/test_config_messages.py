@@ -256,6 +256,11 @@ TEXTS = {
         FILES + 'writer: {use: files, path: "o/{stem}.xyz"}\n',
         ["3:28: no codec writes '.xyz'; EXTENSIONS"],
     ),
+    "format misspelt": (
+        FILES + 'writer: {use: files, path: "o/{stem}.wepb"}\n',
+        ["3:28: no codec writes '.wepb'; EXTENSIONS; did you mean 'webp'?"],
+    ),
+    "stage in other letters": (group("[sRGB]"), ["6:14: unknown transform 'sRGB'; did you mean 'srgb'?"]),
     "user code": (
         group("[./mine.py:Blur]"),
         ["6:14: './mine.py:Blur' names code of yours; a config with code is a program: --allow-code runs it"],

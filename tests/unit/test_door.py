@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
@@ -12,7 +13,7 @@ import pytest
 from harness import plan_of
 
 from pipeline import door
-from pipeline.door import Claims, Door, Found
+from pipeline.door import Claims, Door, Found, folds_case
 from pipeline.frame import Item
 
 
@@ -153,3 +154,55 @@ def test_claims_from_two_threads(claims: Claims, monkeypatch: pytest.MonkeyPatch
     thread.join()
     assert not trouble
     assert owners == [""] * 1000 + [str(number) for number in range(1000)]
+
+
+class Folding:
+    """A file system that takes names for one that differ in case: what `os` says of it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = str(folder)
+
+    def real(self, path: str) -> str:
+        """The name that is there and means the same, or the name itself."""
+        head, name = os.path.split(path)
+        if head != self.folder:
+            return path
+        return next((f"{head}/{have}" for have in os.listdir(head) if have.casefold() == name.casefold()), path)
+
+
+@pytest.fixture
+def folding(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An output folder that folds case."""
+    out = tmp_path / "out"
+    out.mkdir()
+    disk, lstat, lexists = Folding(out), os.lstat, os.path.lexists
+    monkeypatch.setattr("os.lstat", lambda path: lstat(disk.real(path)))
+    monkeypatch.setattr("os.path.lexists", lambda path: lexists(disk.real(path)))
+    return out
+
+
+def test_a_disk_that_folds_case_is_known(folding: Path, tmp_path: Path) -> None:
+    """By a name that is there, or by a file made for a moment; a folder to come is asked by the one above it."""
+    assert folds_case(str(folding))
+    assert os.listdir(folding) == []
+    assert not folds_case(str(folding), probe=False)
+    (folding / "Aa.jpg").touch()
+    assert folds_case(str(folding), probe=False)
+    assert not folds_case(str(tmp_path))
+    assert not folds_case(str(tmp_path / "no" / "folder"))
+
+
+def test_names_that_differ_in_case_collide_there(folding: Path, tmp_path: Path) -> None:
+    """Else the second would replace the first without a word; é in two spellings is one name too."""
+    for name in ("A.jpg", "a.jpg", "b.jpg", "caf\u00e9.jpg", "cafe\u0301.jpg"):
+        (tmp_path / "in").mkdir(exist_ok=True)
+        (tmp_path / "in" / name).touch()
+    reader = {"use": "folder", "path": str(tmp_path / "in")}
+    here, there = (
+        Door(plan_of(tmp_path, reader, [], {"use": "files", "path": f"{out}/{{stem}}.png"}))
+        for out in (tmp_path / "elsewhere", folding)
+    )
+    assert not any(found.refused for found in here.entries())
+    refused = [found for found in there.entries() if found.refused]
+    assert len(refused) == 2
+    assert all("does not tell A from a" in found.refused and "collides with" in found.refused for found in refused)

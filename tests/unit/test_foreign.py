@@ -19,6 +19,7 @@ from pipeline.plan import Plan
         (b"\0\0\0\x1cftypisom\0\0\2\0isomiso2", "video (MP4 or QuickTime)"),
         (b"\xff\x0a\xfa\x7f", "JPEG XL picture"),
         (b"\0\0\0\x0cJXL \x0d\x0a\x87\x0a", "JPEG XL picture"),
+        (b"P7\nWIDTH 2\n", "PAM picture"),
         (b"8BPS\0\1", "Photoshop document"),
         (b"%PDF-1.7", "PDF document"),
         (b"\n <!DOCTYPE html><html lang=", "web page"),

@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 import pytest
+from click.testing import CliRunner
 
 from pipeline import Transform, registry
+from pipeline.cli import main
 from pipeline.errors import EnvironmentRefusal, UsageError
 
 OWN = """\
@@ -218,14 +220,28 @@ def test_a_missing_library_is_a_matter_of_the_environment(tmp_path: Path) -> Non
         sys.path.remove(str(tmp_path))
 
 
+ENTRIES = """[pipeline.stages]
+their_blur = their_stages:Blur
+their_dim = their_stages:dim
+their_lost = no_such_package:X
+"""
+
+
 def test_installed_components_are_found_by_entry_point(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A package that declares the entry point is trusted; it is asked only for names that are not built in."""
-    (tmp_path / "their_stages.py").write_text(OWN)
+    (tmp_path / "their_stages.py").write_text(OWN + "\n\ndef dim(pixels):\n    return pixels // 2\n")
     info = tmp_path / "their_stages-1.dist-info"
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: their-stages\nVersion: 1\n")
-    (info / "entry_points.txt").write_text("[pipeline.stages]\ntheir_blur = their_stages:Blur\n")
+    (info / "entry_points.txt").write_text(ENTRIES)
     monkeypatch.syspath_prepend(tmp_path)
     assert registry.resolve("transform", "their_blur") == "their_stages:Blur"
     with pytest.raises(UsageError, match="unknown reader 'their_blur'"):
         registry.resolve("reader", "their_blur")
+    assert registry.resolve("transform", "their_dim") == "their_stages:dim"
+    with pytest.raises(UsageError, match=r"importing 'their_lost' of no_such_package:X failed: ModuleNotFoundError"):
+        registry.resolve("transform", "their_lost")
+    assert registry.installed() == [("transform", "their_blur"), ("transform", "their_dim")]
+    listed = CliRunner().invoke(main, ["stages"]).output
+    assert "  their_blur " in listed
+    assert "their_stages:dim" in CliRunner().invoke(main, ["stages", "their_dim"]).output

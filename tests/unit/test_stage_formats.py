@@ -438,12 +438,16 @@ def test_previews_are_no_pages() -> None:
     assert Tiff().header(memoryview(with_tags(data, page=1, _254=1))).frames == 1
 
 
+INKS = bytes(16) + b"CMYK" + bytes(108)  # a profile as far as its header is looked at
+
+
 @pytest.mark.parametrize(
     ("image", "more", "names"),
     [(Image.new("F", (4, 4)), {}, "float 32 bits"), (Image.new("I", (4, 4)), {}, "signed 32 bits"),
-     (Image.new("LAB", (4, 4)), {}, r"L\*a\*b\*"), (Image.new("CMYK", (4, 4)), {"icc_profile": b"x"}, "CMYK"),
+     (Image.new("LAB", (4, 4)), {}, r"L\*a\*b\*"),
+     (Image.new("CMYK", (4, 4)), {"icc_profile": INKS, "compression": "jpeg"}, "CMYK"),
      (Image.new("RGB", (4, 4)), {"tiffinfo": {254: 1}}, "raw file")],
-    ids=["float", "signed", "lab", "cmyk-icc", "preview"],
+    ids=["float", "signed", "lab", "cmyk-jpeg-icc", "preview"],
 )  # fmt: skip
 def test_tiff_that_is_not_read_says_so(image: Image.Image, more: dict[str, Any], names: str) -> None:
     """The kind of picture is named by the header, with a remedy, and never turned into something else."""

@@ -1,0 +1,255 @@
+"""Which vectors to try, how often, and whether one is better than the present one: pure, given a way to try.
+
+Rates on a machine that others use drift by more than what is looked for. So vectors are tried in rounds, each once a
+round in changing order, and compared within rounds; those that lead enter a final of rounds of their own, because the
+best of many noisy figures is flattered by the noise that made it the best.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from math import exp, log, sqrt
+from random import Random
+from statistics import fmean, median, stdev
+
+from ..meter import FULL
+from .figures import WORKER_COST, Trial, Vector, demand, limit_of, neighbours, propose
+
+Try = Callable[[Vector, float], Trial]
+Clock = Callable[[], float]
+
+GAIN = 0.03  # less is not worth an edit
+NEAR = 0.01  # of the best rate: then fewer workers are better
+HOPELESS = 0.12  # below the best after a round: not tried again before the final
+FINALISTS = 3  # beside the present vector
+FINAL_SHARE = 0.5  # of the time
+FEW = 4  # rounds of the final, below which nothing is recommended
+PROPOSED = 5  # vectors from the first measurement
+WINDOW_S = (0.8, 5.0)
+WINDOWS = 30  # how many windows should fit into the time
+# Student's t, one-sided at 1 %, by degrees of freedom; strict, because the best of several is looked at.
+T_99 = (31.8, 6.96, 4.54, 3.75, 3.36, 3.14, 3.00, 2.90, 2.82, 2.76)
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One vector in the table.
+
+    rate: median of units a second, over all its trials. spread: half the distance of its quartiles, as a share.
+    gain, error: against the present vector in the same rounds, and its standard error, as shares; None without
+    rounds in common. rounds: how many.
+    """
+
+    vector: Vector
+    rate: float
+    spread: float
+    gain: float | None
+    error: float | None
+    rounds: int
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What tuning found: the table, best first; the vector to use, which is the present one unless another is better
+    beyond the noise; what limits the job with it.
+
+    capped: the busiest group where it has as many workers as may be tried, and would take more. too_few: the time was
+    too short for a judgement. lost, reason: the most items that failed in a trial, and why the first did.
+    """
+
+    present: Vector
+    recommended: Vector
+    lines: tuple[Line, ...]
+    limit: str
+    trials: int
+    seconds: float
+    capped: str = ""
+    too_few: bool = False
+    lost: int = 0
+    reason: str = ""
+
+    def line(self, vector: Vector) -> Line:
+        """The table's line of a vector."""
+        return next(line for line in self.lines if line.vector == vector)
+
+    @property
+    def changed(self) -> bool:
+        """Whether other numbers than the present ones are recommended."""
+        return self.recommended != self.present
+
+
+@dataclass(slots=True)
+class Search:
+    """One search for the vector with the highest rate.
+
+    Args:
+        present: the workers that the config has now.
+        most: the most workers of each group that may be tried.
+        cores: how many may be used.
+        seconds: how long all trials may take together.
+        attempt: makes a trial of a vector in a window of so many seconds.
+        clock: seconds, monotonic.
+    """
+
+    present: Vector
+    most: Vector
+    cores: int
+    seconds: float
+    attempt: Try
+    clock: Clock
+    rounds: list[dict[Vector, Trial]] = field(default_factory=list)
+    final_from: int = 0
+    began: float = 0.0
+    dearest_s: float = 0.0
+    window_s: float = 1.0
+    random: Random = field(default_factory=lambda: Random(1))
+
+    def go(self) -> Result:
+        """Try vectors until the time is up; what was found."""
+        self.began = self.clock()
+        self.window_s = min(WINDOW_S[1], max(WINDOW_S[0], self.seconds / WINDOWS / 2))
+        self._screen()
+        self._final()
+        return self._result()
+
+    # ---- rounds ------------------------------------------------------------------------------------------------
+
+    def _screen(self) -> None:
+        """Probe, propose, and climb from what leads, in the first part of the time."""
+        until = self.seconds * (1 - FINAL_SHARE)
+        least = tuple(1 for _ in self.present)
+        self._round(list(dict.fromkeys((self.present, least))), self.seconds)
+        cost = demand(self.rounds[0][least])
+        alive = [self.present, *propose(cost, self.most, self.cores, PROPOSED), least]
+        while self._round(self._that_fit(dict.fromkeys(alive), until), until):
+            rates = self._standing()
+            best = max(rates, key=lambda vector: rates[vector])
+            known = {vector for one in self.rounds for vector in one}
+            fresh = [vector for vector in neighbours(self._last(best), self.most) if vector not in known]
+            good = sorted(rates, key=lambda vector: rates[vector], reverse=True)
+            alive = [self.present, *fresh, *(v for v in good if rates[v] >= rates[best] * (1 - HOPELESS))]
+
+    def _that_fit(self, vectors: Iterable[Vector], until: float) -> list[Vector]:
+        """The first ones, as many as there is time for."""
+        return list(vectors)[: max(2, int((until - self._spent()) / self.dearest_s))]
+
+    def _final(self) -> None:
+        """The leaders and the present vector in rounds of their own, until the time is up."""
+        self.final_from = len(self.rounds)
+        rates = self._standing()
+        rates.pop(self.present)
+        leaders = sorted(rates, key=lambda v: rates[v] * (1 - WORKER_COST * sum(v)), reverse=True)
+        fit = int((self.seconds - self._spent()) / (FEW * self.dearest_s)) - 1
+        leaders = leaders[: max(1, min(FINALISTS, fit))]
+        while leaders and self._round([self.present, *leaders], self.seconds):
+            done = self.rounds[self.final_from :]
+            if len(done) >= FEW:
+                found = {vector: compare(vector, self.present, done) for vector in leaders}
+                if all(gain - 2 * error > GAIN and 2 * error < NEAR for gain, error in found.values()):
+                    return  # more runs would tell nothing new
+                # who is clearly behind leaves its time to the others
+                leaders = [vector for vector, (gain, error) in found.items() if gain + 2 * error >= GAIN]
+
+    def _round(self, vectors: Sequence[Vector], until: float) -> bool:
+        """Try each vector once, in changing order; False when there is no time for a whole round."""
+        if self.rounds and self._spent() + len(vectors) * self.dearest_s > until:
+            return False
+        order = list(vectors)
+        self.random.shuffle(order)
+        tried: dict[Vector, Trial] = {}
+        self.rounds.append(tried)
+        for vector in order:
+            start = self.clock()
+            tried[vector] = self.attempt(vector, self.window_s)
+            self.dearest_s = max(self.dearest_s * 0.9, self.clock() - start)
+        return True
+
+    def _spent(self) -> float:
+        return self.clock() - self.began
+
+    # ---- what came of it ---------------------------------------------------------------------------------------
+
+    def _standing(self) -> dict[Vector, float]:
+        """The rate of each vector against the present one of the same round; the mean over rounds."""
+        found: dict[Vector, list[float]] = {}
+        for one in self.rounds:
+            base = one[self.present].rate if self.present in one else None
+            for vector, trial in one.items():
+                if base:
+                    found.setdefault(vector, []).append(trial.rate / base)
+        return {vector: fmean(ratios) for vector, ratios in found.items()}
+
+    def _last(self, vector: Vector) -> Trial:
+        return next(one[vector] for one in reversed(self.rounds) if vector in one)
+
+    def _trials(self, vector: Vector) -> list[Trial]:
+        return [one[vector] for one in self.rounds if vector in one]
+
+    def _result(self) -> Result:
+        final = self.rounds[self.final_from :]
+        recommended = recommend(self.present, final)
+        known = {vector for one in self.rounds for vector in one}
+        lines = [self._line(vector) for vector in known]
+        everything = [trial for one in self.rounds for trial in one.values()]
+        worst = max(everything, key=lambda trial: trial.lost)
+        return Result(
+            self.present, recommended,
+            tuple(sorted(lines, key=lambda line: line.rate, reverse=True)),
+            limit_of(self._trials(recommended), self.cores),
+            len(everything), self._spent(), self._capped(recommended), len(known) > 1 and len(final) < FEW,
+            worst.lost, worst.reason,
+        )  # fmt: skip
+
+    def _capped(self, vector: Vector) -> str:
+        trial = self._last(vector)
+        top = max(trial.groups, key=lambda group: group.busy_s / group.workers)
+        at_most = dict(zip((group.name for group in trial.groups), self.most, strict=True))[top.name]
+        full = top.busy_s > FULL * top.workers * trial.seconds
+        waits = sum(group.cpu_s for group in trial.groups) < FULL * self.cores * trial.seconds
+        return top.name if full and waits and top.workers == at_most else ""
+
+    def _line(self, vector: Vector) -> Line:
+        rates = sorted(trial.rate for trial in self._trials(vector))
+        middle = median(rates)
+        quarter = len(rates) // 4
+        spread = (rates[-1 - quarter] - rates[quarter]) / 2 / middle if middle else 0.0
+        common = [one for one in self.rounds if vector in one and self.present in one]
+        gain: float | None = None
+        error: float | None = None
+        if vector != self.present and common:
+            gain, error = compare(vector, self.present, common)
+        return Line(vector, middle, spread, gain, error, len(rates))
+
+
+def compare(vector: Vector, present: Vector, rounds: Sequence[dict[Vector, Trial]]) -> tuple[float, float]:
+    """The gain over the present vector and its standard error, as shares, from rounds that have both.
+
+    The logarithm of the ratio within each round is averaged: what a round was disturbed by, both had.
+    """
+    logs = [log(max(one[vector].rate, 1e-9) / max(one[present].rate, 1e-9)) for one in rounds if vector in one]
+    if not logs:
+        return 0.0, float("inf")
+    gain = exp(fmean(logs)) - 1
+    return gain, stdev(logs) / sqrt(len(logs)) if len(logs) > 1 else float("inf")
+
+
+def recommend(present: Vector, final: Sequence[dict[Vector, Trial]]) -> Vector:
+    """The vector to use: the present one, unless the final shows one better by GAIN and beyond the noise.
+
+    Beyond the noise: the lower end of the 99 % interval of its mean gain (one-sided, Student's t) is above zero. Of
+    those within NEAR of the best, the one with the fewest workers.
+    """
+    if len(final) < FEW:
+        return present
+    better: dict[Vector, float] = {}
+    for vector in dict.fromkeys(vector for one in final for vector in one if vector != present):
+        rounds = [one for one in final if vector in one]
+        gain, error = compare(vector, present, rounds)
+        t = T_99[min(len(rounds) - 2, len(T_99) - 1)] if len(rounds) > 1 else float("inf")
+        if gain >= GAIN and log(1 + gain) > t * error:
+            better[vector] = gain
+    if not better:
+        return present
+    best = max(better.values())
+    return min((vector for vector in better if better[vector] >= best - NEAR), key=lambda v: (sum(v), -better[v]))
