@@ -51,6 +51,11 @@ def keep(
     write_pages(kept)
 
 
+def is_whole(outcome: Outcome) -> bool:
+    """Whether everything in it was measured: what was not must not take the place of what was."""
+    return not any(row.measured.startswith(("failed", "not measured")) for row in outcome.rows)
+
+
 def write_pages(kept: Mapping[str, Kept]) -> None:
     """The tables of both pages and the picture."""
     for path, text in pages(kept).items():
@@ -70,9 +75,12 @@ def pages(kept: Mapping[str, Kept]) -> dict[Path, str]:
 def text(kept: Mapping[str, Kept]) -> str:
     """The tables, as markdown."""
     outcomes = {name: work.outcome for name, work in kept.items()}
-    newest = max(kept.values(), key=lambda work: work.date)
-    about = ", ".join(f"{name} {value}" for name, value in newest.machine.items() if name != "load_before")
-    parts = [f"Machine: {about}.", table.rows_table([row for o in outcomes.values() for row in o.rows])]
+    machines: dict[str, list[str]] = {}
+    for name, work in kept.items():
+        about = ", ".join(f"{fact} {value}" for fact, value in work.machine.items() if fact != "load_before")
+        machines.setdefault(about, []).append(name)
+    parts = [f"Machine of {', '.join(names)}: {about}." for about, names in machines.items()]
+    parts += [table.rows_table([row for o in outcomes.values() for row in o.rows])]
     parts += table.reasons(outcomes)
     for name, work in kept.items():
         when = f"{work.date}, {work.rounds} rounds, load before {work.machine.get('load_before', '?')}"

@@ -52,7 +52,8 @@ def main(argv: list[str] | None = None) -> int:
     if args.json:
         args.json.write_text(table.as_json(outcomes, facts, quick=args.quick, rounds=rounds) + "\n")
     if args.keep:
-        results.keep(outcomes, facts, date=date.today().isoformat(), rounds=rounds, order=list(WORKS))
+        whole = {name: outcome for name, outcome in outcomes.items() if results.is_whole(outcome)}
+        results.keep(whole, facts, date=date.today().isoformat(), rounds=rounds, order=list(WORKS))
     rows = [row for outcome in outcomes.values() for row in outcome.rows]
     if any(row.measured.startswith("failed") for row in rows):
         return 1

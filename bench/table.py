@@ -93,7 +93,7 @@ BOUNDS = {
     "hops": "the parent's Python (18 us a hop here), and one byte a page of many frames in the same cache sets",
     "small": "Python with cold caches, and pictures under way that do not fit the third-level cache (8 MB here)",
     "large": "start-up and hand-over are 1 to 2 %; the rest is the spread between rounds on a shared machine",
-    "rivals-large": "decoding is nine tenths of both: 37.0 ms of CPU a file here, 42.5 in sharp (gap 1: 29.5, 36.7)",
+    "rivals-large": "decoding is nine tenths of both; once it runs it is 1.21 times sharp, but it starts 0.2 s later",
     "memory": "private memory is level; pages of the arena that a worker touched count, and names the parent claimed",
 }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import tempfile
 import unicodedata
 from collections.abc import Iterator
@@ -162,8 +163,10 @@ class Door:
         return f"collides with {other}: both would be {target!r}{fold}"
 
     def _key(self, path: str) -> str:
-        """What the file system takes for this name."""
-        return unicodedata.normalize("NFC", path).casefold() if self._folds else path
+        """What the file system takes for this name: letters of one case, and on macOS accents in one spelling."""
+        if not self._folds:
+            return path
+        return (unicodedata.normalize("NFC", path) if sys.platform == "darwin" else path).lower()
 
     def _absolute(self, path: str) -> str:
         return path if path.startswith("/") else self._here + path
@@ -179,7 +182,7 @@ def folds_case(folder: str, *, probe: bool = True) -> bool:
         folder = os.path.dirname(os.path.abspath(folder))
     try:
         with os.scandir(folder) as entries:
-            known = next((entry.path for entry in entries if entry.name != entry.name.swapcase()), None)
+            known = next((e.path for e in entries if e.name.isascii() and e.name != e.name.swapcase()), None)
         if known is not None:
             return _same(known)
         if not probe:

@@ -9,6 +9,7 @@ from .report import GroupReport
 
 FULL = 0.85  # a share of time above which we call something the limit
 WAITING = 0.5  # CPU seconds of busy seconds, below which a stage waits (for a disk, a service, a pause)
+WORKING = 0.6  # CPU seconds of what the cores have, below which they are not all busy
 
 
 @dataclass(slots=True)
@@ -44,10 +45,14 @@ def verdict(groups: Sequence[GroupReport], seconds: float, cores: int) -> str:
     top = next(group for group in groups if group.name == name)
     share = f"{load[name]:.0%} busy with {top.workers} worker{'s' if top.workers != 1 else ''}"
     cpu = sum(group.cpu_s for group in groups)
+    full = top.cores is not None and len(top.cores) < cores and top.cpu_s >= FULL * len(top.cores) * seconds
+    if load[name] >= FULL and full:
+        return f"{name}: {share}, and the cores it is pinned to are full; give it more cores"
     waits = bool(top.cpu_s) and top.cpu_s < WAITING * top.busy_s and cpu < FULL * cores * seconds
     if load[name] >= FULL and waits:
-        return f"{name}: {share}, most of it waiting and not computing; give it more workers"
-    if sum(group.busy_s for group in groups) >= FULL * cores * seconds:
+        return f"{name}: {share}, most of it waiting (a disk, a service, another program); give it more workers"
+    busy = sum(group.busy_s for group in groups)
+    if busy >= FULL * cores * seconds and (not cpu or cpu >= WORKING * cores * seconds):
         return f"the {cores} cores: all busy; {_dearest(groups)} of the work"
     if load[name] >= FULL:
         return f"{name}: {share}; give it more workers"

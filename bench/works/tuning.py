@@ -25,7 +25,6 @@ LEADERS = 5
 SCREENINGS = (2, 1)
 FINALS = (9, 3)
 SECONDS = 60.0
-SPARE_S = 3.0  # start-up, sampling and the end of the command beside its trials
 Vector = tuple[int, ...]
 GROUPS = ("reader", "shrink", "writer")
 
@@ -74,7 +73,7 @@ def _one(case: Case, source: Path, settings: Settings, outcome: Outcome) -> None
     outcome.rows += [
         at_least(work, what=bar, bar=0.95, values=values),
         note(work, f"recommended / present {_name(present)}, steady", gains),
-        at_most(work, what="whole command", bar=SECONDS + SPARE_S, values=[tuned.wall_s], form=".1f"),
+        at_most(work, what="whole command", bar=SECONDS, values=[tuned.wall_s], form=".1f"),
     ]
     outcome.samples += [replace(sample, job=f"{case.name} {sample.job}") for sample in samples]
     told = " ".join(

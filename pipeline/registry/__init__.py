@@ -182,14 +182,11 @@ def installed() -> list[tuple[str, str]]:
 
     found = []
     for point in entry_points(group=ENTRY_POINTS):
-        try:
-            cls = as_class(point.load())
-        except Exception:  # noqa: S112 - whatever a stranger's package does at import
-            continue
-        kind = next(
-            (kind for kind, contract in KINDS.items() if isinstance(cls, type) and issubclass(cls, contract)), ""
-        )
-        if kind and point.name not in names(kind):
+        for kind in (kind for kind in KINDS if point.name not in names(kind)):
+            try:
+                load(resolve(kind, point.name))
+            except Exception:  # noqa: S112 - of another kind, or whatever a stranger's package does at import
+                continue
             found.append((kind, point.name))
     return sorted(set(found))
 
@@ -203,6 +200,10 @@ def _entry_point(kind: str, use: str) -> type[Any] | None:
             found = as_class(point.load())
         except PipelineError:
             raise
+        except ModuleNotFoundError as error:
+            raise EnvironmentRefusal(
+                f"'{use}' needs {error.name}, which is not installed", where=point.value
+            ) from error
         except Exception as error:
             what = f"importing '{use}' of {point.value} failed: {type(error).__name__}: {error}"
             raise UsageError(what) from error

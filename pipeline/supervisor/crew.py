@@ -93,6 +93,7 @@ class Crew:
         self.pending_starts: list[tuple[float, Handle]] = []
         self.idle = [Idle() for _ in plan.groups]
         self.stopping = self.closed = self.hurried = False
+        self.stop_timeout_s = STOP_TIMEOUT_S
         self.now = time.monotonic()
         self.moved_at = (0, self.now)
         self.ready_at: float | None = None
@@ -214,7 +215,7 @@ class Crew:
         for handle in waiting:
             handle.outgoing.append(stop)
             handle.write()
-        deadline = time.monotonic() + STOP_TIMEOUT_S
+        deadline = time.monotonic() + self.stop_timeout_s
         while waiting and time.monotonic() < deadline and not self.hurried:
             self.poller.turn(TICK_S)
             waiting = {handle for handle in waiting if handle.process is not None}

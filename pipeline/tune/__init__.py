@@ -8,20 +8,24 @@ rewrite     numbers put into a YAML file where they stand
 
 from __future__ import annotations
 
+import resource
 import time
 from collections.abc import Callable
 
 from ..affinity import memory_limit_nbytes
+from ..config.model import MAX_WORKERS
 from ..plan import GroupPlan, Plan
 from .figures import Trial, Vector
-from .rewrite import rewrite
+from .rewrite import check, rewrite
 from .search import Line, Result, Search
 from .trial import Interrupted, Scene
 
-__all__ = ["Interrupted", "Line", "Result", "Trial", "Vector", "present", "rewrite", "tune"]
+__all__ = ["Interrupted", "Line", "Result", "Trial", "Vector", "bound", "check", "present", "rewrite", "tune"]
 
 PER_CORE = 8  # workers of a group per core, at most: a stage that waits wants many, and each is a process
 LEAST = 4
+FILES, FILES_EACH = 64, 4  # descriptors of the parent, and for each worker: three pipes and its process
+ENDING_S = 1.0  # of the time, for the start and the end of the command
 WORKER_NBYTES = 100 << 20  # of memory for each, a quarter of it at most
 
 
@@ -38,17 +42,20 @@ def tune(plan: Plan, seconds: float = 60.0, *, watch: Callable[[Trial], None] | 
         StopRun: no input could be done.
         Interrupted: Ctrl-C or SIGTERM; the scratch folder is gone by then.
     """
+    began = time.monotonic()
     cores = len(plan.usable_cores) or 1
-    most = tuple(_most(group, cores) for group in plan.groups)
+    room = _room(len(plan.groups))
+    most = tuple(_most(group, cores, room) for group in plan.groups)
     with Scene(plan) as scene:
 
         def attempt(vector: Vector, window_s: float) -> Trial:
-            trial = scene.run(vector, window_s)
+            trial = scene.run(vector, window_s, patience_s=seconds / 4)
             if watch is not None:
                 watch(trial)
             return trial
 
-        return Search(present(plan), most, cores, seconds, attempt, time.monotonic).go()
+        left = seconds - (time.monotonic() - began) - ENDING_S
+        return Search(present(plan), most, cores, left, attempt, time.monotonic).go()
 
 
 def present(plan: Plan) -> Vector:
@@ -56,9 +63,20 @@ def present(plan: Plan) -> Vector:
     return tuple(group.workers for group in plan.groups)
 
 
-def _most(group: GroupPlan, cores: int) -> int:
-    """The most workers tried: what its stages allow, what memory allows, and some per core."""
+def bound(group: GroupPlan) -> int | None:
+    """The most workers that the stages of a group allow; None where they allow any number."""
     bounds: list[int | None] = [stage.build().max_workers for stage in group.stages]
-    room = max(LEAST, memory_limit_nbytes() // 4 // WORKER_NBYTES)
+    return min((most for most in bounds if most is not None), default=None)
+
+
+def _most(group: GroupPlan, cores: int, room: int) -> int:
+    """The most workers tried: what its stages allow, what there is room for, and some per core."""
     most = max(LEAST, PER_CORE * len(group.cores or range(cores)))
-    return min([most, room, *(bound for bound in bounds if bound is not None)])
+    return min(most, room, bound(group) or room)
+
+
+def _room(groups: int) -> int:
+    """How many workers each group may have, so that memory and descriptors are enough if all have as many."""
+    by_memory = memory_limit_nbytes() // 4 // WORKER_NBYTES
+    by_files = (resource.getrlimit(resource.RLIMIT_NOFILE)[0] - FILES) // FILES_EACH
+    return max(LEAST, min(MAX_WORKERS, by_memory // groups, by_files // groups))

@@ -5,25 +5,26 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
-from math import ceil, floor
+from math import ceil, floor, log
 
 from ..meter import verdict
 from ..report import GroupReport
 
 Vector = tuple[int, ...]  # workers of each group, from reader to writer
-WORKER_COST = 0.005  # of the rate: what one process more must bring to be worth trying
+NEAR = 0.01  # rates as near as this are alike, and then fewer processes are better
 
 
 @dataclass(frozen=True, slots=True)
 class GroupFigures:
     """One group in the window of a trial; seconds are summed over its workers.
 
-    busy_s: inside stages. cpu_s: user and system time. queued_s: ready to run while every core was taken.
-    starved, blocked: shares of the idle time.
+    cores: it is pinned to; None where it is not. busy_s: inside stages. cpu_s: user and system time. queued_s: ready to
+    run while every core was taken. starved, blocked: shares of the idle time.
     """
 
     name: str
     workers: int
+    cores: tuple[int, ...] | None
     frames: int
     busy_s: float
     cpu_s: float
@@ -36,7 +37,9 @@ class GroupFigures:
 class Trial:
     """One short run: how many units ended in its window, and where the time went.
 
-    A unit is an item; where an item is a stream of frames, a frame.
+    A unit is an item that was done or skipped; where an item is a stream of frames, a frame.
+
+    lost: items that failed in the window. failing: how many different ones did in the whole run; reason: of the first.
     """
 
     vector: Vector
@@ -45,12 +48,18 @@ class Trial:
     parent_cpu_s: float
     groups: tuple[GroupFigures, ...]
     lost: int = 0
+    failing: int = 0
     reason: str = ""
 
     @property
     def rate(self) -> float:
         """Units a second."""
         return self.units / self.seconds
+
+    @property
+    def lost_share(self) -> float:
+        """Of the items that ended, those that failed."""
+        return self.lost / max(1, self.units + self.lost)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,10 +98,12 @@ def propose(cost: Demand, most: Vector, cores: int, count: int) -> list[Vector]:
         near = {floor(need), ceil(need), ceil(need) + 1}
         choices.append(sorted({min(limit, max(1, number)) for number in near}))
 
-    def promise(vector: Vector) -> float:
-        return expected(vector, cost, cores) * (1 - WORKER_COST * sum(vector))
+    return sorted(product(*choices), key=lambda vector: rank(expected(vector, cost, cores), vector))[:count]
 
-    return sorted(product(*choices), key=promise, reverse=True)[:count]
+
+def rank(rate: float, vector: Vector) -> tuple[int, int]:
+    """Sorts by rate, the highest first; of rates that are NEAR each other, fewer processes come first."""
+    return -round(log(max(rate, 1e-9)) / NEAR), sum(vector)
 
 
 def neighbours(trial: Trial, most: Vector) -> list[Vector]:
@@ -112,7 +123,8 @@ def limit_of(trials: Sequence[Trial], cores: int) -> str:
     seconds = sum(trial.seconds for trial in trials)
     rows = [
         GroupReport(
-            column[0].name, column[0].workers, frames=sum(group.frames for group in column),
+            column[0].name, column[0].workers, list(column[0].cores) if column[0].cores else None,
+            frames=sum(group.frames for group in column),
             cpu_s=sum(group.cpu_s for group in column), busy_s=sum(group.busy_s for group in column),
         )
         for column in zip(*(trial.groups for trial in trials), strict=True)

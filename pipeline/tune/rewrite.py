@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..config.node import Node
@@ -24,9 +24,7 @@ def rewrite(path: str, workers: Mapping[str, int]) -> bool:
         UsageError: the numbers cannot be put in without touching more (an alias, an anchor); the file is as it was.
         EnvironmentRefusal: the file cannot be written.
     """
-    real = os.path.realpath(path)
-    with open(real, encoding="utf-8", newline="") as file:
-        text = file.read()
+    real, text = os.path.realpath(path), _text(path)
     after = edited(text, path, workers)
     if after == text:
         return False
@@ -35,6 +33,23 @@ def rewrite(path: str, workers: Mapping[str, int]) -> bool:
     except OSError as error:
         raise EnvironmentRefusal(f"cannot write the config: {error.strerror}", where=path) from error
     return True
+
+
+def check(path: str, groups: Sequence[str]) -> None:
+    """Whether numbers could be put into the file: before a minute is spent on finding them. Raises as `rewrite`."""
+    text = _text(path)
+    for count in (1, 2):  # one of them is another number than the present one
+        edited(text, path, dict.fromkeys(groups, count))
+    if not os.access(os.path.dirname(os.path.realpath(path)), os.W_OK):
+        raise EnvironmentRefusal("the config cannot be written: its folder is closed", where=path)
+
+
+def _text(path: str) -> str:
+    try:
+        with open(os.path.realpath(path), encoding="utf-8", newline="") as file:
+            return file.read()
+    except (OSError, ValueError) as error:
+        raise EnvironmentRefusal(f"cannot read the config again: {error}", where=path) from error
 
 
 def edited(text: str, path: str, workers: Mapping[str, int]) -> str:
@@ -48,6 +63,9 @@ def edited(text: str, path: str, workers: Mapping[str, int]) -> str:
     wanted = root.plain
     edits: list[tuple[int, int, str]] = []
     starts = _line_starts(body)
+    missing = [name for name in ("reader", "writer") if not isinstance(wanted, dict) or not wanted.get(name)]
+    if missing:
+        raise UsageError(f"the file has no {missing[0]} to put a number into", where=path)
     for name, node, plain in _groups(root, wanted):
         count = workers.get(name, workers.get("all"))
         if count is None or plain.get("workers") == count:
@@ -65,7 +83,7 @@ def edited(text: str, path: str, workers: Mapping[str, int]) -> str:
         said = ", ".join(f"{name}: {count}" for name, count in workers.items())
         raise UsageError(
             "the numbers cannot be put into this file without changing more", where=path,
-            remedy=f"an alias or an anchor is in the way: write workers by hand ({said})",
+            remedy=f"an alias, an anchor or a tag is in the way: write workers by hand ({said})",
         )  # fmt: skip
     return text[: len(text) - len(body)] + after
 
@@ -85,7 +103,8 @@ def _edit(text: str, starts: list[int], group: Node, count: int) -> tuple[int, i
     there = group.value.get("workers")
     if there is not None:
         at = _offset(starts, there.mark)
-        return at, at + len(there.text), str(count)
+        quotes = 2 if text[at : at + 1] in ("'", '"') else 0
+        return at, at + len(there.text) + quotes, str(count)
     at = _offset(starts, group.mark)
     if text[at : at + 1] == "{":
         return at + 1, at + 1, f"workers: {count}, "
@@ -124,4 +143,4 @@ def _replace(path: str, text: str) -> None:
         raise
 
 
-__all__ = ["edited", "rewrite"]
+__all__ = ["check", "edited", "rewrite"]

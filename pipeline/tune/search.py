@@ -7,25 +7,27 @@ best of many noisy figures is flattered by the noise that made it the best.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from math import exp, log, sqrt
+from math import exp, inf, log, log1p, sqrt
 from random import Random
 from statistics import fmean, median, stdev
 
+from ..errors import EnvironmentRefusal, UsageError
 from ..meter import FULL
-from .figures import WORKER_COST, Trial, Vector, demand, limit_of, neighbours, propose
+from .figures import NEAR, GroupFigures, Trial, Vector, demand, limit_of, neighbours, propose, rank
 
 Try = Callable[[Vector, float], Trial]
 Clock = Callable[[], float]
 
 GAIN = 0.03  # less is not worth an edit
-NEAR = 0.01  # of the best rate: then fewer workers are better
+MORE_LOST = 0.02  # of the items: who loses so many more than the present vector is not faster but wrong
 HOPELESS = 0.12  # below the best after a round: not tried again before the final
 FINALISTS = 3  # beside the present vector
 FINAL_SHARE = 0.5  # of the time
-FEW = 4  # rounds of the final, below which nothing is recommended
-PROPOSED = 5  # vectors from the first measurement
+MOST_SCREENED = 0.8
+FEW = 3  # rounds of the final, below which nothing is recommended
+PROPOSED, AGAIN = 5, 2  # vectors from the first measurement, and from that of the leader of each round
 WINDOW_S = (0.8, 5.0)
 WINDOWS = 30  # how many windows should fit into the time
 # Student's t, one-sided at 1 %, by degrees of freedom; strict, because the best of several is looked at.
@@ -37,8 +39,8 @@ class Line:
     """One vector in the table.
 
     rate: median of units a second, over all its trials. spread: half the distance of its quartiles, as a share.
-    gain, error: against the present vector in the same rounds, and its standard error, as shares; None without
-    rounds in common. rounds: how many.
+    gain, error: against the present vector in the same rounds, and its standard error, as shares; None where there are
+    too few rounds in common. Of those in the final, from its rounds alone. rounds: all that it was tried in.
     """
 
     vector: Vector
@@ -47,26 +49,29 @@ class Line:
     gain: float | None
     error: float | None
     rounds: int
+    final: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
     """What tuning found: the table, best first; the vector to use, which is the present one unless another is better
-    beyond the noise; what limits the job with it.
+    beyond the noise; what limits the job with it, and where its groups spent the last trial of window_s seconds.
 
     capped: the busiest group where it has as many workers as may be tried, and would take more. too_few: the time was
-    too short for a judgement. lost, reason: the most items that failed in a trial, and why the first did.
+    too short for a judgement. failing, reason: the most different items that failed in a trial, and why the first did.
     """
 
     present: Vector
     recommended: Vector
     lines: tuple[Line, ...]
     limit: str
+    groups: tuple[GroupFigures, ...]
+    window_s: float
     trials: int
     seconds: float
     capped: str = ""
     too_few: bool = False
-    lost: int = 0
+    failing: int = 0
     reason: str = ""
 
     def line(self, vector: Vector) -> Line:
@@ -88,7 +93,7 @@ class Search:
         most: the most workers of each group that may be tried.
         cores: how many may be used.
         seconds: how long all trials may take together.
-        attempt: makes a trial of a vector in a window of so many seconds.
+        attempt: makes a trial of a vector in a window of so many seconds; EnvironmentRefusal where the machine cannot.
         clock: seconds, monotonic.
     """
 
@@ -100,9 +105,11 @@ class Search:
     clock: Clock
     rounds: list[dict[Vector, Trial]] = field(default_factory=list)
     final_from: int = 0
+    contested: bool = False
     began: float = 0.0
     dearest_s: float = 0.0
     window_s: float = 1.0
+    impossible: set[Vector] = field(default_factory=set)
     random: Random = field(default_factory=lambda: Random(1))
 
     def go(self) -> Result:
@@ -120,36 +127,42 @@ class Search:
         until = self.seconds * (1 - FINAL_SHARE)
         least = tuple(1 for _ in self.present)
         self._round(list(dict.fromkeys((self.present, least))), self.seconds)
-        cost = demand(self.rounds[0][least])
-        alive = [self.present, *propose(cost, self.most, self.cores, PROPOSED), least]
-        while self._round(self._that_fit(dict.fromkeys(alive), until), until):
-            rates = self._standing()
+        cost = demand(self.rounds[0].get(least, self.rounds[0][self.present]))
+        alive = list(dict.fromkeys([self.present, *propose(cost, self.most, self.cores, PROPOSED), least]))
+        late = self.seconds * MOST_SCREENED  # even in little time the proposals are looked at once
+        while len(alive) > 1 and self._round(self._that_fit(alive, until), late if len(self.rounds) == 1 else until):
+            rates = {vector: rate for vector, rate in self._standing().items() if self._sound(vector)}
             best = max(rates, key=lambda vector: rates[vector])
             known = {vector for one in self.rounds for vector in one}
-            fresh = [vector for vector in neighbours(self._last(best), self.most) if vector not in known]
+            last = self._last(best)  # near full speed a unit costs less than in the probe: its figures promise more
+            fresh = [*propose(demand(last), self.most, self.cores, AGAIN), *neighbours(last, self.most)]
+            fresh = [vector for vector in fresh if vector not in known]
             good = sorted(rates, key=lambda vector: rates[vector], reverse=True)
             alive = [self.present, *fresh, *(v for v in good if rates[v] >= rates[best] * (1 - HOPELESS))]
+            alive = [vector for vector in dict.fromkeys(alive) if vector not in self.impossible]
 
-    def _that_fit(self, vectors: Iterable[Vector], until: float) -> list[Vector]:
+    def _that_fit(self, vectors: Sequence[Vector], until: float) -> list[Vector]:
         """The first ones, as many as there is time for."""
-        return list(vectors)[: max(2, int((until - self._spent()) / self.dearest_s))]
+        return list(vectors[: max(2, int((until - self._spent()) / self.dearest_s))])
 
     def _final(self) -> None:
         """The leaders and the present vector in rounds of their own, until the time is up."""
         self.final_from = len(self.rounds)
         rates = self._standing()
-        rates.pop(self.present)
-        leaders = sorted(rates, key=lambda v: rates[v] * (1 - WORKER_COST * sum(v)), reverse=True)
+        rates.pop(self.present, None)
+        leaders = sorted(filter(self._sound, rates), key=lambda vector: rank(rates[vector], vector))
         fit = int((self.seconds - self._spent()) / (FEW * self.dearest_s)) - 1
         leaders = leaders[: max(1, min(FINALISTS, fit))]
+        self.contested = bool(leaders)
         while leaders and self._round([self.present, *leaders], self.seconds):
             done = self.rounds[self.final_from :]
             if len(done) >= FEW:
                 found = {vector: compare(vector, self.present, done) for vector in leaders}
-                if all(gain - 2 * error > GAIN and 2 * error < NEAR for gain, error in found.values()):
+                if all(gain - 2 * error > log1p(GAIN) and 2 * error < NEAR for gain, error in found.values()):
                     return  # more runs would tell nothing new
                 # who is clearly behind leaves its time to the others
-                leaders = [vector for vector, (gain, error) in found.items() if gain + 2 * error >= GAIN]
+                leaders = [vector for vector, (gain, error) in found.items() if gain + 2 * error >= log1p(GAIN)]
+                leaders = [vector for vector in leaders if self._sound(vector)]
 
     def _round(self, vectors: Sequence[Vector], until: float) -> bool:
         """Try each vector once, in changing order; False when there is no time for a whole round."""
@@ -161,7 +174,16 @@ class Search:
         self.rounds.append(tried)
         for vector in order:
             start = self.clock()
-            tried[vector] = self.attempt(vector, self.window_s)
+            try:
+                tried[vector] = self.attempt(vector, self.window_s)
+            except EnvironmentRefusal:  # more processes, memory or descriptors than there are
+                if vector == self.present:
+                    raise
+                self.impossible.add(vector)
+            if vector == self.present and not tried[vector].units:
+                raise UsageError(
+                    "nothing ended within a trial: one input takes too long to tell", remedy="give --seconds more"
+                )
             self.dearest_s = max(self.dearest_s * 0.9, self.clock() - start)
         return True
 
@@ -169,6 +191,11 @@ class Search:
         return self.clock() - self.began
 
     # ---- what came of it ---------------------------------------------------------------------------------------
+
+    def _sound(self, vector: Vector) -> bool:
+        """Whether it loses no more items than the present vector, and may be tried at all."""
+        mine, theirs = (fmean(trial.lost_share for trial in self._trials(v)) for v in (vector, self.present))
+        return vector not in self.impossible and mine <= theirs + MORE_LOST
 
     def _standing(self) -> dict[Vector, float]:
         """The rate of each vector against the present one of the same round; the mean over rounds."""
@@ -188,17 +215,18 @@ class Search:
 
     def _result(self) -> Result:
         final = self.rounds[self.final_from :]
-        recommended = recommend(self.present, final)
+        recommended = recommend(self.present, [{v: t for v, t in one.items() if self._sound(v)} for one in final])
         known = {vector for one in self.rounds for vector in one}
         lines = [self._line(vector) for vector in known]
         everything = [trial for one in self.rounds for trial in one.values()]
-        worst = max(everything, key=lambda trial: trial.lost)
+        worst = max(everything, key=lambda trial: trial.failing)
         return Result(
             self.present, recommended,
-            tuple(sorted(lines, key=lambda line: line.rate, reverse=True)),
-            limit_of(self._trials(recommended), self.cores),
-            len(everything), self._spent(), self._capped(recommended), len(known) > 1 and len(final) < FEW,
-            worst.lost, worst.reason,
+            tuple(sorted(lines, key=lambda line: line.gain or 0.0, reverse=True)),
+            limit_of(self._trials(recommended), self.cores), self._last(recommended).groups,
+            self._last(recommended).seconds,
+            len(everything), self._spent(), self._capped(recommended), self.contested and len(final) < FEW,
+            worst.failing, worst.reason,
         )  # fmt: skip
 
     def _capped(self, vector: Vector) -> str:
@@ -215,23 +243,24 @@ class Search:
         quarter = len(rates) // 4
         spread = (rates[-1 - quarter] - rates[quarter]) / 2 / middle if middle else 0.0
         common = [one for one in self.rounds if vector in one and self.present in one]
+        judged = [one for one in self.rounds[self.final_from :] if vector in one]
         gain: float | None = None
         error: float | None = None
         if vector != self.present and common:
-            gain, error = compare(vector, self.present, common)
-        return Line(vector, middle, spread, gain, error, len(rates))
+            mean, wide = compare(vector, self.present, judged or common)
+            gain, error = exp(mean) - 1, exp(mean) * wide if wide < inf else None
+        return Line(vector, middle, spread, gain, error, len(rates), bool(judged))
 
 
 def compare(vector: Vector, present: Vector, rounds: Sequence[dict[Vector, Trial]]) -> tuple[float, float]:
-    """The gain over the present vector and its standard error, as shares, from rounds that have both.
+    """The logarithm of the ratio to the present vector and its standard error, from rounds that have both.
 
-    The logarithm of the ratio within each round is averaged: what a round was disturbed by, both had.
+    The mean of the logarithms within each round: what a round was disturbed by, both had. inf of too few rounds.
     """
     logs = [log(max(one[vector].rate, 1e-9) / max(one[present].rate, 1e-9)) for one in rounds if vector in one]
     if not logs:
-        return 0.0, float("inf")
-    gain = exp(fmean(logs)) - 1
-    return gain, stdev(logs) / sqrt(len(logs)) if len(logs) > 1 else float("inf")
+        return 0.0, inf
+    return fmean(logs), stdev(logs) / sqrt(len(logs)) if len(logs) > 1 else inf
 
 
 def recommend(present: Vector, final: Sequence[dict[Vector, Trial]]) -> Vector:
@@ -246,8 +275,8 @@ def recommend(present: Vector, final: Sequence[dict[Vector, Trial]]) -> Vector:
     for vector in dict.fromkeys(vector for one in final for vector in one if vector != present):
         rounds = [one for one in final if vector in one]
         gain, error = compare(vector, present, rounds)
-        t = T_99[min(len(rounds) - 2, len(T_99) - 1)] if len(rounds) > 1 else float("inf")
-        if gain >= GAIN and log(1 + gain) > t * error:
+        t = T_99[min(len(rounds) - 2, len(T_99) - 1)] if len(rounds) > 1 else inf
+        if gain >= log1p(GAIN) and gain > t * error:
             better[vector] = gain
     if not better:
         return present

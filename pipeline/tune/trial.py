@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import tempfile
 import time
@@ -17,18 +18,20 @@ import psutil
 from ..door import Door, Found
 from ..errors import EnvironmentRefusal, Exit, StopRun, UsageError
 from ..frame import Item
-from ..plan import ErrorPolicy, Plan
+from ..plan import ErrorPolicy, GroupPlan, Plan
 from ..scheduler import Halt
 from ..supervisor import Run
 from ..supervisor.loop import Loop
 from ..template import Template
 from .figures import GroupFigures, Trial, Vector
 
+STOP_S = 1.0  # workers may close their stages so long, as after a real run, then they are ended
 LOOKED_AT = 4096  # inputs that the sample is drawn from: the first ones found
 SAMPLE = 512
 WARM_S = 0.25  # after every worker is ready: caches, credit and the queues settle
 LEAST_UNITS = 20  # a window is longer until so many ended in it
-STRETCH = 4  # times the window, at most
+STRETCH = 4  # times the window, at most; while nothing has ended at all, as long as `patience_s`
+STALE_S = 3600.0
 
 
 class Interrupted(StopRun):
@@ -57,8 +60,6 @@ class Scene:
                 where=str(plan.writer.mark), remedy="tune the rest: --set writer.use=null",
             )  # fmt: skip
         self.items = sample(Door(plan).entries())
-        if not self.items:
-            raise UsageError("no input: nothing matched what the reader looks for")
         self.folder = _scratch(plan) if plan.destination else ""
         self.plan = _for_trials(plan, self.folder)
 
@@ -69,8 +70,11 @@ class Scene:
         if self.folder:
             shutil.rmtree(self.folder, ignore_errors=True)
 
-    def run(self, vector: Vector, window_s: float) -> Trial:
+    def run(self, vector: Vector, window_s: float, patience_s: float = 15.0) -> Trial:
         """A run with so many workers in each group, stopped when its window is over.
+
+        Args:
+            patience_s: how long the window may become while nothing has ended in it.
 
         Raises:
             Interrupted: Ctrl-C or SIGTERM during the run.
@@ -79,7 +83,7 @@ class Scene:
         groups = tuple(replace(group, workers=workers) for group, workers in zip(self.plan.groups, vector, strict=True))
         plan = replace(self.plan, groups=groups)
         try:
-            run = _TrialRun(plan, self.items, window_s)
+            run = _TrialRun(plan, self.items, window_s, patience_s)
             run.carry_out(None)
             return run.trial(vector)
         finally:
@@ -93,8 +97,18 @@ class Scene:
 
 
 def sample(entries: Iterator[Found]) -> list[Item]:
-    """Inputs spread over the first ones found, in an order that is random and always the same."""
-    found = [entry.item for entry in islice(entries, LOOKED_AT) if not entry.refused and not entry.skipped]
+    """Inputs spread over the first ones found, in an order that is random and always the same.
+
+    Raises:
+        UsageError: there is none, or none that a run would take.
+    """
+    entered = list(islice(entries, LOOKED_AT))
+    found = [entry.item for entry in entered if not entry.refused and not entry.skipped]
+    if not entered:
+        raise UsageError("no input: nothing matched what the reader looks for")
+    if not found:
+        reason = entered[0].refused or entered[0].skipped
+        raise UsageError(f"none of the first {len(entered)} inputs would be taken", limit=reason)
     Random(0).shuffle(found)
     return found[:SAMPLE]
 
@@ -102,13 +116,22 @@ def sample(entries: Iterator[Found]) -> list[Item]:
 def _scratch(plan: Plan) -> str:
     """A new folder beside the outputs, so that the same disk is written to."""
     assert plan.destination is not None
-    home = os.path.abspath(Template(plan.destination).root)
+    home = Template(plan.destination).root
     while not os.path.isdir(home):
-        home = os.path.dirname(home)
+        home = os.path.dirname(home) or "."
+    _sweep(home)
     try:
-        return tempfile.mkdtemp(prefix=".pipeline-tune-", dir=home)
+        return tempfile.mkdtemp(prefix=f".pipeline-tune-{os.getpid()}-", dir=home)
     except OSError as error:
         raise EnvironmentRefusal(f"cannot make a scratch folder: {error.strerror}", where=home) from error
+
+
+def _sweep(home: str) -> None:
+    """Drop scratch folders that a killed `tune` left an hour ago or earlier."""
+    for entry in os.scandir(home):
+        match = re.match(r"\.pipeline-tune-(\d+)-", entry.name)
+        if match and not psutil.pid_exists(int(match[1])) and time.time() - entry.stat().st_mtime > STALE_S:
+            shutil.rmtree(entry.path, ignore_errors=True)
 
 
 def _for_trials(plan: Plan, folder: str) -> Plan:
@@ -116,8 +139,9 @@ def _for_trials(plan: Plan, folder: str) -> Plan:
     on_error = ErrorPolicy(retries=plan.on_error.retries, max_share=None)
     if plan.destination is None:
         return replace(plan, on_error=on_error)
-    name = plan.destination.rpartition("/")[2]
-    return replace(plan, destination=f"{folder}/{{dir}}-{name}", on_error=on_error)
+    below = plan.destination.removeprefix(Template(plan.destination).root).lstrip("/")
+    below = below.replace("{dir}/", "").replace("{dir}", "")  # stands in front, and is another one for each item
+    return replace(plan, destination=f"{folder}/{{dir}}-{below}", on_error=on_error)
 
 
 class _Repeating(Door):
@@ -140,7 +164,8 @@ class _Look:
     """The counters of a run at one moment."""
 
     at: float
-    finished: int
+    passed: int  # items done or skipped
+    lost: int
     frames: tuple[int, ...]
     busy_us: tuple[int, ...]
     idle: tuple[tuple[int, int], ...]
@@ -154,9 +179,10 @@ class _TrialRun(Run):
 
     loop: _TrialLoop
 
-    def __init__(self, plan: Plan, items: Sequence[Item], window_s: float) -> None:
+    def __init__(self, plan: Plan, items: Sequence[Item], window_s: float, patience_s: float) -> None:
         super().__init__(plan, None, loop=_TrialLoop, door=_Repeating(plan, items))
-        self.loop.window_s = window_s
+        self.sampled = len(items)
+        self.loop.window_s, self.loop.patience_s = window_s, patience_s
 
     def trial(self, vector: Vector) -> Trial:
         loop, report = self.loop, self.report
@@ -167,25 +193,23 @@ class _TrialRun(Run):
         first, last = loop.first, loop.last
         if first is None or last is None:
             raise StopRun(report.stopped or "the trial ended before it was measured")
-        ledger = report.ledger
         reason = report.failures[0].reason if report.failures else ""
-        if ledger.lost and not ledger.done and not ledger.skipped:
+        failing = len({failure.item for failure in report.failures})
+        ledger = report.ledger
+        if not ledger.done and not ledger.skipped and ledger.lost >= min(self.sampled, LEAST_UNITS):
             raise StopRun("no input could be done", limit=reason, remedy="see what `pipeline run` says")
-        streams = self.plan.streams or self.plan.many
-        units = last.frames[-1] - first.frames[-1] if streams else last.finished - first.finished
-        groups = tuple(
-            _figures(first, last, number, group.name, group.workers) for number, group in enumerate(self.plan.groups)
-        )
+        groups = tuple(_figures(first, last, number, group) for number, group in enumerate(self.plan.groups))
         return Trial(
-            vector, units, last.at - first.at, last.parent_cpu_s - first.parent_cpu_s, groups, ledger.lost, reason
-        )
+            vector, loop.units(last) - loop.units(first), last.at - first.at, last.parent_cpu_s - first.parent_cpu_s,
+            groups, last.lost - first.lost, failing, reason,
+        )  # fmt: skip
 
 
-def _figures(first: _Look, last: _Look, number: int, name: str, workers: int) -> GroupFigures:
+def _figures(first: _Look, last: _Look, number: int, group: GroupPlan) -> GroupFigures:
     starved, blocked = (after - before for before, after in zip(first.idle[number], last.idle[number], strict=True))
     idle = max(1, starved + blocked)
     return GroupFigures(
-        name, workers, last.frames[number] - first.frames[number],
+        group.name, group.workers, group.cores, last.frames[number] - first.frames[number],
         (last.busy_us[number] - first.busy_us[number]) / 1e6,
         max(0.0, last.cpu_s[number] - first.cpu_s[number]),
         max(0.0, last.queued_s[number] - first.queued_s[number]),
@@ -196,38 +220,53 @@ def _figures(first: _Look, last: _Look, number: int, name: str, workers: int) ->
 class _TrialLoop(Loop):
     """A loop that looks at itself twice and then stops, whatever is in flight."""
 
-    window_s = 1.0
+    window_s, patience_s = 1.0, 15.0
     first: _Look | None = None
     last: _Look | None = None
+
+    def __init__(self, *args: Any, **more: Any) -> None:
+        super().__init__(*args, **more)
+        self.stop_timeout_s = STOP_S
+
+    def units(self, look: _Look) -> int:
+        """What had ended by then: frames of streams, else items that were done or skipped."""
+        return look.frames[-1] if self.plan.streams or self.plan.many else look.passed
+
+    def _turn_until_over(self) -> None:
+        super()._turn_until_over()
+        if self.last is not None:  # stages are closed as after a whole run: what they opened is theirs to put away
+            self._stop_workers()
 
     def _tick(self, elapsed: float) -> None:
         super()._tick(elapsed)
         if self.ready_at is None or self.halt is not None:
             return
+        ended = self._ended()
         if self.first is None:
-            warm = self.now - self.ready_at >= WARM_S and self._units() >= len(self.handles)
-            if warm or self.now - self.ready_at >= STRETCH * self.window_s:
+            spent = self.now - self.ready_at
+            if (spent >= WARM_S and ended >= len(self.handles)) or spent >= self.window_s:
                 self.first = self._look()
-        else:
-            spent = time.perf_counter() - self.first.at
-            enough = self._units() - self._begun(self.first) >= LEAST_UNITS
-            if spent >= self.window_s and (enough or spent >= STRETCH * self.window_s):
-                self.last = self._look()
-                self.halt = Halt(Exit.OK, "the trial is over")
+            return
+        spent, ended = time.perf_counter() - self.first.at, ended - self.units(self.first)
+        fails = self.core.verdicts.ledger.lost >= LEAST_UNITS  # and not for want of time
+        longest = STRETCH * self.window_s if ended or fails else self.patience_s
+        if spent >= longest or (spent >= self.window_s and ended >= LEAST_UNITS):
+            self.last = self._look()
+            self.halt = Halt(Exit.OK, "the trial is over")
 
-    def _units(self) -> int:
+    def _ended(self) -> int:
+        """What `units` would say of a look now."""
+        ledger = self.core.verdicts.ledger
         streams = self.plan.streams or self.plan.many
-        return self.core.groups[-1].frames if streams else self.core.verdicts.ledger.finished
-
-    def _begun(self, look: _Look) -> int:
-        return look.frames[-1] if self.plan.streams or self.plan.many else look.finished
+        return self.core.groups[-1].frames if streams else ledger.done + ledger.skipped
 
     def _look(self) -> _Look:
-        groups = self.core.groups
+        groups, ledger = self.core.groups, self.core.verdicts.ledger
         times = [(handle.worker.group.number, *_times(handle)) for handle in self.handles]
         return _Look(
             time.perf_counter(),
-            self.core.verdicts.ledger.finished,
+            ledger.done + ledger.skipped,
+            ledger.lost,
             tuple(group.frames for group in groups),
             tuple(group.busy_us for group in groups),
             tuple((idle.starved, idle.blocked) for idle in self.idle),

@@ -186,6 +186,8 @@ def test_a_disk_that_folds_case_is_known(folding: Path, tmp_path: Path) -> None:
     assert folds_case(str(folding))
     assert os.listdir(folding) == []
     assert not folds_case(str(folding), probe=False)
+    (folding / "\u00df.jpg").touch()
+    assert not folds_case(str(folding), probe=False)
     (folding / "Aa.jpg").touch()
     assert folds_case(str(folding), probe=False)
     assert not folds_case(str(tmp_path))
@@ -193,8 +195,8 @@ def test_a_disk_that_folds_case_is_known(folding: Path, tmp_path: Path) -> None:
 
 
 def test_names_that_differ_in_case_collide_there(folding: Path, tmp_path: Path) -> None:
-    """Else the second would replace the first without a word; é in two spellings is one name too."""
-    for name in ("A.jpg", "a.jpg", "b.jpg", "caf\u00e9.jpg", "cafe\u0301.jpg"):
+    """Else the second would replace the first without a word; the sharp s has no other case there."""
+    for name in ("A.jpg", "a.jpg", "b.jpg", "CAF\u00c9.jpg", "caf\u00e9.jpg", "stra\u00dfe.jpg", "strasse.jpg"):
         (tmp_path / "in").mkdir(exist_ok=True)
         (tmp_path / "in" / name).touch()
     reader = {"use": "folder", "path": str(tmp_path / "in")}

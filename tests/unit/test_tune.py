@@ -54,13 +54,14 @@ def config(tmp_path: Path) -> Path:
 def test_the_command_finds_what_a_waiting_stage_wants(config: Path, tmp_path: Path) -> None:
     """More workers for it, written into the file with all comments; the outputs are untouched, the scratch is gone."""
     before = config.read_text()
-    done = cli("tune", str(config), "--allow-code", "--seconds", "24", "--write", "--json")
+    done = cli("tune", str(config), "--allow-code", "--seconds", "26", "--write", "--json")
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
     assert found["changed"]
     assert found["written"]
     assert found["recommended"]["shrink"] >= 4
-    assert found["lost"] > 0
+    assert found["failing"] == 1
+    assert [group["name"] for group in found["groups"]] == ["reader", "shrink", "writer"]
     assert "tried reader" in done.stderr
     assert tree(tmp_path / "out") == {}
     after = config.read_text()
@@ -84,8 +85,7 @@ def test_trials_tell_where_the_time_went(config: Path, tmp_path: Path) -> None:
     waits = one.groups[1]
     assert waits.busy_s / one.seconds > 0.8
     assert waits.cpu_s < 0.5 * waits.busy_s
-    assert one.lost
-    assert "broken" not in one.reason
+    assert one.failing <= 1
     assert one.groups[0].blocked > 0.5 > one.groups[2].blocked
 
 
@@ -100,15 +100,60 @@ def test_a_config_without_files() -> None:
     assert trial.seconds < 5
 
 
-def test_everything_in_one_group(config: Path) -> None:
-    """`fuse: all`: one number, written to all groups."""
-    done = cli("tune", str(config), "--allow-code", "--seconds", "20", "--set", "fuse=all", "--write", "--json", "-q")
-    assert done.returncode == 0, done.stderr
-    found = json.loads(done.stdout)
-    assert list(found["recommended"]) == ["all"]
-    if found["written"]:
-        plan = planned(config, {"fuse": "all"}, None, allow_code=True)
-        assert plan.groups[0].workers == found["recommended"]["all"]
+@pytest.mark.parametrize("more", [("--workers", "shrink=2"), ("--set", "fuse=all"), ("--set", "reader.workers=2")])
+def test_what_is_written_is_what_was_judged(config: Path, more: tuple[str, str]) -> None:
+    """Other numbers than those of the file, and `--write`: refused before anything runs."""
+    done = cli("tune", str(config), "--allow-code", "--write", *more)
+    assert done.returncode == Exit.USAGE
+    assert f"--write with {more[0]}" in done.stderr
+
+
+def test_a_config_that_cannot_be_written_is_known_at_once(config: Path) -> None:
+    """Not after a minute."""
+    text = config.read_text().replace("reader: {use", "reader: &r {workers: &n 2, use")
+    config.write_text(text.replace("workers: 1 ", "workers: *n "))
+    done = cli("tune", str(config), "--allow-code", "--write", "-q")
+    assert done.returncode == Exit.USAGE
+    assert "by hand" in done.stderr
+
+
+CLOSES = """
+import os, tempfile
+from pipeline import Transform
+
+class Tidy(Transform):
+    def open(self):
+        self.folder = tempfile.mkdtemp(prefix="tidy-", dir=os.environ["TIDY"])
+
+    def process(self, frame, out):
+        out[...] = frame.pixels
+
+    def close(self):
+        os.rmdir(self.folder)
+"""
+
+
+def test_stages_of_a_trial_are_closed(config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a stage of one's own opens, it puts away: a trial ends as a run does."""
+    (tmp_path / "tidy").mkdir()
+    (tmp_path / "tidy.py").write_text(CLOSES)
+    monkeypatch.setenv("TIDY", str(tmp_path / "tidy"))
+    config.write_text(config.read_text().replace("slow.py", "tidy.py"))
+    with Scene(planned(config, None, None, allow_code=True)) as scene:
+        scene.run((2, 2, 1), 0.5)
+    assert os.listdir(tmp_path / "tidy") == []
+
+
+def test_a_stale_scratch_folder_is_swept(config: Path, tmp_path: Path) -> None:
+    """One that a killed `tune` left long ago; not that of a process that lives, nor a fresh one."""
+    out = tmp_path / "out"
+    for name in ("4194305-old", "4194305-new", f"{os.getpid()}-mine"):
+        (out / f".pipeline-tune-{name}").mkdir()
+    for name in ("4194305-old", f"{os.getpid()}-mine"):
+        os.utime(out / f".pipeline-tune-{name}", (0, 0))
+    with Scene(planned(config, None, None, allow_code=True)) as scene:
+        assert os.path.isdir(scene.folder)
+    assert set(os.listdir(out)) == {".pipeline-tune-4194305-new", f".pipeline-tune-{os.getpid()}-mine"}
 
 
 def test_what_cannot_be_tuned_is_refused(config: Path, tmp_path: Path) -> None:
@@ -174,8 +219,9 @@ def test_the_sample_is_spread_and_always_the_same() -> None:
 
 
 def test_the_watcher_hears_of_each_trial(config: Path) -> None:
-    """As the command prints them."""
+    """As the command prints them; of one group, where everything is fused, one number is tried."""
     heard: list[Trial] = []
     plan = planned(config, {"fuse": "all"}, {"reader": 1}, allow_code=True)
-    result = tune(plan, 10.0, watch=heard.append)
+    result = tune(plan, 7.0, watch=heard.append)
     assert result.trials == len(heard) > 2
+    assert all(len(trial.vector) == 1 for trial in heard)

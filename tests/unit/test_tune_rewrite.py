@@ -10,7 +10,7 @@ from harness import ROOT
 
 from pipeline.config.source import parse
 from pipeline.errors import EnvironmentRefusal, UsageError
-from pipeline.tune.rewrite import edited, rewrite
+from pipeline.tune.rewrite import check, edited, rewrite
 
 COUNTS = {"reader": 3, "shrink": 1, "writer": 12}
 CASES = {
@@ -24,6 +24,7 @@ CASES = {
     "flow": ("reader: {use: a, workers: auto} # x\n", "reader: {use: a, workers: 3} # x\n"),
     "flow without the key": ("reader: { use: a}\n", "reader: {workers: 3,  use: a}\n"),
     "behind a tab of width one": ('"reader": {"use": "ä€𝄞", workers: 2}\n', '"reader": {"use": "ä€𝄞", workers: 3}\n'),
+    "in quotes": ('reader: {use: a, workers: "auto"}\n', "reader: {use: a, workers: 3}\n"),
     "windows": ("reader:\r\n  use: a\r\n  path: b\r\n", "reader:\r\n  use: a\r\n  workers: 3\r\n  path: b\r\n"),
     "a mark of byte order": ("\ufeffreader: {use: a, workers: 2}\n", "\ufeffreader: {use: a, workers: 3}\n"),
 }
@@ -47,6 +48,15 @@ def test_groups_of_transforms() -> None:
     assert after == (
         REST + "reader: {workers: 3}\ntransforms:\n- name: shrink # small\n  workers: 1\n  stages: [orient]\n"
         "-   stages: [orient]   # second\n    workers: 7\n"
+    )
+
+
+def test_one_number_for_all() -> None:
+    """`fuse: all`: each group says the same, or the config would contradict itself."""
+    text = "reader: {use: a, workers: 2}\ntransforms: [{name: b, stages: [c]}]\nwriter: {workers: 4}\nfuse: all\n"
+    assert edited(text, "x.yaml", {"all": 3}) == (
+        "reader: {use: a, workers: 3}\ntransforms: [{workers: 3, name: b, stages: [c]}]\nwriter: {workers: 3}\n"
+        "fuse: all\n"
     )
 
 
@@ -80,6 +90,23 @@ def test_what_would_change_more_is_refused(text: str) -> None:
     """With the numbers to write by hand."""
     with pytest.raises(UsageError, match=r"without changing more.*by hand.*reader: 3"):
         edited(text, "x.yaml", COUNTS)
+
+
+def test_it_is_known_beforehand_whether_numbers_can_be_put_in(tmp_path: Path) -> None:
+    """Before a minute is spent; the file is not touched."""
+    path = tmp_path / "x.yaml"
+    path.write_text("reader: &r {use: a}\nwriter: *r\n")
+    with pytest.raises(UsageError, match="without changing more"):
+        check(str(path), ["reader", "writer"])
+    path.write_text("writer: {use: a}\n")
+    with pytest.raises(UsageError, match="the file has no reader"):
+        check(str(path), ["reader", "writer"])
+    path.write_text(good := "reader: {use: a, workers: 1}\nwriter: {use: b}\n")
+    check(str(path), ["reader", "writer"])
+    assert path.read_text() == good
+    path.unlink()
+    with pytest.raises(EnvironmentRefusal, match="cannot read the config again"):
+        check(str(path), ["reader", "writer"])
 
 
 def test_the_file_is_replaced_whole(tmp_path: Path) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import math
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from itertools import product
 from random import Random
 
@@ -11,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pipeline.errors import EnvironmentRefusal, UsageError
 from pipeline.tune.figures import Demand, GroupFigures, Trial, Vector, demand, expected, limit_of, neighbours, propose
 from pipeline.tune.search import FEW, GAIN, Search, compare, recommend
 
@@ -49,7 +51,7 @@ class Machine:
         rate = self.rate(vector) * drift * math.exp(self.random.gauss(0, self.noise))
         units = max(1, round(rate * window_s))
         groups = tuple(
-            GroupFigures(f"g{n}", workers, units, units * (c + w), units * c, 0.0, 1.0, 0.0)
+            GroupFigures(f"g{n}", workers, None, units, units * (c + w), units * c, 0.0, 1.0, 0.0)
             for n, (workers, c, w) in enumerate(zip(vector, self.cpu_s, self.wait_s, strict=True))
         )
         return Trial(vector, units, window_s, 0.0, groups)
@@ -136,12 +138,80 @@ def test_the_most_that_is_tried_is_named() -> None:
 def test_a_sleeping_stage_is_told_from_a_computing_one() -> None:
     """Time in service holds waiting, and not what contention for cores adds."""
     groups = (
-        GroupFigures("computes", 4, 100, busy_s=4.0, cpu_s=1.0, queued_s=3.0, starved=1, blocked=0),
-        GroupFigures("sleeps", 4, 100, busy_s=4.0, cpu_s=0.1, queued_s=0.1, starved=1, blocked=0),
+        GroupFigures("computes", 4, None, 100, busy_s=4.0, cpu_s=1.0, queued_s=3.0, starved=1, blocked=0),
+        GroupFigures("sleeps", 4, None, 100, busy_s=4.0, cpu_s=0.1, queued_s=0.1, starved=1, blocked=0),
     )
     cost = demand(Trial((4, 4), 100, 1.0, 0.2, groups))
     assert cost.service_s == pytest.approx((0.01, 0.039))
     assert cost.total_cpu_s == pytest.approx(0.013)
+
+
+def test_who_loses_more_is_not_faster() -> None:
+    """A service that turns away what comes too often: many workers end many items, and lose most of them."""
+    machine = Machine((0.0005, 0.0005), (0.0, 0.02))
+    search = machine.search((1, 2))
+    honest = machine.attempt
+
+    def attempt(vector: Vector, window_s: float) -> Trial:
+        trial = honest(vector, window_s)
+        return replace(trial, lost=trial.units // 2 if vector[1] > 4 else 0)
+
+    search.attempt = attempt
+    assert search.go().recommended == (1, 4)
+
+
+def test_a_vector_that_the_machine_refuses_is_left_out() -> None:
+    """More processes than there is memory for: the others are compared, and the present one must be possible."""
+    machine = Machine((0.0005, 0.0005), (0.0, 0.02))
+    search = machine.search((1, 2))
+    honest = machine.attempt
+
+    def attempt(vector: Vector, window_s: float) -> Trial:
+        if vector[1] > 6:
+            raise EnvironmentRefusal("no more processes")
+        return honest(vector, window_s)
+
+    search.attempt = attempt
+    result = search.go()
+    assert result.changed
+    assert result.recommended[1] <= 6
+    with pytest.raises(EnvironmentRefusal):
+        replace(search, present=(1, 7), rounds=[]).go()
+
+
+def test_inputs_that_take_longer_than_a_trial() -> None:
+    """Nothing ended: that is said, with what to do."""
+    machine = Machine((0.001, 0.001), (0.0, 0.0))
+    search = machine.search((1, 1))
+    search.attempt = lambda vector, window_s: replace(machine.attempt(vector, window_s), units=0)
+    with pytest.raises(UsageError, match="takes too long to tell; give --seconds more"):
+        search.go()
+
+
+def test_only_one_vector_is_possible() -> None:
+    """Nothing to compare: one look, and no minute spent."""
+    machine = Machine((0.001, 0.001), (0.0, 0.0))
+    result = machine.search((1, 1), most=1).go()
+    assert (result.trials, result.changed, result.too_few) == (1, False, False)
+
+
+def test_the_table_shows_the_gains_that_were_judged() -> None:
+    """Of finalists, those of the final; the present one has none; every figure is a number that JSON knows."""
+    result = Machine((0.0007, 0.0004), (0.0, 0.02), noise=0.02).search((1, 1)).go()
+    assert [line.final for line in result.lines][:1] == [True]
+    assert result.line(result.present).gain is None
+    assert "Infinity" not in json.dumps([asdict(line) for line in result.lines])
+    chosen = result.line(result.recommended)
+    assert chosen.gain is not None
+    assert chosen.error is not None
+    assert chosen.gain > 4 * chosen.error > 0
+
+
+def test_many_cores_do_not_turn_the_order_around() -> None:
+    """On 32 cores a stage that waits wants hundreds of workers, and gets them."""
+    machine = Machine((0.0002, 0.0002), (0.0, 0.05), cores=32, crowd=0.0)
+    result = machine.search((32, 32), most=256).go()
+    assert result.recommended[1] >= 240
 
 
 def test_the_limit_is_told_over_all_trials() -> None:
@@ -171,7 +241,7 @@ def test_what_is_proposed_may_be_tried(data: st.DataObject, most: Vector, cores:
 @settings(max_examples=100, deadline=None)
 def test_neighbours_are_one_step_away(vector: Vector, busy: list[float]) -> None:
     """One worker more in one group, one less in another, or both; never the vector itself."""
-    groups = tuple(GroupFigures(str(n), workers, 1, busy[n], 0.1, 0.0, 1, 0) for n, workers in enumerate(vector))
+    groups = tuple(GroupFigures(str(n), workers, None, 1, busy[n], 0.1, 0.0, 1, 0) for n, workers in enumerate(vector))
     found = neighbours(Trial(vector, 10, 1.0, 0.0, groups), (8,) * len(vector))
     assert vector not in found
     assert all(sum(abs(a - b) for a, b in zip(vector, other, strict=True)) <= 2 for other in found)
