@@ -54,8 +54,8 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What tuning found: the table, best first; the vector to use, which is the present one unless another is better
-    beyond the noise; what limits the job with it, and where its groups spent the last trial of window_s seconds.
+    """What tuning found: the table, finalists first; the vector to use, which is the present one unless another is
+    better beyond the noise; what limits the job with it, and where its groups spent the last trial of window_s seconds.
 
     capped: the busiest group where it has as many workers as may be tried, and would take more. too_few: the time was
     too short for a judgement. failing, reason: the most different items that failed in a trial, and why the first did.
@@ -222,7 +222,7 @@ class Search:
         worst = max(everything, key=lambda trial: trial.failing)
         return Result(
             self.present, recommended,
-            tuple(sorted(lines, key=lambda line: line.gain or 0.0, reverse=True)),
+            tuple(sorted(lines, key=self._place, reverse=True)),
             limit_of(self._trials(recommended), self.cores), self._last(recommended).groups,
             self._last(recommended).seconds,
             len(everything), self._spent(), self._capped(recommended), self.contested and len(final) < FEW,
@@ -236,6 +236,10 @@ class Search:
         full = top.busy_s > FULL * top.workers * trial.seconds
         waits = sum(group.cpu_s for group in trial.groups) < FULL * self.cores * trial.seconds
         return top.name if full and waits and top.workers == at_most else ""
+
+    def _place(self, line: Line) -> tuple[bool, float]:
+        """In the table: who was in the final first, then by gain."""
+        return line.final or line.vector == self.present, line.gain or 0.0
 
     def _line(self, vector: Vector) -> Line:
         rates = sorted(trial.rate for trial in self._trials(vector))
