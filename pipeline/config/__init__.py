@@ -6,13 +6,13 @@ import os
 from collections.abc import Sequence
 
 from ..problem import ConfigError, Problem, near
-from .model import Component, Config, Edge, Group, Queues, interpret
+from .model import GROUP_KEYS, Component, Config, Edge, Group, Queues, interpret
 from .node import Node
 from .overrides import apply
 from .section import shown, wrong
 from .source import read
 
-__all__ = ["Component", "Config", "Edge", "Group", "Node", "Queues", "load", "near", "shown", "wrong"]
+__all__ = ["GROUP_KEYS", "Component", "Config", "Edge", "Group", "Node", "Queues", "load", "near", "shown", "wrong"]
 
 
 def load(path: str | os.PathLike[str], overrides: Sequence[str] = (), workers: Sequence[str] = ()) -> Config:

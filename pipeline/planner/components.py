@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from .. import registry
-from ..config import Component, Config, Node, near, wrong
+from ..config import GROUP_KEYS, Component, Config, Node, near, wrong
 from ..errors import PipelineError, UsageError
 from ..plan import StagePlan
 from ..problem import Mark, Problem
@@ -60,7 +60,7 @@ def find(config: Config, findings: Findings, *, allow_code: bool) -> Parts:
     """Every component of the config; what is wrong with them is added to the findings."""
     parts = Parts()
     parts.codecs = _codecs()
-    parts.reader = _find("reader", config.reader.stages[0], findings, allow_code=allow_code)
+    parts.reader = _find("reader", config.reader.stages[0], findings, allow_code=allow_code, also=GROUP_KEYS)
     for group in config.transforms:
         found = [_find("transform", stage, findings, allow_code=allow_code) for stage in group.stages]
         parts.transforms.append([part for part in found if part is not None])
@@ -68,7 +68,7 @@ def find(config: Config, findings: Findings, *, allow_code: bool) -> Parts:
     writer = config.writer.stages[0]
     bare = _without_blocks(writer, parts.codecs, blocks)
     formats = [codec.label for codec in parts.codecs]
-    parts.writer = _find("writer", bare, findings, allow_code=allow_code, also=formats)
+    parts.writer = _find("writer", bare, findings, allow_code=allow_code, also=[*formats, *GROUP_KEYS])
     if parts.writer is not None:
         _encoder(parts, writer, blocks, findings)
         _convert_colours(parts, parts.writer)

@@ -119,9 +119,10 @@ def _scratch(plan: Plan) -> str:
     home = Template(plan.destination).root
     while not os.path.isdir(home):
         home = os.path.dirname(home) or "."
-    _sweep(home)
     try:
-        return tempfile.mkdtemp(prefix=f".pipeline-tune-{os.getpid()}-", dir=home)
+        _sweep(home)
+        made = tempfile.mkdtemp(prefix=f".pipeline-tune-{os.getpid()}-", dir=home)
+        return os.path.join(home, os.path.basename(made))  # as the config says it: a path of the disk may hold braces
     except OSError as error:
         raise EnvironmentRefusal(f"cannot make a scratch folder: {error.strerror}", where=home) from error
 

@@ -59,6 +59,13 @@ TEXTS = {
         group("[resize: {widht: 3, width: 3}]"),
         ["6:23: unknown parameter 'widht' of resize; did you mean 'width'?"],
     ),
+    "key of a group misspelt": (
+        "version: 1\nreader: {use: folder, path: samples, workerz: 2}\nwriter: {use: 'null', cors: none}\n",
+        [
+            "2:38: unknown parameter 'workerz' of folder; did you mean 'workers'?",
+            "3:23: unknown parameter 'cors' of null; did you mean 'cores'?",
+        ],
+    ),
     "parameter of a stage without any": (
         group("[identity: {x: 3}]"),
         ["6:25: unknown parameter 'x' of identity; it takes none"],

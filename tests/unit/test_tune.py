@@ -204,6 +204,17 @@ def test_interrupted(config: Path, tmp_path: Path, number: int, code: int) -> No
     assert os.listdir(tmp_path / "out") == []
 
 
+def test_a_working_directory_with_braces(config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Paths of the config are relative to it, and no field of a template is read into its name."""
+    here = tmp_path / "{odd}"
+    here.mkdir()
+    monkeypatch.chdir(here)
+    plan = planned(config, {"writer.path": "out/{stem}.png"}, None, allow_code=True)
+    with Scene(plan) as scene:
+        assert scene.run((1, 2, 1), 0.5).units > 0
+    assert os.listdir(here) == []
+
+
 def test_the_sample_is_spread_and_always_the_same() -> None:
     """Of a folder with more files than it takes: from all that it looked at, and never in blocks."""
     plan = planned(
