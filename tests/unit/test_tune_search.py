@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from itertools import product
 from random import Random
 
@@ -35,7 +35,6 @@ class Machine:
     cores: int = CORES
     seed: int = 0
     now: float = 0.0
-    tried: list[Vector] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.random = Random(self.seed)
@@ -46,7 +45,6 @@ class Machine:
 
     def attempt(self, vector: Vector, window_s: float) -> Trial:
         self.now += window_s + START_S
-        self.tried.append(vector)
         drift = 1 + self.drift * math.sin(self.now / 20)
         rate = self.rate(vector) * drift * math.exp(self.random.gauss(0, self.noise))
         units = max(1, round(rate * window_s))
