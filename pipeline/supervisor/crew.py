@@ -29,9 +29,14 @@ GAP_S = 2.0  # a tick so late means that the parent itself was stopped (Ctrl-Z, 
 START_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 5.0
 STACKS_S = 5.0  # a machine that stands still may be one that is overloaded
-QUIET_S = 0.2  # after which a stack is taken as whole: it ends with no mark
+OUTERMOST = " in <module>"  # how the last line of a worker's stack ends
 MAX_NURSERY_DEATHS = 5
 UNFIT = f"exited with status {int(Exit.ENVIRONMENT)}"  # a stage could not be opened, and said why
+
+
+def _told(handle: Handle) -> bool:
+    """Whether the stack it was asked for is there to its end, or it has ended itself."""
+    return handle.process is None or (bool(handle.tail) and handle.tail[-1].endswith(OUTERMOST))
 
 
 class GrowingPool:
@@ -277,16 +282,12 @@ class Crew:
         """Where every worker is now: faulthandler writes it to their standard error."""
         for handle in self.handles:
             if handle.process is not None:
-                handle.tail.clear()
+                handle.forget_tail()
                 handle.process.kill(signal.SIGUSR1)
         deadline = time.monotonic() + STACKS_S
-        told, quiet_at = -1, deadline
-        while time.monotonic() < min(deadline, quiet_at):
+        asked = [handle for handle in self.handles if handle.process is not None]
+        while time.monotonic() < deadline and not all(_told(handle) for handle in asked):
             self.poller.turn(TICK_S)
-            tails = [len(handle.tail) for handle in self.handles if handle.process is not None]
-            if sum(tails) != told:
-                told = sum(tails)
-                quiet_at = time.monotonic() + QUIET_S if all(tails) else deadline
         return "\n".join(
             f"{handle.worker.group.name} {handle.worker.name}:\n" + "\n".join(handle.tail) for handle in self.handles
         )

@@ -16,6 +16,7 @@ from ..worker import Boot
 from .nursery import Child, Nursery, NurseryLost, refusal
 
 TAIL_LINES = 40
+LINE_LENGTH = 4096  # of a line whose end has not come
 READ_NBYTES = 64 * RECORD_NBYTES
 FENCE_S = 30.0
 
@@ -38,6 +39,7 @@ class Handle:
         self.outgoing: list[bytes] = []
         self.since = 0.0
         self.tail: deque[str] = deque(maxlen=TAIL_LINES)
+        self.unended = ""
         self.ended_by: str | None = None
         self.cpu_s = 0.0
         self.rss_nbytes = 0
@@ -45,7 +47,7 @@ class Handle:
     def start(self, nursery: Nursery, arena: int) -> None:
         """Have the process forked. Raises NurseryLost, EnvironmentRefusal."""
         self.control.clear()
-        self.tail.clear()
+        self.forget_tail()
         self.ended_by = None
         theirs: list[int] = []
         try:
@@ -89,8 +91,17 @@ class Handle:
             data = os.read(self.errors, 65536)
         except BlockingIOError:
             return True
-        self.tail.extend(line for line in data.decode("utf-8", "backslashreplace").splitlines() if line.strip())
+        # A stack is written a word at a time: a line is one only when its end is there.
+        lines = (self.unended + data.decode("utf-8", "backslashreplace")).splitlines(keepends=True)
+        whole = not lines or lines[-1].endswith(("\n", "\r"))
+        self.unended = "" if whole else lines.pop()[-LINE_LENGTH:]
+        self.tail.extend(line.rstrip() for line in lines if line.strip())
         return bool(data)
+
+    def forget_tail(self) -> None:
+        """What it said so far is of no interest any more."""
+        self.tail.clear()
+        self.unended = ""
 
     def fence(self, nursery: Nursery) -> str:
         """End the process for certain: after this nothing it held can change. How it ended, in words."""
@@ -110,6 +121,8 @@ class Handle:
         self.process = None
         while self.read_errors() and self._has_errors():
             pass
+        if self.unended.strip():
+            self.tail.append(self.unended)
         sweep(self.control.temporary())
         if self.ended_by:
             return self.ended_by
