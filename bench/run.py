@@ -14,7 +14,7 @@ from bench import corpus, results, table
 from bench.process import MeasureError
 from bench.rows import Outcome, Row
 from bench.settings import Settings
-from bench.works import hops, memory, pressure, rivals, startup, thumbs, tuning
+from bench.works import hops, memory, pressure, rivals, startup, thumbs, tuning, video
 
 WORKS: dict[str, Callable[[Settings], Outcome]] = {
     "startup": startup.measure,
@@ -27,6 +27,9 @@ WORKS: dict[str, Callable[[Settings], Outcome]] = {
     "memory": memory.measure,
     "pressure": pressure.measure,
     "tune": tuning.measure,
+    "video-effects": video.effects,
+    "video-scale": video.scale,
+    "video-memory": video.memory,
 }
 QUICK_ROUNDS, ROUNDS = 3, 5
 TMPFS = Path("/dev/shm")

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .api import frames, run
     from .errors import EnvironmentRefusal, ItemError, PipelineError, SpecError, StopRun, UsageError
-    from .frame import NO_METADATA, Frame, Item, Metadata, Size, Spec
+    from .frame import NO_METADATA, Clip, Frame, Item, Metadata, Size, Spec
+    from .listing import Listing
     from .opencv import load_opencv
     from .problem import ConfigError
     from .report import Report
@@ -21,10 +22,11 @@ if TYPE_CHECKING:
 _HOMES = {
     "api": ("frames", "run"),
     "errors": ("EnvironmentRefusal", "ItemError", "PipelineError", "SpecError", "StopRun", "UsageError"),
-    "frame": ("NO_METADATA", "Frame", "Item", "Metadata", "Size", "Spec"),
+    "frame": ("NO_METADATA", "Clip", "Frame", "Item", "Metadata", "Size", "Spec"),
     "stage": (
         "Codec", "Header", "Limits", "Part", "ReadContext", "Reader", "Skip", "Transform", "WriteContext", "Writer",
     ),
+    "listing": ("Listing",),
     "opencv": ("load_opencv",),
     "problem": ("ConfigError",),
     "report": ("Report",),
@@ -34,10 +36,10 @@ _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __version__ = "0.1.0"
 __all__ = [
-    "NO_METADATA", "Codec", "ConfigError", "EnvironmentRefusal", "Frame", "Header", "Item", "ItemError", "Limits",
-    "Metadata", "Part", "PipelineError", "ReadContext", "Reader", "Report", "Size", "Skip", "Spec", "SpecError",
-    "StopRun", "Template", "Transform", "UsageError", "WriteContext", "Writer", "__version__", "frames", "load_opencv",
-    "run",
+    "NO_METADATA", "Clip", "Codec", "ConfigError", "EnvironmentRefusal", "Frame", "Header", "Item", "ItemError",
+    "Limits", "Listing", "Metadata", "Part", "PipelineError", "ReadContext", "Reader", "Report", "Size", "Skip",
+    "Spec", "SpecError", "StopRun", "Template", "Transform", "UsageError", "WriteContext", "Writer", "__version__",
+    "frames", "load_opencv", "run",
 ]  # fmt: skip
 
 

@@ -156,7 +156,15 @@ class Arena:
 
     def _create_memfd(self) -> int:
         fd = os.memfd_create("pipeline-arena", os.MFD_CLOEXEC)
-        os.ftruncate(fd, self.nbytes)
+        try:
+            os.ftruncate(fd, self.nbytes)
+        except OSError as error:
+            os.close(fd)
+            raise EnvironmentRefusal(
+                f"cannot make {self.nbytes >> 20} MiB of shared memory: {error.strerror}",
+                limit="`ulimit -f` bounds shared memory, too",
+                remedy="raise that limit, or set `queues: {memory: ...}` lower",
+            ) from error
         return fd
 
     def ensure(self, end: int) -> bool:

@@ -134,6 +134,8 @@ class Chain:
 
 def _output(label: str, stage: Transform, spec: Spec) -> Spec:
     try:
+        if spec.is_yuv and not stage.planes:
+            raise SpecError(f"wants pixels in order HWC, got {spec} in planes", remedy="put rgb before this stage")
         out = spec if stage.inspect else stage.output_spec(spec)
         if stage.in_place and out != spec:
             raise SpecError(f"works in place and so cannot turn {spec} into {out}")
@@ -163,7 +165,7 @@ class Scratch:
     def take(self, place: int, spec: Spec) -> Pixels:
         """An array of this Spec; whatever the same place held before is written over."""
         flat = self._flat.get((place, spec.dtype))
-        count = spec.height * spec.width * spec.channels
+        count = spec.samples
         if flat is None or flat.size < count:
             flat = self._flat[place, spec.dtype] = np.empty(count, dtype=spec.dtype)
         return flat[:count].reshape(spec.shape)
@@ -276,14 +278,17 @@ class Fused:
         pixels = self._scratch.take(depth, part.spec)
         part.fill(pixels)
         pixels.flags.writeable = self._writable
-        frame = Frame(item, index, part.spec, pixels, part.metadata, part.pts, part.time_base, self._remarks)
+        frame = Frame(
+            item, index, part.spec, pixels, part.metadata, part.pts, part.time_base, part.duration, part.clip,
+            self._remarks,
+        )  # fmt: skip
         try:
             if depth == len(self.runners) - 1:
                 self.runners[depth].run(frame, None)
                 yield frame
                 return
             for number, child in enumerate(self.runners[depth].expand(frame)):
-                child.metadata = child.metadata if child.metadata.nbytes else frame.metadata
+                child.inherit(frame)
                 yield from self._run(depth + 1, child, item, index * self.spreads[depth] + number)
         except StageError as error:
             if not isinstance(error.cause, Skip):

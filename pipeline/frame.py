@@ -15,10 +15,23 @@ if TYPE_CHECKING:
 DTYPES = ("uint8", "uint16", "float32")
 MODELS = ("gray", "gray_alpha", "rgb", "rgba", "cmyk", "yuv420", "yuv422", "yuv444", "other")
 RANGES = ("full", "limited")
-MATRICES = ("unspecified", "bt601", "bt709", "bt2020")
-PRIMARIES = ("unspecified", "srgb", "bt601", "bt709", "bt2020", "p3", "adobe_rgb", "icc")
+# Names of ITU-T H.273's code points as far as files use them; "bt601" is 525 lines (SMPTE 170M), "bt470bg" 625.
+MATRICES = (
+    "unspecified", "bt601", "bt709", "bt2020", "bt470bg", "fcc", "smpte240m", "identity", "ycgco", "bt2020_cl", "ictcp",
+)  # fmt: skip
+PRIMARIES = (
+    "unspecified", "srgb", "bt601", "bt709", "bt2020", "p3", "adobe_rgb", "icc", "bt470bg", "bt470m", "smpte240m",
+    "film", "xyz", "p3_dci", "ebu3213",
+)  # fmt: skip
+TRANSFERS = (
+    "unspecified", "bt709", "bt601", "srgb", "linear", "pq", "hlg", "gamma22", "gamma28", "smpte240m", "bt2020_10",
+    "bt2020_12", "log100", "log316", "xvycc", "bt1361", "smpte428",
+)  # fmt: skip
+HDR = ("pq", "hlg")
+SUBSAMPLING = {"yuv420": (2, 2), "yuv422": (1, 2), "yuv444": (1, 1)}  # luma samples for each of chroma: down, across
+MAX_SIDE = (1 << 24) - 1
 ITEMSIZE = {"uint8": 1, "uint16": 2, "float32": 4}
-CHANNELS = {"gray": 1, "gray_alpha": 2, "rgb": 3, "rgba": 4, "cmyk": 4}
+CHANNELS = {"gray": 1, "gray_alpha": 2, "rgb": 3, "rgba": 4, "cmyk": 4, "yuv420": 3, "yuv422": 3, "yuv444": 3}
 _CODE = struct.Struct("<IIII8B")
 SPEC_NBYTES = _CODE.size
 
@@ -39,13 +52,17 @@ class Spec:
         channels: samples per pixel.
         dtype: one of DTYPES.
         model: colour model, one of MODELS.
-        range, matrix, primaries: how samples map to light; "unspecified" is kept as such, never guessed. Primaries
-            of "icc" mean that the frame's ICC profile says it, and that it has not been applied yet.
-        planar: False is axis order "HWC", True is "CHW".
+        range, matrix, primaries, transfer: how samples map to light; "unspecified" is kept as such, never guessed.
+            Primaries of "icc" mean that the frame's ICC profile says it, and that it has not been applied yet. The
+            matrix of an rgb frame is the one it came from YUV by, so that it can go back the same way.
+        planar: False is axis order "HWC", True is "CHW". The yuv models have an order of their own, see `planes`.
         orientation: EXIF tag 1..8; what the rows and columns still mean until a stage applies it.
         full_height, full_width: the size before shrink-on-load. A decoder that shrank keeps the size of the
             file here, so that the last resize rounds and weighs its edges as if it had seen every pixel.
             0 stands for "as `height` and `width`".
+        sar: sample aspect ratio, width to height of one pixel as it is to be shown; in lowest terms, 0 < each < 65536.
+
+    Deep YUV is uint16 on the full scale of 16 bits: a sample of 10 bits is shifted left by 6.
     """
 
     height: int
@@ -60,6 +77,8 @@ class Spec:
     orientation: int = 1
     full_height: int = 0
     full_width: int = 0
+    transfer: str = "unspecified"
+    sar: tuple[int, int] = (1, 1)
 
     def __hash__(self) -> int:
         return self._hash
@@ -95,14 +114,47 @@ class Spec:
         return Size(self.full_height, self.full_width)
 
     @cached_property
-    def shape(self) -> tuple[int, int, int]:
-        """The array's shape: (H, W, C), or (C, H, W) when planar."""
+    def shape(self) -> tuple[int, ...]:
+        """The array's shape: (H, W, C), (C, H, W) when planar, (N,) for the yuv models."""
+        if self.is_yuv:
+            return (self.samples,)
         hwc = (self.height, self.width, self.channels)
         return (hwc[2], hwc[0], hwc[1]) if self.planar else hwc
 
+    @property
+    def is_yuv(self) -> bool:
+        return self.model in SUBSAMPLING
+
+    @property
+    def is_hdr(self) -> bool:
+        """Whether the samples are coded for a display of more than 100 nits: PQ or HLG."""
+        return self.transfer in HDR
+
+    @cached_property
+    def chroma(self) -> Size:
+        """Size of each of the two chroma planes of a yuv model; halves round up, as in every codec."""
+        down, across = SUBSAMPLING[self.model]
+        return Size(-(-self.height // down), -(-self.width // across))
+
+    @cached_property
+    def samples(self) -> int:
+        """Number of samples of a frame."""
+        if self.is_yuv:
+            return self.height * self.width + 2 * self.chroma.height * self.chroma.width
+        return self.height * self.width * self.channels
+
     @cached_property
     def nbytes(self) -> int:
-        return self.height * self.width * self.channels * ITEMSIZE[self.dtype]
+        return self.samples * ITEMSIZE[self.dtype]
+
+    def planes(self, pixels: np.ndarray[Any, Any]) -> tuple[np.ndarray[Any, Any], ...]:
+        """The planes Y (H, W), U and V (`chroma`) of a yuv frame's flat array, as views one after the other."""
+        luma, chroma = self.height * self.width, self.chroma.height * self.chroma.width
+        return (
+            pixels[:luma].reshape(self.size),
+            pixels[luma : luma + chroma].reshape(self.chroma),
+            pixels[luma + chroma :].reshape(self.chroma),
+        )
 
     @property
     def has_alpha(self) -> bool:
@@ -133,10 +185,15 @@ class Spec:
         return self
 
     def pack(self) -> bytes:
-        """The 24 bytes that stand for this Spec in a record."""
+        """The 24 bytes that stand for this Spec in a record: a side has 24 bits, the rest of its word is of `sar`."""
+        if max(self.height, self.width, self.full_height, self.full_width) > MAX_SIDE:
+            raise SpecError(f"a side of {self} is too long", limit=f"at most {MAX_SIDE} pixels")
+        across, down = self.sar
         return _CODE.pack(
-            self.height, self.width, self.full_height, self.full_width,
-            self.channels, DTYPES.index(self.dtype), MODELS.index(self.model), RANGES.index(self.range),
+            self.height | (across & 255) << 24, self.width | across >> 8 << 24,
+            self.full_height | (down & 255) << 24, self.full_width | down >> 8 << 24,
+            self.channels, DTYPES.index(self.dtype), MODELS.index(self.model),
+            RANGES.index(self.range) | TRANSFERS.index(self.transfer) << 1,
             MATRICES.index(self.matrix), PRIMARIES.index(self.primaries), self.planar, self.orientation,
         )  # fmt: skip
 
@@ -146,15 +203,19 @@ class Spec:
         height, width, full_height, full_width, channels, dtype, model, range_, matrix, primaries, planar, turn = (
             _CODE.unpack(code)
         )
+        sar = (height >> 24 | width >> 24 << 8, full_height >> 24 | full_width >> 24 << 8)
         return cls(
-            height, width, channels, DTYPES[dtype], MODELS[model], RANGES[range_], MATRICES[matrix],
-            PRIMARIES[primaries], bool(planar), turn, full_height, full_width,
+            height & MAX_SIDE, width & MAX_SIDE, channels, DTYPES[dtype], MODELS[model], RANGES[range_ & 1],
+            MATRICES[matrix], PRIMARIES[primaries], bool(planar), turn, full_height & MAX_SIDE, full_width & MAX_SIDE,
+            TRANSFERS[range_ >> 1], sar,
         )  # fmt: skip
 
     def __str__(self) -> str:
         text = f"{self.width}x{self.height} {self.model} {self.dtype}"
         if self.full_size != self.size:
             text += f" (of {self.full_width}x{self.full_height})"
+        if self.sar != (1, 1):
+            text += f" sar {self.sar[0]}:{self.sar[1]}"
         return text + (f" orientation {self.orientation}" if self.orientation != 1 else "")
 
 
@@ -189,7 +250,8 @@ class Item(NamedTuple):
 
     Attributes:
         number: position in input order, from 0.
-        source: path (or other address) that `Reader.read` understands; undecodable bytes as surrogates.
+        source: path (or other address) that `Reader.read` understands; undecodable bytes as surrogates. One that ends
+            in "/." is a folder, whose name has no extension.
         dir: folder below the input's root, "" at the root; what `{dir}` becomes.
         name: last part of the path; what `{name}` becomes.
         skip: not to be read, for this reason (a symbolic link); counted as skipped.
@@ -204,12 +266,30 @@ class Item(NamedTuple):
     @property
     def stem(self) -> str:
         head, dot, _ = self.name.rpartition(".")
-        return head if dot and head else self.name
+        return head if dot and head and not self.source.endswith("/.") else self.name
 
     @property
     def ext(self) -> str:
         head, dot, tail = self.name.rpartition(".")
-        return tail if dot and head else ""
+        return tail if dot and head and not self.source.endswith("/.") else ""
+
+
+class Clip(NamedTuple):
+    """What part of a stream the frames of an item are, in units of their time base; a muxer takes sound of the same.
+
+    Attributes:
+        begin: the time stamp that the output counts from.
+        end: where the part ends; None at the end of the stream.
+        every: whether it is meant to hold every frame that the source shows there.
+        bits: significant bits of a sample in the source; 0 where that is the whole dtype.
+        turn: EXIF orientation that was not applied and that a writer hands on as a tag; 1 for none.
+    """
+
+    begin: int = 0
+    end: int | None = None
+    every: bool = True
+    bits: int = 0
+    turn: int = 1
 
 
 @dataclass(slots=True)
@@ -223,7 +303,9 @@ class Frame:
         pixels: array of `spec.shape` and `spec.dtype`. It is a view of memory that the engine owns: read-only
             unless the stage declares `in_place`. Copy what must outlive the call.
         metadata: ICC, EXIF, XMP of the item.
-        pts, time_base: presentation time stamp in units of numerator/denominator seconds, or None.
+        pts, time_base: presentation time stamp of the source in units of numerator/denominator seconds, or None.
+        duration: how long it is shown, in the same units; 0 where that is unknown.
+        clip: what part of its stream the item is; None where it is no stream in time.
         remarks: what stages had to say of it; see `remark`.
     """
 
@@ -234,6 +316,8 @@ class Frame:
     metadata: Metadata = NO_METADATA
     pts: int | None = None
     time_base: tuple[int, int] = (0, 1)
+    duration: int = 0
+    clip: Clip | None = None
     remarks: list[str] = field(default_factory=list)
 
     def remark(self, text: str) -> None:

@@ -25,13 +25,19 @@ class Loading:
         plan: names the codecs, and the bounds that are checked before any pixel is decoded.
         smallest: asked how small a picture of this Spec may be decoded by this codec.
         remark: told what the user should know of the item in work.
+        alive: told that a long step makes progress.
     """
 
     def __init__(
-        self, plan: Plan, smallest: Callable[[Spec, Codec], Spec], remark: Callable[[str], None] = lambda _: None
+        self,
+        plan: Plan,
+        smallest: Callable[[Spec, Codec], Spec],
+        remark: Callable[[str], None] = lambda _: None,
+        alive: Callable[[], None] = lambda: None,
     ) -> None:
         self.smallest = smallest
         self.remark = remark
+        self.alive = alive
         self._with_icc: dict[Spec, Spec] = {}
         self.limits = plan.limits
         self.nbytes_read = 0
@@ -43,6 +49,10 @@ class Loading:
         self._last: Codec | None = None
         self._buffer = bytearray(1 << 20)
         self._view = memoryview(self._buffer)
+
+    def took(self, nbytes: int) -> None:
+        """Count bytes that the reader read by itself."""
+        self.nbytes_read += nbytes
 
     def load(self, path: str) -> memoryview:
         """The bytes of a regular file, in one buffer that is reused (see ReadContext)."""
@@ -92,7 +102,7 @@ class Loading:
         if metadata.icc:
             spec, metadata = self._coloured(spec, metadata)
         if spec is not self._full:  # checked and asked before for this very Spec, as for most files of a folder
-            self._check(spec)
+            self.check(spec)
             self._full, self._decode = spec, self.smallest(spec, codec)
         return Part(self._decode, partial(codec.decode, data, self._decode), metadata)
 
@@ -100,7 +110,7 @@ class Loading:
         """Spec at full size and codec of an encoded picture, within the limits; what `plan` samples."""
         codec = self._codec(data)
         header = codec.header(data)
-        self._check(header.spec)
+        self.check(header.spec)
         return self._coloured(header.spec, header.metadata)[0] if header.metadata.icc else header.spec, codec
 
     def _coloured(self, spec: Spec, metadata: Metadata) -> tuple[Spec, Metadata]:
@@ -121,7 +131,8 @@ class Loading:
         for codec in self._opened:
             codec.close()
 
-    def _check(self, spec: Spec) -> None:
+    def check(self, spec: Spec) -> None:
+        """Refuse more pixels than the limit."""
         if spec.height * spec.width > self.limits.pixels:
             raise ItemError(
                 f"has {spec.width}x{spec.height} = {spec.height * spec.width / 1e6:.1f} megapixels",

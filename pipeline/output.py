@@ -22,12 +22,18 @@ class Output:
         run: short name of the run; part of the temporary names.
         note: told the temporary name while it exists, so that the parent can sweep it after a crash; "" clears it.
         claim: asks for a name that only the frame decided; raises where it is taken.
+        alive: told that a long step makes progress.
     """
 
-    def __init__(self, plan: Plan, run: str, *, note: Callable[[str], None], claim: Callable[[str], None]) -> None:
+    def __init__(
+        self, plan: Plan, run: str, *, note: Callable[[str], None], claim: Callable[[str], None],
+        alive: Callable[[], None] = lambda: None,
+    ) -> None:  # fmt: skip
         self.run = run
         self.note = note
         self.claim = claim
+        self.alive = alive
+        self._temporary = ""
         self.encoder: Codec | None = plan.encoder.build() if plan.encoder else None
         self._keeps_icc = plan.writer.build().icc != "drop"
         self.template = Template(plan.destination) if plan.destination else None
@@ -64,6 +70,40 @@ class Output:
             ItemError: the target is a file of the input.
             OSError: as the system says; no temporary file is left.
         """
+        fd = self._open_temporary()
+        try:
+            try:
+                written = _write_all(fd, data)
+            finally:
+                os.close(fd)
+            os.replace(self._temporary, self.target)
+        except BaseException:
+            _unlink(self._temporary)
+            raise
+        finally:
+            self._forget()
+        return written
+
+    def temporary(self) -> str:
+        """The path of a new, empty file beside the target, for an output that is written piece by piece."""
+        self.discard()
+        os.close(self._open_temporary())
+        return self._temporary
+
+    def commit(self) -> int:
+        """Rename the temporary file to the target; its size in bytes."""
+        nbytes = os.stat(self._temporary).st_size
+        os.replace(self._temporary, self.target)
+        self._forget()
+        return nbytes
+
+    def discard(self) -> None:
+        """Remove the temporary file, if there is one."""
+        if self._temporary:
+            _unlink(self._temporary)
+            self._forget()
+
+    def _open_temporary(self) -> int:
         target = self.target
         if os.access(target, os.F_OK):
             self._refuse_source(target)
@@ -72,20 +112,17 @@ class Output:
         if len(name) > 50 and len(os.fsencode(name)) > 200:
             short = blake2b(os.fsencode(name), digest_size=8).hexdigest()
             temporary = f"{folder or '.'}/.{short}.pl-{self.run}.tmp"
+        self._temporary = temporary
         self.note(temporary)
         try:
-            fd = self._create(temporary, folder)
-            try:
-                written = _write_all(fd, data)
-            finally:
-                os.close(fd)
-            os.replace(temporary, target)
+            return self._create(temporary, folder)
         except BaseException:
-            _unlink(temporary)
+            self._forget()
             raise
-        finally:
-            self.note("")
-        return written
+
+    def _forget(self) -> None:
+        self._temporary = ""
+        self.note("")
 
     def _create(self, temporary: str, folder: str) -> int:
         flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC | os.O_NOFOLLOW

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
-from .frame import NO_METADATA, Frame, Item, Metadata, Size, Spec
+from .frame import NO_METADATA, Clip, Frame, Item, Metadata, Size, Spec
 from .template import Template
 
 if TYPE_CHECKING:
@@ -65,6 +65,8 @@ class Transform(Stage):
         in_place: `process` may write into `frame.pixels` and gets no output; a retry starts at the reader.
         any_colour: moves or looks at pixels and gives their values no meaning, so it may work before the picture is
             converted to sRGB; a stage that mixes colours of its own into the picture, or judges colours, may not.
+        planes: takes YUV in planes as it comes from video (`Spec.planes`); before the first stage that does not, the
+            plan has it turned into rgb.
         identity_when_equal: a frame whose `output_spec` equals its Spec passes untouched (nothing is called).
         expands: the most frames that one frame becomes; above 1, `expand` is called in place of `process`.
     """
@@ -72,6 +74,7 @@ class Transform(Stage):
     inspect: ClassVar[bool] = False
     in_place: ClassVar[bool] = False
     any_colour: ClassVar[bool] = False
+    planes: ClassVar[bool] = False
     identity_when_equal: ClassVar[bool] = False
     expands: int = 1
 
@@ -116,6 +119,17 @@ class Part:
     metadata: Metadata = NO_METADATA
     pts: int | None = None
     time_base: tuple[int, int] = (0, 1)
+    duration: int = 0
+    clip: Clip | None = None
+
+    def inherit(self, frame: Frame) -> None:
+        """Take from the frame it was made of what it does not say itself."""
+        if not self.metadata.nbytes:
+            self.metadata = frame.metadata
+        if self.pts is None:
+            self.pts, self.time_base, self.duration, self.clip = (
+                frame.pts, frame.time_base, frame.duration, frame.clip,
+            )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,6 +195,15 @@ class ReadContext(Protocol):
     def remark(self, text: str) -> None:
         """Tell the user something that does not fail the item; the report counts items with equal remarks."""
 
+    def alive(self) -> None:
+        """Say that a long step makes progress: its time-out begins anew."""
+
+    def took(self, nbytes: int) -> None:
+        """Count bytes that were read in another way than by `load`."""
+
+    def check(self, spec: Spec) -> None:
+        """Raise ItemError where a frame has more pixels than the limit; `picture` does it by itself."""
+
     def load(self, path: str) -> memoryview:
         """The bytes of a regular file, in a buffer that the next call reuses.
 
@@ -188,6 +211,9 @@ class ReadContext(Protocol):
             ItemError: not a regular file, empty, larger than the limit, changed while it was read.
             OSError: as the system says.
         """
+
+    def full(self, data: memoryview) -> tuple[Spec, Codec]:
+        """Spec at full size and codec of an encoded picture; raises as `picture` does."""
 
     def picture(self, data: memoryview, *, name: str) -> Part:
         """The first frame of an encoded picture, found by its magic bytes, at the smallest scale the chain takes.
@@ -200,10 +226,20 @@ class ReadContext(Protocol):
 class Reader(Stage):
     """Where frames come from. `discover` runs in the parent, `read` in a worker.
 
+    Class constants:
+        planes: frames may be YUV in planes (`Spec.planes`).
+
     Properties that the plan asks once:
+        turns: the plan applies the orientation of its frames first.
         streams: an item is an ordered stream of frames of one Spec (a video).
         many: an item is several frames of any Spec (pages), each finding its own memory.
     """
+
+    planes: ClassVar[bool] = False
+
+    @property
+    def turns(self) -> bool:
+        return False
 
     @property
     def streams(self) -> bool:
@@ -237,6 +273,13 @@ class Reader(Stage):
         """The Spec of every frame where it is known beforehand; spares the question for memory."""
         return None
 
+    def sample(self, item: Item, context: ReadContext) -> tuple[Spec, Codec | None]:
+        """Spec at full size of an item's first frame, and the codec that can shrink it; what `plan` asks of a few.
+
+        No pixel is decoded. Raises as `read` does.
+        """
+        return context.full(context.load(item.source))
+
     def read(self, item: Item, context: ReadContext) -> Iterator[Part]:
         """The frames of an item, announced one by one; the next is asked for when the last was filled.
 
@@ -247,15 +290,33 @@ class Reader(Stage):
 
 
 class WriteContext(Protocol):
-    """What the engine lends to `Writer.write`, in the worker."""
+    """What the engine lends to `Writer.write`, in the worker.
+
+    Attributes:
+        encoder: the codec of the outputs, for a writer that encodes each frame.
+        target: path of the current output.
+    """
 
     encoder: Codec | None
+    target: str
 
     def save(self, data: bytes | memoryview) -> int:
         """Write the current output: a temporary file beside the target, renamed when it is whole.
 
         Returns the bytes written. Raises ItemError where the target is one of the input's files.
         """
+
+    def temporary(self) -> str:
+        """The path of a new, empty file beside the current target, for an output that is written piece by piece."""
+
+    def commit(self) -> int:
+        """The temporary file is whole: rename it to the target. Raises as `save` does; returns its size in bytes."""
+
+    def discard(self) -> None:
+        """Remove the temporary file, if there is one."""
+
+    def alive(self) -> None:
+        """Say that a long step makes progress: its time-out begins anew."""
 
 
 class Writer(Stage):
@@ -268,7 +329,9 @@ class Writer(Stage):
     Class constants:
         encodes: each frame becomes one file in the format of the destination's extension.
         generic: fields that set the encoder's field of the same name.
-        ordered: takes the frames of an item in order (a muxer).
+        ordered: takes the frames of an item in order (a muxer): one worker has the whole item, from its first frame to
+            `finish`. Other writers get the frames of a stream as they come, on all workers.
+        formats: extensions of the outputs that it writes by itself; with `encodes` they are those of the codecs.
         discards: leaves nothing behind, so that a trial run may call it on real input. Outputs of other writers
             are led to a scratch folder for trials, which takes a `destination`.
     """
@@ -276,8 +339,14 @@ class Writer(Stage):
     encodes: ClassVar[bool] = False
     discards: ClassVar[bool] = False
     ordered: ClassVar[bool] = False
+    formats: ClassVar[tuple[str, ...]] = ()
     generic: ClassVar[tuple[str, ...]] = ()
     icc: str = "keep"
+
+    @property
+    def yuv(self) -> Mapping[str, Any] | None:
+        """Parameters of the stage `yuv`, for a writer that takes only YUV in planes; the plan puts it before it."""
+        return None
 
     def destination(self) -> Template | None:
         """The template of the outputs; None where nothing is written. Pure."""

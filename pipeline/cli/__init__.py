@@ -10,7 +10,7 @@ import click
 from pipeline import __version__
 from pipeline.errors import Exit, PipelineError
 
-from . import check, doctor, plan, run, schema, stages, text, tune
+from . import check, doctor, plan, probe, run, schema, stages, text, tune
 
 
 class App(click.Group):
@@ -53,5 +53,6 @@ for name, module in (
     ("schema", schema),
     ("doctor", doctor),
     ("tune", tune),
+    ("probe", probe),
 ):
     main.add_command(module.command, name)

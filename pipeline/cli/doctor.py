@@ -37,7 +37,7 @@ def command(context: click.Context, as_json: bool) -> None:
     """Look at cores, memory, codecs and libraries. Exit code 4 where making thumbnails could not work."""
     from pipeline.errors import Exit
 
-    found = [*_system(), *_cores(), *_memory(), *_codecs(), *_opencv(), *_sandbox()]
+    found = [*_system(), *_cores(), *_memory(), *_codecs(), *_opencv(), *_video(), *_sandbox()]
     bad = any(finding.state == "no" for finding in found)
     code = Exit.ENVIRONMENT if bad else Exit.OK
     if as_json:
@@ -127,6 +127,23 @@ def _opencv() -> Iterator[Finding]:
         yield Finding("note", "opencv", f"cannot be imported: {' '.join(str(error).split())}", remedy)
     else:
         yield Finding("ok", "opencv", f"{cv2.__version__} imports, libGL is there")
+
+
+def _video() -> Iterator[Finding]:
+    """FFmpeg in PyAV, and the encoders that the writer `video` offers."""
+    from pipeline import EnvironmentRefusal, registry
+    from pipeline.libav import load_libav
+
+    try:
+        av = load_libav("video")
+    except EnvironmentRefusal as error:
+        yield Finding("note", "video", error.what, error.remedy or "")
+        return
+    declared = registry.load(registry.resolve("writer", "video")).encoders()
+    have = [name for name, library in declared.items() if library in av.codecs_available]
+    lacks = [name for name in declared if name not in have]
+    says = f"FFmpeg in PyAV {av.__version__} encodes {', '.join(have)}" + (f", not {', '.join(lacks)}" if lacks else "")
+    yield Finding("note" if lacks else "ok", "video", says, "install av from a wheel of PyPI" if lacks else "")
 
 
 def _sandbox() -> Iterator[Finding]:

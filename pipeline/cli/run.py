@@ -138,7 +138,10 @@ def _summary(plan: Plan, report: Report, *, verbose: bool) -> list[str]:
         if number
     ]  # fmt: skip
     rate = ledger.done / report.seconds if report.seconds else 0.0
-    lines = [f"{', '.join(counts)} in {text.span(report.seconds)}, {rate:,.1f} files/s"]
+    pace = f"{rate:,.1f} files/s"
+    if plan.streams or plan.many:
+        pace = f"{text.plural(report.frames, 'frame')}, {report.frames / (report.seconds or 1):,.1f} frames/s"
+    lines = [f"{', '.join(counts)} in {text.span(report.seconds)}, {pace}"]
     moved = f"{text.size(report.bytes_in)} in, {text.size(report.bytes_out)} out"
     where = _where(plan, report)
     lines.append(f"{moved}; outputs are in {where}" if where else moved)

@@ -66,8 +66,8 @@ def _plan(
         encoder=parts.encoder,
         destination=parts.destination.text if parts.destination else None,
         memory_nbytes=memory_nbytes,
-        streams=bool(parts.reader.instance.streams),
-        many=bool(parts.reader.instance.many),
+        streams=placement.in_streams(parts),
+        many=placement.in_frames(parts),
         in_order=any(group.queue.in_order for group in groups),
         fuse="all" if config.fuse == "all" else "none",
         limits=config.limits,
@@ -159,6 +159,20 @@ def _examples(parts: Parts, without: str) -> Iterator[Item]:
 
 def _streams(config: Config, parts: Parts, readers: int, writers: int, findings: Findings) -> None:
     """A stream has a writer of its own: more readers than writers wait for nothing."""
-    if parts.reader is not None and bool(parts.reader.instance.streams) and readers > writers:
+    if parts.reader is not None and parts.writer is not None and parts.writer.instance.yuv is not None:
+        _one_stream(config, parts, findings)
+    if placement.in_streams(parts) and readers > writers:
         what = f"{readers} readers and {writers} writers: at most {writers} streams are under way"
         findings.note(config.reader.workers_mark, what, "each stream has its own writer")
+
+
+def _one_stream(config: Config, parts: Parts, findings: Findings) -> None:
+    """A writer of video wants a reader of streams, and one frame for each frame on the way."""
+    assert parts.reader is not None
+    if not parts.reader.instance.streams:
+        what = f"{parts.reader.plan.label} gives single pictures, and {config.writer.stages[0].label} writes videos"
+        findings.add(parts.reader.plan.mark, what, "", "use the reader `sequence` to make a video of pictures")
+    for part in (part for group in parts.transforms for part in group):
+        if getattr(part.instance, "expands", 1) > 1:
+            what = f"{part.plan.label} makes several frames of one, and {config.writer.stages[0].label} writes a video"
+            findings.add(part.plan.mark, what, "", "write pictures instead")

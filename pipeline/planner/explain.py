@@ -15,7 +15,7 @@ from ..errors import ItemError
 from ..frame import Spec
 from ..loading import Loading
 from ..plan import GroupPlan, Plan
-from ..stage import Codec
+from ..stage import Codec, Reader
 from .placement import ranges
 
 MAX_SAMPLES = 64
@@ -119,19 +119,22 @@ def _sampled(plan: Plan, samples: int) -> Iterator[tuple[Spec, str] | None]:
     """Spec and codec of the first files; None for one that cannot be read or that no codec knows."""
     names = {registry.load(codec.ref): codec.label for codec in plan.codecs}
     files = Loading(plan, lambda spec, _: spec)
-    items = (item for item in plan.reader.build().discover(output_root(plan)) if not item.skip)
+    reader: Reader = plan.reader.build()
+    reader.open()
+    items = (item for item in reader.discover(output_root(plan)) if not item.skip)
     try:
         for item in islice(items, samples):
             try:
-                spec, codec = files.full(files.load(item.source))
+                spec, codec = reader.sample(item, files)
             except (ItemError, OSError, ValueError):
                 yield None
             else:
-                yield spec, names[type(codec)]
+                yield spec, names[type(codec)] if codec is not None else ""
             if files.nbytes_read > MAX_SAMPLED_NBYTES:
                 return
     finally:
         files.close()
+        reader.close()
 
 
 def _way(chain: Chain, spec: Spec, codec: Codec | None, name: str, count: int) -> Way:

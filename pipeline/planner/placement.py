@@ -63,13 +63,26 @@ def memory_nbytes(config: Config, machine: Machine, findings: Findings) -> int:
     return min(quarter, machine.shm_nbytes // 4)
 
 
+def in_streams(parts: Parts) -> bool:
+    """Whether an item's frames go in order through one writer worker, as a muxer wants them."""
+    streams = parts.reader is not None and bool(parts.reader.instance.streams)
+    return streams and not (parts.writer is not None and parts.writer.instance.encodes)
+
+
+def in_frames(parts: Parts) -> bool:
+    """Whether an item is several frames, each for itself: pages, or those of a video that become pictures."""
+    if parts.reader is None:
+        return False
+    return bool(parts.reader.instance.many) or (bool(parts.reader.instance.streams) and not in_streams(parts))
+
+
 class _Placement:
     """What is needed to place the groups of one config."""
 
     def __init__(self, config: Config, parts: Parts, machine: Machine, findings: Findings) -> None:
         self.config, self.parts, self.machine, self.findings = config, parts, machine, findings
         self.fused = config.fuse == "all"
-        self.streams = parts.reader is not None and bool(parts.reader.instance.streams)
+        self.streams = in_streams(parts)
 
     def groups(self) -> tuple[GroupPlan, ...]:
         reader, writer = self.parts.reader, self.parts.writer
@@ -178,8 +191,8 @@ class _Placement:
 
     def ordered(self, plans: list[GroupPlan]) -> tuple[GroupPlan, ...]:
         """Edges that must keep the order whatever the config says, and credit 1 where one frame becomes many."""
-        reader, writer = self.parts.reader, self.parts.writer
-        several = reader is not None and bool(reader.instance.streams or reader.instance.many)
+        writer = self.parts.writer
+        several = self.streams or in_frames(self.parts)
         must = self.streams or (writer is not None and writer.instance.ordered)
         later = False
         for index in range(len(plans) - 1, -1, -1):

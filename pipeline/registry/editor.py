@@ -148,6 +148,8 @@ def _type(hint: Any, metadata: Mapping[str, Any]) -> Schema:
         return {"type": "array", "items": _type(options[0], metadata)}
     if origin is tuple:
         return {"type": "array", "items": [_type(option, metadata) for option in options], "minItems": len(options)}
+    if origin is dict:
+        return {"type": "object", "additionalProperties": _type(options[1], metadata)}
     return {}
 
 

@@ -160,6 +160,8 @@ def _in_words(hint: Any, metadata: Mapping[str, Any]) -> str:
         return "a list of " + _in_words(options[0], metadata).removeprefix("a ")
     if origin is tuple:
         return "a list of " + ", ".join(_in_words(option, metadata) for option in options)
+    if origin is dict:
+        return "names with " + _in_words(options[1], metadata)
     text = _WORDS.get(hint, getattr(hint, "__name__", str(hint)))
     if hint not in (int, float):
         return text

@@ -255,7 +255,10 @@ class Flow(Handout):
 
     def _item_over(self, entry: Entry, lane: Lane) -> None:
         if lane.producer is not None and not lane.dead:
-            self._finish_stream(lane, entry)
+            if entry.skip and not entry.frames:  # nothing came to the writer: there is no output to close
+                self._close_stream(lane)
+            else:
+                self._finish_stream(lane, entry)
             return
         if lane.producer is not None:
             self._drop_lane(lane)

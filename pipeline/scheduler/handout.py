@@ -33,7 +33,12 @@ class Handout(Lending):
         unit = next(iter(worker.leases.values()), None)
         if unit is None:
             return True
-        return unit.asking or unit in self.place_wait or (unit.part[3] > 0 and not unit.grants)
+        idle = unit.part[3] > 0 and not unit.grants and not unit.lane.closing
+        return unit.asking or unit in self.place_wait or idle
+
+    def closes(self, worker: Worker) -> bool:
+        """Whether the worker closes the output of a stream, which may take long: a file is written a second time."""
+        return worker.sticky is not None and worker.sticky.closing
 
     def has_work(self, group: Group) -> bool:
         """Whether something waits for this group that it may start on as far as order goes."""

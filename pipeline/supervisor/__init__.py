@@ -29,7 +29,7 @@ from .nursery import Nursery
 
 Watch = Callable[[Callable[[], Progress]], AbstractContextManager[object]]
 SWITCH_S = 0.0002  # discovery and drawing must hand the interpreter back to the loop at once
-PACKAGES = ("numpy", "pillow", "simplejpeg", "cykooz.resizer", "opencv-python")
+PACKAGES = ("numpy", "pillow", "simplejpeg", "cykooz.resizer", "opencv-python", "av")
 
 
 def run(

@@ -19,6 +19,7 @@ from ..messages import (
 from ..meter import Idle
 from ..plan import Plan
 from ..scheduler import Scheduler
+from ..scheduler.ownership import Worker
 from ..worker import Boot
 from .nursery import Nursery, NurseryLost
 from .poller import Poller
@@ -29,6 +30,7 @@ GAP_S = 2.0  # a tick so late means that the parent itself was stopped (Ctrl-Z, 
 START_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 5.0
 STACKS_S = 5.0  # a machine that stands still may be one that is overloaded
+CLOSING_TIMES = 10  # as long as for a frame, for closing a stream: a film of many GB is written a second time
 OUTERMOST = " in <module>"  # how the last line of a worker's stack ends
 MAX_NURSERY_DEATHS = 5
 UNFIT = f"exited with status {int(Exit.ENVIRONMENT)}"  # a stage could not be opened, and said why
@@ -246,9 +248,12 @@ class Crew:
             if late > START_TIMEOUT_S:
                 handle.ended_by = f"did not get ready within {START_TIMEOUT_S:.0f} s"
                 self._lost(handle)
-        elif worker.load and late > self.plan.timeout_s and not self.core.waits(worker):
-            handle.ended_by = f"timed out after {self.plan.timeout_s:g} s (`timeout`)"
+        elif worker.load and late > (limit := self._limit_s(worker)) and not self.core.waits(worker):
+            handle.ended_by = f"timed out after {limit:g} s (`timeout`)"
             self._lost(handle)
+
+    def _limit_s(self, worker: Worker) -> float:
+        return self.plan.timeout_s * (CLOSING_TIMES if self.core.closes(worker) else 1)
 
     def _sample(self) -> None:
         """Who is idle now, and whether for want of work or of room."""
@@ -267,8 +272,11 @@ class Crew:
     def _check_stall(self) -> None:
         core = self.core
         moved = core.moved + core.verdicts.ledger.finished
+        closing = any(core.closes(handle.worker) for handle in self.handles)  # that has a deadline of its own
         waits_for_input = not core.open and not core.items and not core.exhausted
-        if moved != self.moved_at[0] or waits_for_input or self.ready_at is None:  # starting has a time of its own
+        if (
+            moved != self.moved_at[0] or waits_for_input or closing or self.ready_at is None
+        ):  # starting has a time of its own
             self.moved_at = (moved, self.now)
         elif self.now - self.moved_at[1] > self.plan.stall_timeout_s:
             raise Stall(

@@ -25,6 +25,9 @@ CHILD_ENVIRONMENT = {
     "MALLOC_TRIM_THRESHOLD_": "1000000000",
     "MALLOC_MMAP_THRESHOLD_": "1000000000",
     "MALLOC_TOP_PAD_": str(64 << 20),
+    # The heap of a thread holds 64 MiB at most, which the line above asks for at once: with a decoder's threads, a
+    # worker grew by 2 KB a frame, one new heap after the other. With one heap for all it stays as it is.
+    "MALLOC_ARENA_MAX": "1",
 }
 ENTRY = (
     "import sys; sys.path[:] = sys.argv[3:]; from pipeline.worker.nursery import main; "

@@ -23,6 +23,8 @@ from ..stage import Part, Reader
 from . import Boot
 from .role import Parent, Record, Role, bounded, fill
 
+STREAM_METADATA_NBYTES = 4096  # room for the profile of a later picture of a sequence, where the first has none
+
 
 def _enough(route: Route, m: int, lent: tuple[int, int, int, int], span: int) -> bool:
     """Whether a region that was lent unasked holds what the route needs."""
@@ -37,7 +39,9 @@ class ReadRole(Role):
         super().__init__(boot, loop)
         self.reader: Reader = self.stages[0]  # type: ignore[assignment]
         self.chain = chain_of(self.plan)
-        self.loading = Loading(self.plan, lambda spec, codec: self.chain.route(spec, codec).decode, loop.remarks.append)
+        self.loading = Loading(
+            self.plan, lambda spec, codec: self.chain.route(spec, codec).decode, loop.remarks.append, loop.alive
+        )
         self._routed: Spec | None = None
         self._route: Route
 
@@ -126,11 +130,12 @@ class ReadRole(Role):
 
     def _ask_slots(self, part: Part) -> None:
         route = self.chain.route(part.spec)
-        nbytes = route.nbytes(part.metadata.nbytes)
+        beside = max(part.metadata.nbytes, STREAM_METADATA_NBYTES)
+        nbytes = route.nbytes(beside)
         groups = self.plan.groups[1:]
         limits = [group.queue.depth + group.queue.most_credit * group.workers for group in groups]
         lanes = min([self.plan.groups[-1].workers, *limits])
         useful = 1 + sum(max(1, limit // lanes) for limit in limits)
         share = self.plan.memory_nbytes // lanes // nbytes
         slots = max(1, min(useful, share))
-        self.loop.ask_memory((route.a, route.b, units(part.metadata.nbytes)), nbytes, flags=SLOTS, slots=slots)
+        self.loop.ask_memory((route.a, route.b, units(beside)), nbytes, flags=SLOTS, slots=slots)

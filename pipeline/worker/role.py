@@ -11,7 +11,7 @@ import numpy as np
 from ..chain import Pixels, StageError
 from ..control import Control
 from ..errors import ItemError
-from ..frame import NO_METADATA, Frame, Item, Metadata, Spec
+from ..frame import NO_METADATA, Clip, Frame, Item, Metadata, Spec
 from ..messages import (
     HEADER_NBYTES,
     PROPERTIES,
@@ -23,7 +23,11 @@ from ..stage import Part, Stage
 from . import Boot
 
 Record = tuple[int, int, int, int, int, int, int, int, int, bytes, int, int]
-_PROPERTIES = struct.Struct("<?qqqIII")  # has pts, pts, time base, lengths of ICC, EXIF, XMP
+# Which of pts, clip and its end are there; pts, time base, duration; clip: begin, end, every, bits, turn; lengths
+# of ICC, EXIF, XMP.
+_PROPERTIES = struct.Struct("<B4q2q?BB3I")
+HAS_PTS, HAS_CLIP, HAS_END = 1, 2, 4
+NO_CLIP = Clip()
 NO_ITEM = Item(0, "")
 VIEWS = 512
 
@@ -131,29 +135,34 @@ class Role:
             if len(self._views) >= VIEWS:
                 self._views.clear()
             memory, spec = self._writable if writable else self._read_only, known.spec
-            count = spec.height * spec.width * spec.channels
-            view = self._views[key] = np.frombuffer(memory, spec.dtype, count, offset).reshape(spec.shape)
+            view = self._views[key] = np.frombuffer(memory, spec.dtype, spec.samples, offset).reshape(spec.shape)
         return view
 
     def put_properties(self, offset: int, beside: int, part: Part) -> int:
-        """Write PTS and metadata of a frame into its region; the flag that says so, or 0."""
-        metadata = part.metadata
+        """Write PTS, clip and metadata of a frame into its region; the flag that says so, or 0."""
+        metadata, clip = part.metadata, part.clip or NO_CLIP
         if part.pts is None and not metadata.nbytes:
             return 0
         blocks = (metadata.icc, metadata.exif, metadata.xmp)
+        has = HAS_PTS * (part.pts is not None) | HAS_CLIP * (part.clip is not None) | HAS_END * (clip.end is not None)
         _PROPERTIES.pack_into(
-            self._writable, offset, part.pts is not None, part.pts or 0, *part.time_base, *map(len, blocks)
-        )
+            self._writable, offset, has, part.pts or 0, *part.time_base, part.duration,
+            clip.begin, clip.end or 0, clip.every, clip.bits, clip.turn, *map(len, blocks),
+        )  # fmt: skip
         for block in blocks:
             self._writable[beside : beside + len(block)] = block
             beside += len(block)
         return PROPERTIES
 
     def get_properties(self, frame: Frame, offset: int, beside: int) -> None:
-        """Read PTS and metadata of a frame from its region."""
-        has_pts, pts, numerator, denominator, *lengths = _PROPERTIES.unpack_from(self._read_only, offset)
-        frame.pts = pts if has_pts else None
-        frame.time_base = (numerator, denominator)
+        """Read PTS, clip and metadata of a frame from its region."""
+        has, pts, numerator, denominator, duration, begin, end, every, bits, turn, *lengths = _PROPERTIES.unpack_from(
+            self._read_only, offset
+        )
+        frame.pts = pts if has & HAS_PTS else None
+        frame.time_base, frame.duration = (numerator, denominator), duration
+        if has & HAS_CLIP:
+            frame.clip = Clip(begin, end if has & HAS_END else None, every, bits, turn)
         blocks = []
         for length in lengths:
             blocks.append(bytes(self._read_only[beside : beside + length]))

@@ -89,7 +89,7 @@ class ExpandRole(TransformRole):
                 raise StageError(self.label, ItemError(f"made more than the {number} frames it declares"))
             if number < made:
                 continue
-            part.metadata = part.metadata if part.metadata.nbytes else metadata
+            part.inherit(frame)
             waited = time.perf_counter_ns()
             if not asked:
                 asked = True

@@ -26,8 +26,9 @@ class WriteRole(Role):
         before = zip(self.labels, self.stages, strict=True)
         self.runner = Runner([(label, stage) for label, stage in before if isinstance(stage, Transform)], self.now)
         self.output = Output(
-            self.plan, f"{boot.run}-{os.getpid():x}", note=loop.control.note_temporary, claim=loop.claim
-        )
+            self.plan, f"{boot.run}-{os.getpid():x}", note=loop.control.note_temporary, claim=loop.claim,
+            alive=loop.alive,
+        )  # fmt: skip
         self.label = self.labels[-1]
 
     def open(self) -> None:
@@ -66,7 +67,9 @@ class FusedRole(WriteRole):
         super().__init__(boot, loop)
         self.reader: Reader = self.stages[0]  # type: ignore[assignment]
         self.chain = chain_of(self.plan)
-        self.loading = Loading(self.plan, lambda spec, codec: self.chain.route(spec, codec).decode, loop.remarks.append)
+        self.loading = Loading(
+            self.plan, lambda spec, codec: self.chain.route(spec, codec).decode, loop.remarks.append, loop.alive
+        )
         self.label = self.labels[0]
         self.fused = Fused(self.chain.groups[0], self.now, loop.remarks)
 

@@ -31,6 +31,7 @@ class FilterSize(Transform):
 
     inspect: ClassVar[bool] = True
     any_colour: ClassVar[bool] = True  # looks at no pixel
+    planes: ClassVar[bool] = True
     example: ClassVar[Mapping[str, Any]] = {"min_width": 640, "max_aspect": 3.0}
 
     def __post_init__(self) -> None:

@@ -32,6 +32,7 @@ class Flatten(Transform):
     background: str = field(default="#ffffff", metadata={"doc": "colour #rrggbb under what is transparent"})
 
     identity_when_equal: ClassVar[bool] = True
+    planes: ClassVar[bool] = True  # YUV has no alpha, and passes
     example: ClassVar[Mapping[str, Any]] = {"background": "#ffffff"}
 
     def __post_init__(self) -> None:

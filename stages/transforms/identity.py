@@ -16,6 +16,7 @@ class Identity(Transform):
 
     inspect: ClassVar[bool] = True
     any_colour: ClassVar[bool] = True
+    planes: ClassVar[bool] = True
 
     def process(self, frame: Frame, out: np.ndarray[Any, Any]) -> None:
         """Nothing; `out` is not written."""

@@ -36,6 +36,7 @@ class Srgb(Transform):
     )
 
     identity_when_equal: ClassVar[bool] = True
+    planes: ClassVar[bool] = True
     example: ClassVar[Mapping[str, Any]] = {"intent": "relative"}
 
     def output_spec(self, spec: Spec) -> Spec:

@@ -6,12 +6,14 @@ import json
 import os
 import subprocess
 import sys
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from films import clips, see
 from harness import ROOT
 from PIL import Image
 
@@ -57,7 +59,38 @@ def grayscale(made: Pictures) -> None:
     assert len(made) == 12
 
 
+def shrunk_films(made: dict[str, Any]) -> None:
+    """Every frame at its time, upright, with its sound; none is enlarged."""
+    assert set(made) == {"walk", "vfr", "turned"}
+    for stem, film in made.items():
+        source = see(ROOT / f"samples/clips/{stem}.mp4")
+        assert film.ids == list(range(len(source.times)))
+        assert film.times == source.times
+        assert film.rotation == 0
+        assert [crc for _, crc in film.sounds] == [crc for _, crc in source.sounds]
+    assert made["turned"].size == (180, 320)
+    assert (made["walk"].title, made["walk"].chapters) == ("Walk", ["Out", "Back"])
+
+
+def frames(made: Pictures) -> None:
+    """One picture each second; the frame that is on the screen then."""
+    seen = {stem: clips.read_index(np.asarray(image)) for stem, image in made.items()}
+    assert {stem: index for stem, index in seen.items() if stem.startswith("walk")} == {
+        "walk_000000": 0, "walk_000001": 25, "walk_000002": 50
+    }  # fmt: skip
+    assert sum(stem.startswith("vfr") for stem in seen) == 4
+    assert made["turned_000000"].size == (180, 320)
+
+
+def timelapse(made: dict[str, Any]) -> None:
+    film = made["timelapse"]
+    assert film.ids == list(range(1, 13))
+    assert film.size == (640, 360)
+    assert film.times[-1] == Fraction(11, 6)
+
+
 PROMISES = {
+    "video_720p": shrunk_films, "extract_frames": frames, "timelapse": timelapse,
     "thumbnail": thumbnails, "convert_to_webp": webp, "watermark": watermark, "dataset_224": dataset,
     "grayscale_clean": grayscale,
 }  # fmt: skip
@@ -81,8 +114,11 @@ def test_a_config_does_what_it_says(path: Path, tmp_path: Path, monkeypatch: pyt
     report: dict[str, Any] = json.loads(done.stdout)
     assert report["failed"] == 0
     files = {file.stem: file for file in (tmp_path / "out").rglob("*.*")}
-    made = {}
+    made: dict[str, Any] = {}
     for stem, file in files.items():
+        if file.suffix == ".mp4":
+            made[stem] = see(file)
+            continue
         with Image.open(file) as image:
             image.load()
         made[stem] = image

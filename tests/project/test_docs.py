@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -43,3 +46,44 @@ def test_every_config_shown_is_right(page: str, block: str, tmp_path: Path, monk
     Path("files.txt").write_text("samples/photos/shore.jpg\n")
     Path("c.yaml").write_text(block)
     planner.build(config.load("c.yaml"))
+
+
+VIDEO = (ROOT / "docs/video.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("block", re.findall(r"(?ms)^```yaml\n(.*?)^```", VIDEO))
+def test_configs_of_the_video_page_are_right(block: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each is planned without a problem or a note."""
+    monkeypatch.chdir(ROOT)
+    (tmp_path / "c.yaml").write_text(block)
+    assert not planner.build(config.load(tmp_path / "c.yaml")).notes
+
+
+@pytest.mark.parametrize("command", re.findall(r"(?m)^(pipeline [^#\n]*)", VIDEO))
+def test_commands_of_the_video_page_run(command: str, tmp_path: Path) -> None:
+    """In a folder that holds configs and samples only."""
+    for name in ("configs", "samples"):
+        (tmp_path / name).symlink_to(ROOT / name)
+    text = f"{sys.executable} -m pipeline.cli {command.removeprefix('pipeline ')}"
+    done = subprocess.run(
+        ["bash", "-c", text], capture_output=True, text=True, check=False, cwd=tmp_path, timeout=60,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+
+
+def test_python_of_the_video_page_runs() -> None:
+    """The loop over frames gives arrays (H, W, 3)."""
+    (block,) = re.findall(r"(?ms)^```python\n(.*?)^```", VIDEO)
+    done = subprocess.run(
+        [sys.executable, "-c", block], capture_output=True, text=True, check=False, cwd=ROOT, timeout=60
+    )
+    assert done.returncode == 0, done.stderr
+    assert len(done.stdout.splitlines()) == 60
+    assert "(180, 320, 3)" in done.stdout
+
+
+def test_links_of_the_video_page_lead_somewhere() -> None:
+    """Relative ones, to files that are there."""
+    for link in re.findall(r"\]\(([^)#:]+)\)", VIDEO):
+        assert (ROOT / "docs" / link).exists(), link

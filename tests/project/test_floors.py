@@ -11,7 +11,8 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 FLOORS = (
-    {"errors", "problem", "frame", "template", "stage", "messages", "plan", "report", "foreign", "function", "opencv"},
+    {"errors", "problem", "frame", "template", "stage", "messages", "plan", "report", "foreign", "function", "opencv"}
+    | {"listing", "libav", "colour"},
     {"config", "registry", "arena", "queues", "affinity", "journal", "meter"}
     | {"chain", "door", "output", "loading", "control"},
     {"planner"},

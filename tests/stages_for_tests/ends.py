@@ -8,9 +8,31 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 from pipeline import Frame, Item, Template, WriteContext, Writer
+from stages.writers.video import VideoFile
 
 from .harm import strike
 from .numbered import read_off
+
+
+@dataclass(frozen=True)
+class Film(VideoFile):
+    """As the built-in `video`, with harm before a frame, or a limit on the size of files."""
+
+    how: str = ""
+    index: int = -1
+    times: int = -1
+    marker: str = ""
+    file_nbytes: int = 0
+
+    def open(self) -> None:
+        super().open()
+        if self.file_nbytes:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (self.file_nbytes, self.file_nbytes))
+
+    def write(self, frame: Frame, context: WriteContext) -> int:
+        if self.how and frame.index == self.index:
+            strike(self.how, f"{self.marker}.{frame.index}", self.times)
+        return super().write(frame, context)
 
 
 @dataclass(frozen=True)

@@ -38,6 +38,24 @@ class Harm(Transform):
 
 
 @dataclass(frozen=True)
+class HarmFilm(Transform):
+    """Hands frames of video on in planes, and does harm at frame `index`."""
+
+    how: str = ""
+    index: int = -1
+    times: int = -1
+    marker: str = ""
+
+    planes: ClassVar[bool] = True
+    any_colour: ClassVar[bool] = True
+
+    def process(self, frame: Frame, out: Pixels) -> None:
+        if self.how and frame.index == self.index:
+            strike(self.how, f"{self.marker}.{frame.index}", self.times)
+        out[...] = frame.pixels
+
+
+@dataclass(frozen=True)
 class Unready(Transform):
     """Fails when it is opened."""
 

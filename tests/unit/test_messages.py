@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline import messages
-from pipeline.frame import CHANNELS, DTYPES, MATRICES, MODELS, PRIMARIES, RANGES, Spec
+from pipeline import SpecError, messages
+from pipeline.frame import CHANNELS, DTYPES, MATRICES, MAX_SIDE, MODELS, PRIMARIES, RANGES, TRANSFERS, Spec
 from pipeline.messages import HEADER_NBYTES, UNIT, Record, iter_unpack, pack, region_nbytes, units
 from pipeline.plan import MAX_CREDIT, RECORD_NBYTES
 
@@ -19,8 +20,8 @@ records = st.builds(
 )  # fmt: skip
 specs = st.builds(
     Spec,
-    height=st.integers(1, 1 << 31),
-    width=st.integers(1, 1 << 31),
+    height=st.integers(1, MAX_SIDE),
+    width=st.integers(1, MAX_SIDE),
     channels=st.integers(1, 255),
     dtype=st.sampled_from(DTYPES),
     model=st.sampled_from(MODELS),
@@ -29,8 +30,10 @@ specs = st.builds(
     primaries=st.sampled_from(PRIMARIES),
     planar=st.booleans(),
     orientation=st.integers(1, 8),
-    full_height=st.integers(1, 1 << 31),
-    full_width=st.integers(1, 1 << 31),
+    full_height=st.integers(1, MAX_SIDE),
+    full_width=st.integers(1, MAX_SIDE),
+    transfer=st.sampled_from(TRANSFERS),
+    sar=st.tuples(st.integers(1, 65535), st.integers(1, 65535)),
 )
 
 
@@ -49,6 +52,12 @@ def test_specs_come_out_as_they_went_in(spec: Spec) -> None:
     assert again == spec
     assert hash(again) == hash(spec)
     assert len(spec.pack()) == len(messages.NO_SPEC)
+
+
+def test_a_side_that_24_bits_cannot_hold() -> None:
+    """It is refused in words, and not cut."""
+    with pytest.raises(SpecError, match="too long"):
+        Spec(1, MAX_SIDE + 1).pack()
 
 
 def test_a_batch_is_written_in_one_piece() -> None:

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from pipeline import ItemError, UsageError
-from stages.readers.folder import LINK, RUN, Folder
+from pipeline.listing import LINK, RUN
+from stages.readers.folder import Folder
 from stages.readers.list import List
 
 
