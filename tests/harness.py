@@ -24,6 +24,7 @@ HARM = "stages_for_tests.steps:Harm"
 GATE = "stages_for_tests.steps:Gate"
 FILES = "stages_for_tests.ends:Files"
 FILM = "stages_for_tests.ends:Film"
+PROJECTOR = "stages_for_tests.ends:Projector"
 HARM_FILM = "stages_for_tests.steps:HarmFilm"
 LOG = "stages_for_tests.ends:Log"
 DEADLINE_S = 60.0

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from films import FAST, clips, made, reasons, see
-from harness import FILM, HARM_FILM, counts, plan_of, restarts, stage, tree
+from harness import FILM, HARM_FILM, PROJECTOR, counts, plan_of, restarts, stage, tree
 
 from pipeline import supervisor
 from pipeline.report import Report
@@ -27,10 +27,11 @@ def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return made(tmp_path_factory.mktemp("film"), clips.Clip("film.mp4", 160, 96, 120, audio="aac"))
 
 
-def run(folder: Path, film: Path, *, step: dict[str, Any] | None = None, end: dict[str, Any] | None = None) -> Report:
+def run(folder: Path, film: Path, *, begin: Any = None, step: Any = None, end: Any = None) -> Report:
+    """The film through two transform workers; `begin`, `step`, `end` say what harm is done in which role."""
     plan = plan_of(
         folder,
-        {"use": "video", "path": str(film), "threads": 1},
+        {"use": PROJECTOR, "path": str(film), "threads": 1, **(begin or {})},
         [{"stages": [stage(HARM_FILM, **(step or {}))], "workers": 2}],
         {"use": FILM, "path": f"{folder}/out/{{stem}}.mp4", **FAST, "verify": True, **(end or {})},
         queues={"memory": "64MiB"},
@@ -65,6 +66,14 @@ def test_a_writer_that_dies_starts_the_film_once_more(film: Path, undisturbed: d
     assert counts(report) == {"done": 1}, reasons(report)
     assert restarts(report)["writer"] == 1
     assert len(list(tmp_path.glob("mark.*"))) == 2, "the film came to frame 100 twice"
+    assert tree(tmp_path / "out") == undisturbed
+
+
+def test_a_reader_that_dies_starts_the_film_once_more(film: Path, undisturbed: dict[str, str], tmp_path: Path) -> None:
+    """At frame 100: the frames that are under way are dropped, the writer starts over, the file is the same."""
+    report = run(tmp_path, film, begin={"how": "kill", "index": AT, "times": 1, "marker": str(tmp_path / "mark")})
+    assert counts(report) == {"done": 1}, reasons(report)
+    assert restarts(report)["reader"] == 1
     assert tree(tmp_path / "out") == undisturbed
 
 

@@ -1,17 +1,35 @@
-"""Writers: harmful ones, one that the disk is too small for, one that keeps the order in which it was called."""
+"""Readers and writers: harmful ones, one that the disk is too small for, one that keeps the order of its calls."""
 
 from __future__ import annotations
 
 import os
 import resource
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from pipeline import Frame, Item, Template, WriteContext, Writer
+from pipeline import Frame, Item, Part, ReadContext, Template, WriteContext, Writer
+from stages.readers.video import Video
 from stages.writers.video import VideoFile
 
 from .harm import strike
 from .numbered import read_off
+
+
+@dataclass(frozen=True)
+class Projector(Video):
+    """As the built-in reader `video`, with harm before a frame."""
+
+    how: str = ""
+    index: int = -1
+    times: int = -1
+    marker: str = ""
+
+    def read(self, item: Item, context: ReadContext) -> Iterator[Part]:
+        for index, part in enumerate(super().read(item, context)):
+            if self.how and index == self.index:
+                strike(self.how, f"{self.marker}.{index}", self.times)
+            yield part
 
 
 @dataclass(frozen=True)
