@@ -89,3 +89,10 @@ def _resident(pid: int) -> tuple[int, int]:
 def _shmem_nbytes() -> int:
     with open("/proc/meminfo") as file:
         return next(int(line.split()[1]) * KIB for line in file if line.startswith("Shmem:"))
+
+
+def apart(short: list[int], long: list[int]) -> float:
+    """The largest difference in per cent, the processes paired by size (each run has the same ones)."""
+    if len(short) != len(long) or not all(short):
+        return float("nan")
+    return max(abs(b - a) / a * 100 for a, b in zip(short, long, strict=True))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from .frame import SUBSAMPLING, Spec
 
-__all__ = ["LUMA", "SUBSAMPLING", "levels", "to_rgb", "to_yuv"]
+__all__ = ["HD_HEIGHT", "LUMA", "SUBSAMPLING", "levels", "to_rgb", "to_yuv"]
 
 # Shares of red and of blue in luma.
 LUMA = {
@@ -18,6 +18,7 @@ LUMA = {
     "fcc": (0.30, 0.11),
     "smpte240m": (0.212, 0.087),
 }
+HD_HEIGHT = 720  # pictures of so many lines and more are HD where nothing says so
 WHITE = {"uint8": 255, "uint16": 65535}
 Row = tuple[float, float, float, float]
 Matrix = tuple[Row, Row, Row]

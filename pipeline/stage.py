@@ -330,8 +330,7 @@ class Writer(Stage):
         encodes: each frame becomes one file in the format of the destination's extension.
         generic: fields that set the encoder's field of the same name.
         ordered: takes the frames of an item in order (a muxer): one worker has the whole item, from its first frame to
-            `finish`. Other writers get the frames of a stream as they come, on all workers.
-        formats: extensions of the outputs that it writes by itself; with `encodes` they are those of the codecs.
+            `finish`. A writer with `encodes` gets the frames of a stream as they come, on all its workers.
         discards: leaves nothing behind, so that a trial run may call it on real input. Outputs of other writers
             are led to a scratch folder for trials, which takes a `destination`.
     """
@@ -339,7 +338,6 @@ class Writer(Stage):
     encodes: ClassVar[bool] = False
     discards: ClassVar[bool] = False
     ordered: ClassVar[bool] = False
-    formats: ClassVar[tuple[str, ...]] = ()
     generic: ClassVar[tuple[str, ...]] = ()
     icc: str = "keep"
 

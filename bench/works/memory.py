@@ -13,7 +13,7 @@ from bench import corpus
 from bench.process import Job, Sample, Watch, interleave
 from bench.rows import Outcome, Row, Spread, at_most, named
 from bench.settings import CONFIGS, Settings, environment
-from bench.watch import Tree
+from bench.watch import Tree, apart
 
 SHORT, LONG = "ours 50 files short", "ours 50 files long"
 REPEATS = {SHORT: (20, 10), LONG: (400, 40)}  # full, quick
@@ -39,9 +39,9 @@ def measure(settings: Settings) -> Outcome:
     samples = interleave(jobs, rounds=settings.rounds, watches={name: watcher(name) for name in repeats})
     work = f"memory: 50 files {repeats[SHORT]} and {repeats[LONG]} times"
     pairs = list(zip(trees[SHORT], trees[LONG], strict=True))
-    workers = [_apart(short.workers_nbytes, long.workers_nbytes) for short, long in pairs]
-    parents = [_apart([short.parent_nbytes], [long.parent_nbytes]) for short, long in pairs]
-    private = [_apart(short.private_nbytes, long.private_nbytes) for short, long in pairs]
+    workers = [apart(short.workers_nbytes, long.workers_nbytes) for short, long in pairs]
+    parents = [apart([short.parent_nbytes], [long.parent_nbytes]) for short, long in pairs]
+    private = [apart(short.private_nbytes, long.private_nbytes) for short, long in pairs]
     rows = [
         _arena(work, samples),
         at_most(work, what="resident, workers", bar=PERCENT, values=workers, unit="% apart", form=".1f"),
@@ -90,13 +90,6 @@ def _arena(work: str, samples: list[Sample]) -> Row:
     if len(told) < len(peaks):
         return Row(work, bar, "the report does not say", False)
     return Row(work, bar, f"{max(told) / (1 << 20):.1f} MiB at most", max(told) <= BUDGET_NBYTES)
-
-
-def _apart(short: list[int], long: list[int]) -> float:
-    """The largest difference in per cent, the processes paired by size (each run has the same ones)."""
-    if len(short) != len(long) or not all(short):
-        return float("nan")
-    return max(abs(b - a) / a * 100 for a, b in zip(short, long, strict=True))
 
 
 def _megabytes(tree: Tree) -> str:

@@ -10,7 +10,7 @@ from bench import films
 from bench.process import Job, MeasureError, Sample, Watch, interleave, run
 from bench.rows import Outcome, Row, Spread, at_least, at_most, ratios
 from bench.settings import CONFIGS, Settings, environment
-from bench.watch import Tree
+from bench.watch import Tree, apart
 
 OURS, LOOP, LOOP_1, FFMPEG = "ours", "PyAV loop", "PyAV loop, 1 thread", "ffmpeg"
 FRAMES = (600, 60)  # full, quick
@@ -88,8 +88,8 @@ def memory(settings: Settings) -> Outcome:
 
     samples = interleave(jobs, rounds=settings.rounds, watches={name: watcher(name) for name in lengths})
     pairs = list(zip(trees[SHORT], trees[LONG], strict=True))
-    workers = [_apart(one.workers_nbytes, five.workers_nbytes) for one, five in pairs]
-    parents = [_apart([one.parent_nbytes], [five.parent_nbytes]) for one, five in pairs]
+    workers = [apart(one.workers_nbytes, five.workers_nbytes) for one, five in pairs]
+    parents = [apart([one.parent_nbytes], [five.parent_nbytes]) for one, five in pairs]
     arenas = {s.job: s.printed.get("peak_memory", {}).get("arena_nbytes", 0) for s in samples}
     work = f"640x360, {settings.scaled(*MINUTE)} frames against {TIMES} times as many"
     return Outcome(
@@ -131,10 +131,3 @@ def _faster(samples: list[Sample], than: str) -> list[float]:
 def _limits(samples: list[Sample]) -> list[str]:
     told = [sample.printed.get("bottleneck", "") for sample in samples if sample.job == OURS]
     return [f"ours says: {told[-1]}"] if told else []
-
-
-def _apart(short: list[int], long: list[int]) -> float:
-    """The largest difference in per cent, the processes paired by size."""
-    if len(short) != len(long) or not all(short):
-        return float("nan")
-    return max(abs(b - a) / a * 100 for a, b in zip(short, long, strict=True))

@@ -24,7 +24,9 @@ def open_input(path: str) -> Any:
         return av.open("file:" + path, container_options={"protocol_whitelist": "file,crypto,data"})
     except av.error.FFmpegError as error:
         if isinstance(error, av.error.InvalidDataError):
-            raise ItemError("is no video or sound that FFmpeg knows, or its beginning is damaged") from error
+            raise ItemError(
+                "is no video or sound that FFmpeg knows, or its header or index is missing or damaged"
+            ) from error
         raise refused(error) from error
 
 

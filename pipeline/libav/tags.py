@@ -5,6 +5,7 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import NamedTuple
 
+from ..colour import HD_HEIGHT
 from ..frame import Spec
 
 # Code points of ITU-T H.273 (and of FFmpeg's AVCOL_*), as `Spec` names them. What is not here is "unspecified".
@@ -22,7 +23,6 @@ TRANSFER_CODES = {
 }  # fmt: skip
 RANGE_CODES = {1: "limited", 2: "full"}
 UNSPECIFIED = 2  # the code point of that name, for matrix, primaries and transfer alike
-HD_HEIGHT = 720  # untagged pictures of so many lines and more are taken as HD
 
 
 class Tags(NamedTuple):

@@ -176,7 +176,9 @@ class Run:
         if halt is not None:
             return Exit(halt.exit_code), halt.reason
         if self.loop.signal_exit is not None:
-            return self.loop.signal_exit, "interrupted: what had begun was finished"
+            streams = self.plan.streams and self.plan.fuse != "all"
+            begun = "files under way were broken off" if streams else "what had begun was finished"
+            return self.loop.signal_exit, f"interrupted: {begun}"
         if not ledger.balances:
             return Exit.INTERNAL, f"the ledger does not balance: {ledger}"
         if not ledger.found:

@@ -12,7 +12,6 @@ import numpy as np
 from pipeline import Frame, Size, Spec, SpecError, Transform, colour, load_opencv
 
 Pixels = np.ndarray[Any, Any]
-HD_HEIGHT = 720
 
 
 @dataclass(frozen=True)
@@ -116,7 +115,7 @@ class Yuv(Transform):
 
 def _tagged(spec: Spec) -> Spec:
     """How the samples of YUV that is made of rgb or gray map to light."""
-    usual = "bt709" if spec.height >= HD_HEIGHT else "bt601"
+    usual = "bt709" if spec.height >= colour.HD_HEIGHT else "bt601"
     return replace(
         spec, range="limited",
         matrix=spec.matrix if spec.matrix in colour.LUMA else usual,

@@ -106,7 +106,6 @@ class VideoFile(Writer):
     )
 
     ordered: ClassVar[bool] = True
-    formats: ClassVar[tuple[str, ...]] = tuple(MUXERS)
     example: ClassVar[Mapping[str, Any]] = {"path": "out/{dir}/{stem}.mp4", "crf": 23, "preset": "veryfast"}
     icc: ClassVar[str] = "srgb"  # type: ignore[misc] # video has no place for a profile
 
