@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline import Writer, registry
-from pipeline.registry import editor
+from pipeline.registry import json_schema
 
 HERE = Path(__file__).resolve().parent
 TITLES = {
@@ -49,6 +49,8 @@ def _component(kind: str, name: str) -> Iterator[str]:
         yield ""
     if told["limits"]:
         yield "Fixed: " + ", ".join(f"{limit} {_plain(value)}" for limit, value in told["limits"].items()) + ".\n"
+    if kind == "codec" and not registry.load(told["ref"]).extensions:
+        return  # it writes nothing, so no config names it
     yield f"```yaml\n{_example(kind, name, told['example'])}```\n"
 
 
@@ -79,8 +81,8 @@ def config() -> str:
         " every problem at once, with line and column; `pipeline schema` prints a JSON Schema for editors. A string"
         " may hold `${VAR}` or `${VAR:-default}`; relative paths are relative to the working directory;"
         " `--set KEY=VALUE` changes any key on the command line.\n",
-        "## Keys of every group\n", *_keys(editor.GROUP, ""), "\n## Keys of the config\n",
-        *_keys(editor.TOP, ""),
+        "## Keys of every group\n", *_keys(json_schema.GROUP, ""), "\n## Keys of the config\n",
+        *_keys(json_schema.TOP, ""),
         "\n## Templates of paths\n",
         "`path` of a writer knows `{dir} {stem} {ext} {name} {index} {pts} {width} {height} {hash}`: folder below the"
         " input's, name without and with extension, number of the frame within its input, its time stamp, its size, and"

@@ -1,6 +1,6 @@
 """`pipeline`: images and video through a chain of stages on all cores. Exports are lazy (PEP 562).
 
-Stage authors need floor 0 only: `from pipeline import Transform, Spec, Frame, Skip`.
+Authors of components need `contracts` only: `from pipeline import Transform, Spec, Frame, Skip`.
 """
 
 from __future__ import annotations
@@ -10,36 +10,50 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .api import frames, run
-    from .errors import EnvironmentRefusal, ItemError, PipelineError, SpecError, StopRun, UsageError
-    from .frame import NO_METADATA, Clip, Frame, Item, Metadata, Size, Spec
-    from .listing import Listing
-    from .opencv import load_opencv
-    from .problem import ConfigError
-    from .report import Report
-    from .stage import Codec, Header, Limits, Part, ReadContext, Reader, Skip, Transform, WriteContext, Writer
-    from .template import Template
+    from .contracts.codec import Codec, Header
+    from .contracts.contexts import Limits, Part, ReadContext, Skip, WriteContext
+    from .contracts.folder_listing import Listing
+    from .contracts.frame import NO_METADATA, Clip, Frame, Item, Metadata
+    from .contracts.opencv import load_opencv
+    from .contracts.parameter_types import Colour
+    from .contracts.problem import ConfigError
+    from .contracts.spec import Size, Spec
+    from .contracts.stage import Health, Reader, Transform, Writer
+    from .contracts.template import Template
+    from .errors import EnvironmentRefusal, ItemError, MissingCodec, PipelineError, SpecError, StopRun, UsageError
+    from .supervisor.report import Report
 
 _HOMES = {
     "api": ("frames", "run"),
-    "errors": ("EnvironmentRefusal", "ItemError", "PipelineError", "SpecError", "StopRun", "UsageError"),
-    "frame": ("NO_METADATA", "Clip", "Frame", "Item", "Metadata", "Size", "Spec"),
-    "stage": (
-        "Codec", "Header", "Limits", "Part", "ReadContext", "Reader", "Skip", "Transform", "WriteContext", "Writer",
+    "errors": (
+        "EnvironmentRefusal",
+        "ItemError",
+        "MissingCodec",
+        "PipelineError",
+        "SpecError",
+        "StopRun",
+        "UsageError",
     ),
-    "listing": ("Listing",),
-    "opencv": ("load_opencv",),
-    "problem": ("ConfigError",),
-    "report": ("Report",),
-    "template": ("Template",),
-}  # fmt: skip
+    "contracts.frame": ("NO_METADATA", "Clip", "Frame", "Item", "Metadata"),
+    "contracts.spec": ("Size", "Spec"),
+    "contracts.stage": ("Health", "Reader", "Transform", "Writer"),
+    "contracts.codec": ("Codec", "Header"),
+    "contracts.contexts": ("Limits", "Part", "ReadContext", "Skip", "WriteContext"),
+    "contracts.folder_listing": ("Listing",),
+    "contracts.opencv": ("load_opencv",),
+    "contracts.parameter_types": ("Colour",),
+    "contracts.problem": ("ConfigError",),
+    "contracts.template": ("Template",),
+    "supervisor.report": ("Report",),
+}
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __version__ = "0.1.0"
 __all__ = [
-    "NO_METADATA", "Clip", "Codec", "ConfigError", "EnvironmentRefusal", "Frame", "Header", "Item", "ItemError",
-    "Limits", "Listing", "Metadata", "Part", "PipelineError", "ReadContext", "Reader", "Report", "Size", "Skip",
-    "Spec", "SpecError", "StopRun", "Template", "Transform", "UsageError", "WriteContext", "Writer", "__version__",
-    "frames", "load_opencv", "run",
+    "NO_METADATA", "Clip", "Codec", "Colour", "ConfigError", "EnvironmentRefusal", "Frame", "Header", "Health", "Item",
+    "ItemError", "Limits", "Listing", "Metadata", "MissingCodec", "Part", "PipelineError", "ReadContext",
+    "Reader", "Report", "Size", "Skip", "Spec", "SpecError", "StopRun", "Template", "Transform", "UsageError",
+    "WriteContext", "Writer", "__version__", "frames", "load_opencv", "run",
 ]  # fmt: skip
 
 

@@ -8,10 +8,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from . import config as configs
-from . import planner, supervisor
-from .plan import Plan
-from .report import Report
-from .supervisor.frames import Frames
+from .plan import planning
+from .plan.model import Plan
+from .supervisor import execution
+from .supervisor.caller import Frames
+from .supervisor.report import Report
 
 Overrides = Mapping[str, Any]
 
@@ -39,7 +40,7 @@ def run(
         ConfigError: everything that is wrong with the config; a UsageError.
         EnvironmentRefusal: the machine does not allow it.
     """
-    return supervisor.run(planned(config, overrides, workers, allow_code=allow_code), limit=limit)
+    return execution.run(planned(config, overrides, workers, allow_code=allow_code), limit=limit)
 
 
 def frames(
@@ -74,4 +75,4 @@ def planned(
         f"{key}={value if isinstance(value, str) else json.dumps(value)}" for key, value in (overrides or {}).items()
     ]
     counts = [f"{group}={count}" for group, count in (workers or {}).items()]
-    return planner.build(configs.load(os.fspath(config), sets, counts), allow_code=allow_code)
+    return planning.build(configs.load(os.fspath(config), sets, counts), allow_code=allow_code)

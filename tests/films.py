@@ -16,8 +16,8 @@ import av
 import numpy as np
 from harness import ROOT, Stages, plan_of
 
-from pipeline import serial, supervisor
-from pipeline.report import Report
+from pipeline.supervisor import execution, serial
+from pipeline.supervisor.report import Report
 
 FAST = {"crf": 18, "preset": "ultrafast", "threads": 1}
 
@@ -113,7 +113,7 @@ def job(
         {"use": "video", "path": f"{folder}/out/{{stem}}.{ext}", **FAST, "verify": True, **(writer or {})},
         **{"queues": {"memory": "64MiB"}, **top},
     )
-    return serial.run(plan) if in_process else supervisor.run(plan)
+    return serial.run(plan) if in_process else execution.run(plan)
 
 
 def remarks(report: Report) -> str:

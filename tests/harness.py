@@ -14,9 +14,10 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
-from pipeline import config, planner
-from pipeline.plan import GroupPlan, Plan
-from pipeline.report import Report
+from pipeline import config
+from pipeline.plan import planning
+from pipeline.plan.model import GroupPlan, Plan
+from pipeline.supervisor.report import Report
 
 ROOT = Path(__file__).parents[1]
 NUMBERED = "stages_for_tests.numbered:Numbered"
@@ -59,7 +60,7 @@ def plan_of(
     folder: Path, reader: dict[str, Any], transforms: Sequence[Stages], writer: dict[str, Any], **top: Any
 ) -> Plan:
     """The Plan of such a config; test-only stages are allowed."""
-    return planner.build(config.load(write_config(folder, reader, transforms, writer, **top)), allow_code=True)
+    return planning.build(config.load(write_config(folder, reader, transforms, writer, **top)), allow_code=True)
 
 
 def fused(plan: Plan, workers: int) -> Plan:

@@ -8,9 +8,19 @@ from typing import Any
 import click
 
 from pipeline import __version__
-from pipeline.errors import Exit, PipelineError
 
-from . import check, doctor, plan, probe, run, schema, stages, text, tune
+from ..errors import Exit, PipelineError
+from . import (
+    check_command,
+    doctor_command,
+    plan_command,
+    probe_command,
+    run_command,
+    schema_command,
+    stages_command,
+    text,
+    tune_command,
+)
 
 
 class App(click.Group):
@@ -46,13 +56,13 @@ def main() -> None:
 
 
 for name, module in (
-    ("run", run),
-    ("check", check),
-    ("plan", plan),
-    ("stages", stages),
-    ("schema", schema),
-    ("doctor", doctor),
-    ("tune", tune),
-    ("probe", probe),
+    ("run", run_command),
+    ("check", check_command),
+    ("plan", plan_command),
+    ("stages", stages_command),
+    ("schema", schema_command),
+    ("doctor", doctor_command),
+    ("tune", tune_command),
+    ("probe", probe_command),
 ):
     main.add_command(module.command, name)

@@ -7,11 +7,11 @@ import time
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from pipeline.errors import UsageError
+from ..errors import UsageError
 
 if TYPE_CHECKING:
-    from pipeline.frame import Item
-    from pipeline.report import Report
+    from ..contracts.frame import Item
+    from ..supervisor.report import Report
 
 
 class ItemLog:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from pipeline.config import Config
-    from pipeline.plan import Plan
+    from ..config import Config
+    from ..plan.model import Plan
 
 Command = Callable[..., Any]
 
@@ -45,7 +45,7 @@ def configured(command: Command) -> Command:
 
 def loaded(config: str, overrides: tuple[str, ...], workers: tuple[str, ...]) -> Config:
     """The config with its overrides; ConfigError lists everything that is wrong with its form."""
-    from pipeline import config as configs
+    from .. import config as configs
 
     return configs.load(config, overrides, workers)
 
@@ -54,7 +54,7 @@ def planned(
     config: str, overrides: tuple[str, ...], workers: tuple[str, ...], *, allow_code: bool
 ) -> tuple[Config, Plan]:
     """The config and its plan; ConfigError lists everything that is wrong."""
-    from pipeline import planner
+    from ..plan import planning
 
     form = loaded(config, overrides, workers)
-    return form, planner.build(form, allow_code=allow_code)
+    return form, planning.build(form, allow_code=allow_code)

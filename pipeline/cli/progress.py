@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from . import text
 
 if TYPE_CHECKING:
-    from pipeline.report import Progress
+    from ..supervisor.report import Progress
 
 FIRST_S = 0.4  # a run that is over by then is told by its summary alone, and rich is never imported
 LIVE_S = 0.25
@@ -42,7 +42,7 @@ def watch(snapshot: Snapshot) -> Iterator[None]:
         thread.join(2.0)
 
 
-class Pace:
+class Rates:
     """Rates over the last seconds, from looks at growing numbers."""
 
     def __init__(self) -> None:
@@ -72,9 +72,9 @@ class Pace:
         return last[column] / last[0] if last[0] > 0 else 0.0
 
 
-def headline(progress: Progress, pace: Pace) -> str:
+def headline(progress: Progress, rates: Rates) -> str:
     """Items done of how many, rate and time left."""
-    ledger, rate = progress.ledger, pace.items
+    ledger, rate = progress.ledger, rates.items
     of = f" of {progress.total:,}" if progress.total is not None else f" of {ledger.found:,} found so far"
     parts = [f"{ledger.finished:,}{of}", f"{rate:,.1f} files/s"]
     if progress.total is not None and rate > 0:
@@ -86,30 +86,30 @@ def headline(progress: Progress, pace: Pace) -> str:
     return ", ".join(parts)
 
 
-def group_rows(progress: Progress, pace: Pace) -> list[tuple[str, float, str, str]]:
+def group_rows(progress: Progress, rates: Rates) -> list[tuple[str, float, str, str]]:
     """Name, share done, rate and queue fill of each group."""
     rows = []
     for index, group in enumerate(progress.groups):
         share = group.frames / progress.total if progress.total else 0.0
         full = progress.capacity[index] if index < len(progress.capacity) else 0
         queue = f"queue {progress.waiting[index]}/{full}" if full else ""
-        rows.append((f"{group.name} x{group.workers}", min(1.0, share), f"{pace.frames(index):,.1f}/s", queue))
+        rows.append((f"{group.name} x{group.workers}", min(1.0, share), f"{rates.frames(index):,.1f}/s", queue))
     return rows
 
 
-def plain_line(progress: Progress, pace: Pace) -> str:
+def plain_line(progress: Progress, rates: Rates) -> str:
     """The whole look in one line."""
-    queues = "; ".join(f"{name} {rate} {queue}".rstrip() for name, _, rate, queue in group_rows(progress, pace))
+    queues = "; ".join(f"{name} {rate} {queue}".rstrip() for name, _, rate, queue in group_rows(progress, rates))
     verdict = f"; {progress.bottleneck}" if progress.bottleneck else ""
-    return f"{text.span(progress.seconds)}: {headline(progress, pace)}; {queues}{verdict}"
+    return f"{text.span(progress.seconds)}: {headline(progress, rates)}; {queues}{verdict}"
 
 
 def _plain(snapshot: Snapshot, over: Event) -> None:
-    pace = Pace()
+    rates = Rates()
     while not over.wait(PLAIN_S):
         progress = snapshot()
-        pace.look(progress)
-        text.say(plain_line(progress, pace))
+        rates.look(progress)
+        text.say(plain_line(progress, rates))
 
 
 def _live(snapshot: Snapshot, over: Event) -> None:
@@ -118,29 +118,29 @@ def _live(snapshot: Snapshot, over: Event) -> None:
     from rich.console import Console
     from rich.live import Live
 
-    pace = Pace()
+    rates = Rates()
     console = Console(stderr=True)
     with Live(console=console, auto_refresh=False, transient=True, redirect_stdout=False) as live:
         while True:
             progress = snapshot()
-            pace.look(progress)
-            live.update(_drawing(progress, pace), refresh=True)
+            rates.look(progress)
+            live.update(_drawing(progress, rates), refresh=True)
             if over.wait(LIVE_S):
                 return
 
 
-def _drawing(progress: Progress, pace: Pace) -> Any:
+def _drawing(progress: Progress, rates: Rates) -> Any:
     from rich.console import Group
     from rich.progress_bar import ProgressBar
     from rich.table import Table
     from rich.text import Text
 
     table = Table.grid(padding=(0, 2))
-    for name, share, rate, queue in group_rows(progress, pace):
+    for name, share, rate, queue in group_rows(progress, rates):
         known = progress.total is not None
         bar = ProgressBar(total=1.0 if known else None, completed=share, width=30, pulse=not known)
         table.add_row(Text(text.shown(name)), bar, Text(rate), Text(queue))
-    lines: list[Any] = [Text(text.shown(headline(progress, pace))), table]
+    lines: list[Any] = [Text(text.shown(headline(progress, rates))), table]
     if progress.bottleneck:
         lines.append(Text(text.shown(progress.bottleneck), style="dim"))
     return Group(*lines)

@@ -9,8 +9,8 @@ from typing import Any
 
 import click
 
-from pipeline.errors import PipelineError
-from pipeline.problem import ConfigError, Problem
+from ..contracts.problem import ConfigError, Problem
+from ..errors import PipelineError
 
 WIDE = 120
 
@@ -102,8 +102,8 @@ def with_line(problem: Problem, lines: dict[str, list[str]]) -> list[str]:
 
 
 def _lines(path: str) -> list[str]:
-    from pipeline.config.source import MAX_NBYTES
-    from pipeline.config.syntax import lines
+    from ..config.yaml_errors import lines
+    from ..config.yaml_source import MAX_NBYTES
 
     if not os.path.isfile(path):
         return []

@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 
-from ..problem import ConfigError, Problem, near
-from .model import GROUP_KEYS, Component, Config, Edge, Group, Queues, interpret
+from ..contracts.problem import ConfigError, Problem, near
+from .form import GROUP_KEYS, Component, Config, Edge, Group, Queues, interpret
+from .mapping_reader import shown, wrong
 from .node import Node
 from .overrides import apply
-from .section import shown, wrong
-from .source import read
+from .yaml_source import read
 
 __all__ = ["GROUP_KEYS", "Component", "Config", "Edge", "Group", "Node", "Queues", "load", "near", "shown", "wrong"]
 

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..problem import Mark
+from ..contracts.problem import Mark
 
 
 @dataclass(slots=True, eq=False)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..problem import ConfigError, Mark, Problem, near
-from .model import GROUP_KEYS
+from ..contracts.problem import ConfigError, Mark, Problem, near
+from .form import GROUP_KEYS
 from .node import Node, label_of
-from .source import parse
+from .yaml_source import parse
 
 
 def apply(root: Node, overrides: Sequence[str], workers: Sequence[str]) -> list[Problem]:

@@ -16,11 +16,12 @@ from inspect import isfunction
 from types import ModuleType
 from typing import Any
 
+from ..contracts.codec import Codec
+from ..contracts.problem import near
+from ..contracts.stage import Reader, Stage, Transform, Writer
 from ..errors import EnvironmentRefusal, PipelineError, UsageError
-from ..function import as_class
-from ..plan import OWN_CODE, load_module
-from ..problem import near
-from ..stage import Codec, Reader, Stage, Transform, Writer
+from .code import OWN_CODE, load_module
+from .function_stage import as_class
 from .parameters import Finding, Parameter, build, check, parameters, takes_text
 
 __all__ = [

@@ -11,8 +11,9 @@ from collections.abc import Mapping, Sequence
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
+from ..contracts.parameter_types import is_parameter_type
+from ..contracts.problem import near
 from ..errors import PipelineError, UsageError
-from ..problem import near
 
 BOUNDS = {"ge": "at least", "gt": "more than", "le": "at most", "lt": "less than"}
 _WORDS = {int: "a whole number", float: "a number", str: "text", bool: "true or false", NoneType: "null"}
@@ -60,6 +61,7 @@ def takes_text(cls: type[Any], name: str) -> bool:
     options = get_args(hint) if get_origin(hint) in (Union, UnionType) else (hint,)
     return all(
         option in (str, NoneType)
+        or is_parameter_type(option)
         or (get_origin(option) is Literal and all(isinstance(x, str) for x in get_args(option)))
         for option in options
     )
@@ -120,6 +122,8 @@ def _schema(hint: Any, metadata: Mapping[str, Any]) -> Any:
         return core_schema.bool_schema()
     if hint is NoneType:
         return core_schema.none_schema()
+    if is_parameter_type(hint):
+        return core_schema.is_instance_schema(hint)
     if origin is Literal:
         return core_schema.literal_schema(list(options))
     if origin in (Union, UnionType):
@@ -152,6 +156,8 @@ def _findings(cls: type[Any], errors: Sequence[Any]) -> list[Finding]:
 
 def _in_words(hint: Any, metadata: Mapping[str, Any]) -> str:
     origin, options = get_origin(hint), get_args(hint)
+    if is_parameter_type(hint):
+        return str(hint.wants)
     if origin is Literal:
         return "one of " + ", ".join(str(option) for option in options)
     if origin in (Union, UnionType):
@@ -187,13 +193,19 @@ def _required(field: dataclasses.Field[Any]) -> bool:
 
 def _default(field: dataclasses.Field[Any]) -> Any:
     if field.default is not dataclasses.MISSING:
-        return field.default
+        return str(field.default) if is_parameter_type(type(field.default)) else field.default
     return None if field.default_factory is dataclasses.MISSING else field.default_factory()
 
 
 def _shaped(value: Any, hint: Any) -> Any:
-    """A list as a tuple where the field is one."""
+    """A list as a tuple where the field is one, text as a value of the field's ParameterType."""
     options = get_args(hint) if get_origin(hint) in (Union, UnionType) else (hint,)
+    special = next((option for option in options if is_parameter_type(option)), None)
+    if special is not None:
+        try:
+            return special.read(value)
+        except ValueError:
+            return value  # what the check will find wrong
     wanted = next((option for option in options if get_origin(option) is tuple), None)
     if wanted is None or not isinstance(value, list):
         return value

@@ -10,7 +10,7 @@ recovery    errors, lost workers, retries, streams that start over
 verdicts    the ledger and the failure budget
 """
 
-from .ownership import Entry, Halt, Kill, Outcome, Start, Unit, Worker
 from .recovery import Scheduler
+from .state import Entry, Halt, Kill, Outcome, Start, Unit, Worker
 
 __all__ = ["Entry", "Halt", "Kill", "Outcome", "Scheduler", "Start", "Unit", "Worker"]

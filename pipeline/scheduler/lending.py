@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import Any
 
-from ..messages import GRANT, NO_SPEC, REFUSE, UNIT, VOID, region_nbytes
-from ..plan import Plan
-from ..queues import Queue
-from .admission import Admission, Pool
-from .ownership import Entry, Group, Halt, Kill, Lane, Outcome, Start, Unit, Worker
-from .pace import Pace
-from .verdicts import Verdicts
+from ..plan.model import Plan
+from ..transport.records import GRANT, REFUSE, UNIT, VOID, Record, region_nbytes
+from ..transport.records import record as make
+from .budget import Verdicts
+from .memory import Admission, Pool
+from .queues import Queue
+from .state import Entry, Group, Halt, Kill, Lane, Outcome, Start, Unit, Worker
+from .wake_ups import Pace
 
 GRANT_WINDOW = 2  # regions a producer holds ahead: one being filled, one to go on with
-Send = tuple[Worker, tuple[Any, ...], Entry | None, str]
+Send = tuple[Worker, Record, Entry | None, str]
 
 
 class Lending:
@@ -145,10 +145,9 @@ class Lending:
             self.sends.append((worker, short(REFUSE, unit, self._answered(worker)), None, "cancelled"))
 
 
-def short(kind: int, unit: Unit, flags: int = 0) -> tuple[Any, ...]:
-    return (kind, flags, unit.slot, unit.lease, unit.index, 0, 0, 0, 0, NO_SPEC, 0, 0)
+def short(kind: int, unit: Unit, flags: int = 0) -> Record:
+    return make(kind, flags, unit.slot, unit.lease, nth=unit.index)
 
 
-def grant(unit: Unit, offset: int, extents: tuple[int, int, int], span: int, flags: int = 0) -> tuple[Any, ...]:
-    a, b, m = extents
-    return (GRANT, flags, unit.slot, unit.lease, unit.index, offset, a, b, m, NO_SPEC, 0, span // UNIT)
+def grant(unit: Unit, offset: int, extents: tuple[int, int, int], span: int, flags: int = 0) -> Record:
+    return make(GRANT, flags, unit.slot, unit.lease, nth=unit.index, offset=offset, extents=extents, extra=span // UNIT)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from ..errors import Exit
-from ..messages import NO_SPEC, TRANSIENT
-from .flow import Flow
-from .ownership import Entry, Halt, Kill, Lane, Start, Unit, Worker
-from .verdicts import MAX_UNREADY_DEATHS, backoff_s
+from ..transport.records import NO_SPEC, TRANSIENT
+from .budget import MAX_UNREADY_DEATHS, backoff_s
+from .lifecycle import Flow
+from .state import Entry, Halt, Kill, Lane, Start, Unit, Worker
 
 
 class Scheduler(Flow):

@@ -6,8 +6,8 @@ import os
 from collections import deque
 from threading import Event, Thread
 
-from ..door import Door, Found
-from ..stage import Reader
+from ..contracts.stage import Reader
+from .intake import Found, Intake
 
 HIGH, LOW = 256, 192  # items found ahead of the loop; a burst of 64 holds the interpreter for less than 1 ms
 COUNTED, COUNT_PAUSE_S = 512, 0.002  # a pause after so many counted names: the ETA must not cost throughput
@@ -17,12 +17,12 @@ class Discovery:
     """Finds items ahead of the loop, never more than HIGH, and wakes the loop when it had none.
 
     Args:
-        door: where they come from.
+        intake: where they come from.
         wake: descriptor written to when there is something for a loop that waits.
     """
 
-    def __init__(self, door: Door, wake: int) -> None:
-        self.door = door
+    def __init__(self, intake: Intake, wake: int) -> None:
+        self.intake = intake
         self.found: deque[Found] = deque()
         self.error: BaseException | None = None
         self.ended = False
@@ -58,7 +58,7 @@ class Discovery:
 
     def _run(self) -> None:
         try:
-            for found in self.door.entries():
+            for found in self.intake.entries():
                 self.found.append(found)
                 self._first.set()
                 if self.awaited:

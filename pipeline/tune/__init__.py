@@ -12,15 +12,15 @@ import resource
 import time
 from collections.abc import Callable
 
-from ..affinity import memory_limit_nbytes
-from ..config.model import MAX_WORKERS
-from ..plan import GroupPlan, Plan
+from ..config.form import MAX_WORKERS
+from ..plan.machine import memory_limit_nbytes
+from ..plan.model import GroupPlan, Plan
 from .figures import Trial, Vector
 from .rewrite import check, rewrite
-from .search import Line, Result, Search
+from .search import Result, Row, Search
 from .trial import Interrupted, Scene
 
-__all__ = ["Interrupted", "Line", "Result", "Trial", "Vector", "bound", "check", "present", "rewrite", "tune"]
+__all__ = ["Interrupted", "Result", "Row", "Trial", "Vector", "bound", "check", "present", "rewrite", "tune"]
 
 PER_CORE = 8  # workers of a group per core, at most: a stage that waits wants many, and each is a process
 LEAST = 4

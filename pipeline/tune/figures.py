@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from itertools import product
 from math import ceil, floor, log
 
-from ..meter import verdict
-from ..report import GroupReport
+from ..supervisor.bottleneck import verdict
+from ..supervisor.report import GroupReport
 
 Vector = tuple[int, ...]  # workers of each group, from reader to writer
 NEAR = 0.01  # rates as near as this are alike, and then fewer processes are better

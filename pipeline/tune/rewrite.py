@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..config.node import Node
-from ..config.source import parse
+from ..config.yaml_source import parse
+from ..contracts.problem import ConfigError, Mark
 from ..errors import EnvironmentRefusal, UsageError
-from ..problem import ConfigError, Mark
 
 BOM = "\ufeff"
 

@@ -14,7 +14,7 @@ from random import Random
 from statistics import fmean, median, stdev
 
 from ..errors import EnvironmentRefusal, UsageError
-from ..meter import FULL
+from ..supervisor.bottleneck import FULL
 from .figures import NEAR, GroupFigures, Trial, Vector, demand, limit_of, neighbours, propose, rank
 
 Try = Callable[[Vector, float], Trial]
@@ -35,7 +35,7 @@ T_99 = (31.8, 6.96, 4.54, 3.75, 3.36, 3.14, 3.00, 2.90, 2.82, 2.76)
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class Row:
     """One vector in the table.
 
     rate: median of units a second, over all its trials. spread: half the distance of its quartiles, as a share.
@@ -63,7 +63,7 @@ class Result:
 
     present: Vector
     recommended: Vector
-    lines: tuple[Line, ...]
+    lines: tuple[Row, ...]
     limit: str
     groups: tuple[GroupFigures, ...]
     window_s: float
@@ -74,7 +74,7 @@ class Result:
     failing: int = 0
     reason: str = ""
 
-    def line(self, vector: Vector) -> Line:
+    def line(self, vector: Vector) -> Row:
         """The table's line of a vector."""
         return next(line for line in self.lines if line.vector == vector)
 
@@ -237,11 +237,11 @@ class Search:
         waits = sum(group.cpu_s for group in trial.groups) < FULL * self.cores * trial.seconds
         return top.name if full and waits and top.workers == at_most else ""
 
-    def _place(self, line: Line) -> tuple[bool, float]:
+    def _place(self, line: Row) -> tuple[bool, float]:
         """In the table: who was in the final first, then by gain."""
         return line.final or line.vector == self.present, line.gain or 0.0
 
-    def _line(self, vector: Vector) -> Line:
+    def _line(self, vector: Vector) -> Row:
         rates = sorted(trial.rate for trial in self._trials(vector))
         middle = median(rates)
         quarter = len(rates) // 4
@@ -253,7 +253,7 @@ class Search:
         if vector != self.present and common:
             mean, wide = compare(vector, self.present, judged or common)
             gain, error = exp(mean) - 1, exp(mean) * wide if wide < inf else None
-        return Line(vector, middle, spread, gain, error, len(rates), bool(judged))
+        return Row(vector, middle, spread, gain, error, len(rates), bool(judged))
 
 
 def compare(vector: Vector, present: Vector, rounds: Sequence[dict[Vector, Trial]]) -> tuple[float, float]:

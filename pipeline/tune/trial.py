@@ -15,14 +15,15 @@ from typing import Any, Self
 
 import psutil
 
-from ..door import Door, Found
+from ..contracts.contexts import ErrorPolicy
+from ..contracts.frame import Item
+from ..contracts.template import Template
 from ..errors import EnvironmentRefusal, Exit, StopRun, UsageError
-from ..frame import Item
-from ..plan import ErrorPolicy, GroupPlan, Plan
+from ..plan.model import GroupPlan, Plan
 from ..scheduler import Halt
-from ..supervisor import Run
-from ..supervisor.loop import Loop
-from ..template import Template
+from ..supervisor.execution import Run
+from ..supervisor.intake import Found, Intake
+from ..supervisor.run_loop import Loop
 from .figures import GroupFigures, Trial, Vector
 
 STOP_S = 1.0  # workers may close their stages so long, as after a real run, then they are ended
@@ -59,7 +60,7 @@ class Scene:
                 f"'{plan.writer.label}' has no path of outputs that a trial could lead to a scratch folder",
                 where=str(plan.writer.mark), remedy="tune the rest: --set writer.use=null",
             )  # fmt: skip
-        self.items = sample(Door(plan).entries())
+        self.items = sample(Intake(plan).entries())
         self.folder = _scratch(plan) if plan.destination else ""
         self.plan = _for_trials(plan, self.folder)
 
@@ -145,7 +146,7 @@ def _for_trials(plan: Plan, folder: str) -> Plan:
     return replace(plan, destination=f"{folder}/{{dir}}-{below}", on_error=on_error)
 
 
-class _Repeating(Door):
+class _Repeating(Intake):
     """The sample over and over; each time under another number, so that names never collide."""
 
     def __init__(self, plan: Plan, items: Sequence[Item]) -> None:
@@ -181,7 +182,7 @@ class _TrialRun(Run):
     loop: _TrialLoop
 
     def __init__(self, plan: Plan, items: Sequence[Item], window_s: float, patience_s: float) -> None:
-        super().__init__(plan, None, loop=_TrialLoop, door=_Repeating(plan, items))
+        super().__init__(plan, None, loop=_TrialLoop, intake=_Repeating(plan, items))
         self.sampled = len(items)
         self.loop.window_s, self.loop.patience_s = window_s, patience_s
 

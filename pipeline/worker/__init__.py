@@ -1,6 +1,6 @@
 """The child: pin, open stages, loop receive-run-report. The only code that calls user stages in a run.
 
-nursery        the process that all workers are forked from
+fork_server        the process that all workers are forked from
 loop           records in and out, waiting for memory
 role           what every role has: stages, and views of the arena
 reading, transforming, writing   what a group does with a lease; roles chooses
@@ -13,8 +13,8 @@ import signal
 import sys
 from typing import NamedTuple
 
-from ..affinity import pin_self
-from ..plan import Plan
+from ..plan.machine import pin_self
+from ..plan.model import Plan
 
 
 class Boot(NamedTuple):
@@ -34,7 +34,7 @@ class Boot(NamedTuple):
 
 
 def main(boot: Boot, parent: int, arena: int, commands: int, results: int, errors: int) -> None:
-    """What a fork of the nursery (process `parent`) does until it ends. Its stages are imported after it is pinned."""
+    """What a fork of the fork server, process `parent`, does to its end. Its stages are imported after it is pinned."""
     # Both go to the whole group, and are the parent's to answer. SIGTERM is handled, not ignored: what a stage starts
     # would inherit that, and could not be ended by it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -57,7 +57,7 @@ def main(boot: Boot, parent: int, arena: int, commands: int, results: int, error
     faulthandler.enable()
     faulthandler.register(signal.SIGUSR1)
 
-    from .loop import Loop
+    from .worker_loop import Loop
 
     Loop(boot, arena, commands, results).run()
 
@@ -66,7 +66,7 @@ def _not_ours(number: int, frame: object) -> None:
     """A signal that the parent answers."""
 
 
-def end_with_parent(parent: int, *, name: str = "pl-nursery") -> None:
+def end_with_parent(parent: int, *, name: str = "pl-forking") -> None:
     """No child outlives its parent: on Linux the kernel sees to it; elsewhere end of file on the pipe does.
 
     `name` is what `ps -o comm` and `top` show for the process.

@@ -5,31 +5,42 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 
-from ..chain import Route, chain_of
-from ..frame import NO_METADATA, Spec
-from ..loading import Loading
-from ..messages import (
+from ..contracts.contexts import Part
+from ..contracts.frame import NO_METADATA
+from ..contracts.spec import Spec
+from ..contracts.stage import Reader
+from ..plan.chain import Route, chain_of
+from ..transport.records import (
     DONE,
     EMIT,
-    FRAME,
+    ENDED,
+    FLAGS,
     GRANTED,
-    NO_SPEC,
+    MADE,
+    SLOT,
     SLOTS,
+    SPAN,
     UNIT,
+    Record,
+    Region,
     region_nbytes,
+    region_of,
     units,
-)  # fmt: skip
-from ..stage import Part, Reader
+)
 from . import Boot
-from .role import Parent, Record, Role, bounded, fill
+from .loading import Loading
+from .work import Parent, Role, bounded, fill
 
 STREAM_METADATA_NBYTES = 4096  # room for the profile of a later picture of a sequence, where the first has none
 
 
-def _enough(route: Route, m: int, lent: tuple[int, int, int, int], span: int) -> bool:
+def _enough(route: Route, m: int, lent: Region, span: int) -> bool:
     """Whether a region that was lent unasked holds what the route needs."""
-    fits = route.a <= lent[1] and route.b <= lent[2] and m <= lent[3]
-    return fits and (route.part is None or region_nbytes(*lent[1:]) + route.slots * route.part.nbytes(m * UNIT) <= span)
+    _, a, b, room = lent
+    fits = route.a <= a and route.b <= b and m <= room
+    return fits and (
+        route.part is None or region_nbytes(a, b, room) + route.slots * route.part.nbytes(m * UNIT) <= span
+    )
 
 
 class ReadRole(Role):
@@ -57,7 +68,7 @@ class ReadRole(Role):
         return (0, 0) if route.part is not None else (route.a, route.b)
 
     def work(self, record: Record) -> None:
-        job = self.loop.control.job(record[2])
+        job = self.loop.control.job(record[SLOT])
         self.now(self.label)
         self.loading.nbytes_read = 0
         parts = self.reader.read(job.item, self.loading)
@@ -72,31 +83,29 @@ class ReadRole(Role):
         start = time.perf_counter_ns()
         part = next(parts, None)
         if part is None:
-            self.loop.answer(DONE, 0, 0, 0, NO_SPEC, 0)
+            self.loop.answer(ENDED)
             return
-        lent = (record[5], record[6], record[7], record[8]) if record[1] & GRANTED else None
-        region, waited = self._region(part, lent, record[11] * UNIT)
+        lent = region_of(record) if record[FLAGS] & GRANTED else None
+        region, waited = self._region(part, lent, record[SPAN] * UNIT)
         flags, code = fill(self, part, region)
         busy_us = (time.perf_counter_ns() - start - waited) // 1000
-        self.loop.answer(DONE, flags | FRAME, 0, self.loading.nbytes_read, code, busy_us)
+        self.loop.answer(DONE, flags, nbytes=self.loading.nbytes_read, spec=code, busy_us=busy_us)
 
     def _many(self, record: Record, parts: Iterator[Part]) -> None:
         """Frames of any Spec: each asks for itself."""
-        lent = (record[5], record[6], record[7], record[8]) if record[1] & GRANTED else None
+        lent = region_of(record) if record[FLAGS] & GRANTED else None
         for number, part in enumerate(bounded(parts, self.plan)):
-            if number < record[10]:
+            if number < record[MADE]:
                 continue  # made before the worker that made it died
             start = time.perf_counter_ns()
-            region, waited = self._region(part, lent, record[11] * UNIT)
+            region, waited = self._region(part, lent, record[SPAN] * UNIT)
             lent = None
             flags, code = fill(self, part, region)
             busy_us = (time.perf_counter_ns() - start - waited) // 1000
-            self.loop.answer(EMIT, flags, number, 0, code, busy_us)
-        self.loop.answer(DONE, 0, 0, self.loading.nbytes_read, NO_SPEC, 0)
+            self.loop.answer(EMIT, flags, nth=number, spec=code, busy_us=busy_us)
+        self.loop.answer(ENDED, nbytes=self.loading.nbytes_read)
 
-    def _region(
-        self, part: Part, lent: tuple[int, int, int, int] | None, span: int
-    ) -> tuple[tuple[int, int, int, int], int]:
+    def _region(self, part: Part, lent: Region | None, span: int) -> tuple[Region, int]:
         """A region for the part, and the nanoseconds waited for it: the one lent already where it is enough."""
         if part.spec is not self._routed:  # most folders hold few sizes, and codecs give equal Specs as one object
             self._routed, self._route = part.spec, self.chain.route(part.spec)
@@ -125,8 +134,8 @@ class ReadRole(Role):
             waited = time.perf_counter_ns() - waited
             flags, code = fill(self, part, region)
             busy_us = (time.perf_counter_ns() - start - waited) // 1000
-            self.loop.answer(EMIT, flags, number, 0, code, busy_us)
-        self.loop.answer(DONE, 0, 0, self.loading.nbytes_read, NO_SPEC, 0)
+            self.loop.answer(EMIT, flags, nth=number, spec=code, busy_us=busy_us)
+        self.loop.answer(ENDED, nbytes=self.loading.nbytes_read)
 
     def _ask_slots(self, part: Part) -> None:
         route = self.chain.route(part.spec)

@@ -4,23 +4,30 @@ from __future__ import annotations
 
 import time
 
-from ..chain import Link, Runner, StageError, Steps, chain_of
+from ..contracts.stage import Transform
 from ..errors import ItemError
-from ..messages import (
+from ..plan.chain import Link, StageError, chain_of
+from ..transport.records import (
     DONE,
     EMIT,
+    ENDED,
+    FLAGS,
     HEADER_NBYTES,
-    NO_SPEC,
-    PASSED,
+    MADE,
+    OFFSET,
     PROPERTIES,
     SIDE_B,
     SLOTS,
+    SPEC,
     UNIT,
+    A,
+    B,
+    Record,
     units,
-)  # fmt: skip
-from ..stage import Transform
+)
 from . import Boot
-from .role import Known, Parent, Record, Role, fill
+from .runner import Runner, Steps
+from .work import Known, Parent, Role, fill
 
 
 class TransformRole(Role):
@@ -39,30 +46,29 @@ class TransformRole(Role):
     def work(self, record: Record) -> None:
         start = time.perf_counter_ns()
         frame = self.frame(record)
-        bound = self._bound.get(record[9])
+        bound = self._bound.get(record[SPEC])
         if bound is None:
             steps = self.runner.plan(frame.spec)
-            bound = self._bound[record[9]] = (steps, self.by_spec(steps.out))
+            bound = self._bound[record[SPEC]] = (steps, self.by_spec(steps.out))
         steps, known = bound
-        flags = record[1] & (SIDE_B | PROPERTIES)
+        flags = record[FLAGS] & (SIDE_B | PROPERTIES)
         if steps.last < 0:
             self.runner.run(frame, None, steps)
-            flags |= PASSED
         else:
             flags ^= SIDE_B
             self.runner.run(frame, self.view(self._extent(record, flags, known), known, writable=True), steps)
         busy_us = (time.perf_counter_ns() - start) // 1000
-        self.loop.answer(DONE, flags, 0, 0, known.code, busy_us)
+        self.loop.answer(DONE, flags, spec=known.code, busy_us=busy_us)
 
     def _extent(self, record: Record, flags: int, known: Known) -> int:
         """Offset of the other extent; the reader asked for room enough, and that is checked here once more."""
-        a, b = record[6], record[7]
+        a, b = record[A], record[B]
         room = b if flags & SIDE_B else a
         if known.nbytes > room * UNIT:
             raise StageError(
                 self.label, ItemError(f"{known.spec} needs {known.nbytes} bytes, its extent has {room * UNIT} bytes")
             )
-        return record[5] + HEADER_NBYTES + (UNIT * a if flags & SIDE_B else 0)
+        return record[OFFSET] + HEADER_NBYTES + (UNIT * a if flags & SIDE_B else 0)
 
 
 class ExpandRole(TransformRole):
@@ -74,7 +80,7 @@ class ExpandRole(TransformRole):
 
     def work(self, record: Record) -> None:
         frame = self.frame(record)
-        made, metadata = record[10], frame.metadata
+        made, metadata = record[MADE], frame.metadata
         route = self.chain.route(self.runner.plan(frame.spec).out, first=self.boot.group)  # what the reader reserved
         nbytes = route.nbytes(metadata.nbytes)
         extents = (route.a, route.b, units(metadata.nbytes))
@@ -98,5 +104,5 @@ class ExpandRole(TransformRole):
             waited = time.perf_counter_ns() - waited
             flags, code = fill(self, part, region)
             busy_us = (time.perf_counter_ns() - start - waited) // 1000
-            self.loop.answer(EMIT, flags, number, 0, code, busy_us)
-        self.loop.answer(DONE, 0, 0, 0, NO_SPEC, 0)
+            self.loop.answer(EMIT, flags, nth=number, spec=code, busy_us=busy_us)
+        self.loop.answer(ENDED)

@@ -5,16 +5,14 @@ from __future__ import annotations
 import os
 import time
 
-from ..chain import Fused, Runner, StageError, chain_of
-from ..loading import Loading
-from ..messages import (
-    DONE,
-    NO_SPEC,
-)  # fmt: skip
-from ..output import Output
-from ..stage import Reader, Transform, Writer
+from ..contracts.stage import Reader, Transform, Writer
+from ..plan.chain import StageError, chain_of
+from ..transport.records import DONE, SLOT, Record
 from . import Boot
-from .role import Cancelled, Parent, Record, Refused, Role, bounded
+from .loading import Loading
+from .output import Output
+from .runner import Fused, Runner
+from .work import Cancelled, Parent, Refused, Role, bounded
 
 
 class WriteRole(Role):
@@ -43,7 +41,7 @@ class WriteRole(Role):
 
     def work(self, record: Record) -> None:
         start = time.perf_counter_ns()
-        job = self.loop.control.job(record[2])
+        job = self.loop.control.job(record[SLOT])
         frame = self.frame(record, job.item)
         if self.runner.links:
             self.runner.run(frame, None)
@@ -51,13 +49,13 @@ class WriteRole(Role):
         self.output.begin(job.item, job.target, frame)
         nbytes = self.writer.write(frame, self.output)
         busy_us = (time.perf_counter_ns() - start) // 1000
-        self.loop.answer(DONE, 0, 1, nbytes, NO_SPEC, busy_us)
+        self.loop.answer(DONE, nth=1, nbytes=nbytes, busy_us=busy_us)
 
     def finish(self, record: Record) -> None:
-        job = self.loop.control.job(record[2])
+        job = self.loop.control.job(record[SLOT])
         self.now(self.label)
         self.output.begin(job.item, job.target, None)
-        self.loop.answer(DONE, 0, 0, self.writer.finish(job.item, self.output), NO_SPEC, 0)
+        self.loop.answer(DONE, nbytes=self.writer.finish(job.item, self.output))
 
 
 class FusedRole(WriteRole):
@@ -79,7 +77,7 @@ class FusedRole(WriteRole):
 
     def work(self, record: Record) -> None:
         start = time.perf_counter_ns()
-        job = self.loop.control.job(record[2])
+        job = self.loop.control.job(record[SLOT])
         self.now(self.label)
         self.loading.nbytes_read = 0
         frames = nbytes = 0
@@ -105,4 +103,4 @@ class FusedRole(WriteRole):
             nbytes += self.writer.finish(job.item, self.output)
         busy_us = (time.perf_counter_ns() - start) // 1000
         read = min(self.loading.nbytes_read, 0xFFFFFFFF)
-        self.loop.answer(DONE, 0, frames, nbytes, NO_SPEC, busy_us, read)
+        self.loop.answer(DONE, nth=frames, nbytes=nbytes, busy_us=busy_us, extra=read)

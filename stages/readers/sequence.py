@@ -10,7 +10,8 @@ from fractions import Fraction
 from functools import cached_property
 from typing import Any, ClassVar, Literal
 
-from pipeline import Codec, Item, ItemError, Listing, Metadata, Part, ReadContext, Spec, libav
+from pipeline import Codec, Item, ItemError, Listing, Metadata, Part, ReadContext, Spec
+from stages.media import ffmpeg
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,7 @@ class Sequence(Listing):
 
     @cached_property
     def rate(self) -> Fraction:
-        return libav.frame_rate("fps", self.fps)
+        return ffmpeg.frame_rate("fps", self.fps)
 
     @property
     def streams(self) -> bool:

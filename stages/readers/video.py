@@ -12,7 +12,8 @@ from functools import cached_property
 from itertools import chain, islice
 from typing import Any, ClassVar, Literal
 
-from pipeline import Clip, Codec, Item, ItemError, Listing, Part, ReadContext, Spec, UsageError, libav
+from pipeline import Clip, Codec, Item, ItemError, Listing, Part, ReadContext, Spec, UsageError
+from stages.media import ffmpeg
 
 BACK_S = (0, 5, 30, 120)  # how far before `start` a seek aims, one after the other
 FATAL = (errno.ENOMEM, errno.EIO)  # of the machine and not of the file
@@ -68,6 +69,11 @@ class Video(Listing):
         if self.every is not None and self.fps is not None:
             raise UsageError("every and fps exclude each other", remedy="use one of them")
 
+    @classmethod
+    def probe(cls, path: str) -> dict[str, Any] | None:
+        """Streams, frames by index, time, colour and warnings; every file that FFmpeg opens is its own."""
+        return ffmpeg.probe(path)
+
     @property
     def streams(self) -> bool:
         return True
@@ -78,35 +84,35 @@ class Video(Listing):
 
     @cached_property
     def begin_s(self) -> Fraction:
-        return libav.seconds("start", self.start)
+        return ffmpeg.seconds("start", self.start)
 
     @cached_property
     def length_s(self) -> Fraction | None:
-        return None if self.duration is None else libav.seconds("duration", self.duration)
+        return None if self.duration is None else ffmpeg.seconds("duration", self.duration)
 
     @cached_property
     def rate(self) -> Fraction | None:
-        return None if self.fps is None else libav.frame_rate("fps", self.fps)
+        return None if self.fps is None else ffmpeg.frame_rate("fps", self.fps)
 
     @cached_property
     def step(self) -> int | Fraction | None:
         """`every`: a number of frames, or seconds; None for all frames and for key frames."""
         if self.every is None or self.every == "key":
             return None
-        step = self.every if isinstance(self.every, int) else libav.seconds("every", self.every)
+        step = self.every if isinstance(self.every, int) else ffmpeg.seconds("every", self.every)
         if step <= 0:
             raise UsageError(f"every {self.every!r} is too small", limit="more than 0")
         return step
 
     def open(self) -> None:
         """Load FFmpeg; raises EnvironmentRefusal where PyAV is missing."""
-        libav.load_libav("video")
+        ffmpeg.load_ffmpeg("video")
 
     def sample(self, item: Item, context: ReadContext) -> tuple[Spec, Codec | None]:
         """What the header of the main video stream says; rotation is known from frames only."""
-        with libav.open_input(item.source) as container:
-            stream = libav.main_video(container)
-            return libav.spec_of(stream.codec_context, stream), None
+        with ffmpeg.open_input(item.source) as container:
+            stream = ffmpeg.main_video(container)
+            return ffmpeg.spec_of(stream.codec_context, stream), None
 
     def read(self, item: Item, context: ReadContext) -> Iterator[Part]:
         """The frames in the order of their time stamps.
@@ -133,24 +139,24 @@ class _Decoding:
 
     def __init__(self, reader: Video, path: str, context: ReadContext) -> None:
         self.reader, self.path, self.context = reader, path, context
-        self.errors = libav.load_libav("video").error
+        self.errors = ffmpeg.load_ffmpeg("video").error
         self._open()
         container, stream = self.container, self.stream
         base = Fraction(stream.time_base)
         usual = max(1, round(1 / (Fraction(stream.average_rate or 25)) / base))
-        self.origin = libav.origin(container, stream)
+        self.origin = ffmpeg.origin(container, stream)
         begin = self.origin + reader.begin_s
         end = None if reader.length_s is None else begin + reader.length_s
         ends = None if not stream.duration else (stream.start_time or 0) + stream.duration
-        self.stamps = libav.Stamps(base, usual, ends, by_dts=container.format.name == "avi")
-        self.window = libav.Window(begin, end)
+        self.stamps = ffmpeg.Stamps(base, usual, ends, by_dts=container.format.name == "avi")
+        self.window = ffmpeg.Window(begin, end)
         self.damaged = 0
         self.at_end = False
 
     def _open(self) -> None:
-        self.container = libav.open_input(self.path)
+        self.container = ffmpeg.open_input(self.path)
         try:
-            self.stream = libav.main_video(self.container)
+            self.stream = ffmpeg.main_video(self.container)
         except ItemError:
             self.container.close()
             raise
@@ -170,8 +176,8 @@ class _Decoding:
                 duration=shot.duration, clip=self._clip(shot.base, copy),
             )  # fmt: skip
 
-    def _importer(self, frame: Any) -> libav.Importer:
-        copy = libav.Importer(frame, self.stream, upright=self.reader.autorotate)
+    def _importer(self, frame: Any) -> ffmpeg.Importer:
+        copy = ffmpeg.Importer(frame, self.stream, upright=self.reader.autorotate)
         self.context.check(copy.spec)
         if copy.loses_alpha:
             self.context.remark("its transparency was left out")
@@ -179,25 +185,25 @@ class _Decoding:
             self.context.remark("is interlaced: each frame holds two fields of different times")
         return copy
 
-    def _clip(self, base: Fraction, copy: libav.Importer) -> Clip:
+    def _clip(self, base: Fraction, copy: ffmpeg.Importer) -> Clip:
         reader, window, bits = self.reader, self.window, copy.layout.bits
         whole = reader.every is None and reader.fps is None and not (self.damaged or self.stamps.repeated)
         end = None if window.end is None else math.ceil(window.end / base)
         return Clip(math.floor(window.begin / base), end, whole, 0 if bits == 8 else bits, copy.turn)
 
-    def _chosen(self) -> Iterator[libav.Shot]:
+    def _chosen(self) -> Iterator[ffmpeg.Shot]:
         reader = self.reader
         frames = self._keys() if reader.every == "key" else self._decoded()
-        shots: Iterator[libav.Shot] = self.stamps.stamped(frames)
+        shots: Iterator[ffmpeg.Shot] = self.stamps.stamped(frames)
         if reader.begin_s or self.window.end is not None:  # else a frame before the origin is one of all, too
             on_grid = reader.rate is not None or isinstance(reader.step, Fraction)
             shots = self.window.within(shots, shown=on_grid)
         if reader.rate is not None:
-            return libav.at_rate(shots, reader.rate, self.window)
+            return ffmpeg.at_rate(shots, reader.rate, self.window)
         if isinstance(reader.step, int):
-            return libav.spread(islice(shots, 0, None, reader.step), self._end)
+            return ffmpeg.spread(islice(shots, 0, None, reader.step), self._end)
         if reader.step is not None:
-            return libav.spread(libav.each(shots, reader.step, self.window), self._end)
+            return ffmpeg.spread(ffmpeg.each(shots, reader.step, self.window), self._end)
         return shots
 
     def _end(self) -> Fraction:
@@ -241,7 +247,7 @@ class _Decoding:
                 self._damage()
                 return
             except self.errors.FFmpegError as error:
-                raise libav.refused(error) from error
+                raise ffmpeg.refused(error) from error
             if packet is None:
                 return
             if packet.size or (packet.pts is None and packet.dts is None):
@@ -267,7 +273,7 @@ class _Decoding:
             return list(decode(*packet))
         except self.errors.FFmpegError as error:
             if isinstance(error, OSError) and error.errno in FATAL:
-                raise libav.refused(error) from error
+                raise ffmpeg.refused(error) from error
             self._damage()
             return []
 
@@ -319,7 +325,7 @@ class _Decoding:
         if stream.duration:
             expected = ((stream.start_time or 0) + stream.duration) * base
         elif "DURATION" in stream.metadata:
-            expected = libav.seconds("DURATION", stream.metadata["DURATION"])
+            expected = ffmpeg.seconds("DURATION", stream.metadata["DURATION"])
         elif self.container.duration and len(self.container.streams) == 1:
             expected = self.origin + Fraction(self.container.duration, 1_000_000)
         else:

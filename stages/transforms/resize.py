@@ -11,7 +11,8 @@ from typing import Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
 
-from pipeline import Frame, Size, Spec, SpecError, Transform, UsageError, colour
+from pipeline import Frame, Size, Spec, SpecError, Transform, UsageError
+from stages.media import colour
 
 FILTERS = {"linear": "bilinear", "cubic": "catmull_rom", "mitchell": "mitchell", "lanczos3": "lanczos3", "area": "box"}
 TYPES = {"uint8": "U8", "uint16": "U16", "float32": "F32"}

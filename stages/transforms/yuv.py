@@ -9,7 +9,8 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 
-from pipeline import Frame, Size, Spec, SpecError, Transform, colour, load_opencv
+from pipeline import Frame, Size, Spec, SpecError, Transform, load_opencv
+from stages.media import colour
 
 Pixels = np.ndarray[Any, Any]
 

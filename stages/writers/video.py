@@ -10,7 +10,8 @@ from fractions import Fraction
 from functools import cached_property
 from typing import Any, ClassVar, Literal, NamedTuple
 
-from pipeline import Clip, Frame, Item, ItemError, Spec, SpecError, Template, UsageError, WriteContext, Writer, libav
+from pipeline import Clip, Frame, Health, Item, ItemError, Spec, SpecError, Template, UsageError, WriteContext, Writer
+from stages.media import ffmpeg
 
 X_PRESETS = (
     "ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow", "placebo",
@@ -113,7 +114,7 @@ class VideoFile(Writer):
         encoder, template = self.encoder, Template(self.path)
         extension = template.format
         muxer = MUXERS.get(extension)
-        if not template.known_at_door:
+        if not template.known_at_intake:
             raise UsageError("path of a video depends on a single frame", limit="{dir} {stem} {ext} {name} do not")
         if not extension and not self.path.endswith("{ext}"):
             raise UsageError("path names no container", remedy="end it in an extension such as .mp4")
@@ -128,9 +129,16 @@ class VideoFile(Writer):
             raise UsageError(f"preset {self.preset!r} is none of {self.codec}", limit=known)
 
     @classmethod
-    def encoders(cls) -> dict[str, str]:
-        """The codecs that are offered, and FFmpeg's name of the encoder of each."""
-        return {name: encoder.library for name, encoder in ENCODERS.items() if name != "h265"}
+    def health(cls) -> Health | None:
+        """Which of the encoders that are offered this build of FFmpeg has."""
+        av = ffmpeg.load_ffmpeg("video")
+        libraries = {name: encoder.library for name, encoder in ENCODERS.items() if name != "h265"}
+        have = [name for name, library in libraries.items() if library in av.codecs_available]
+        lacks = [name for name in libraries if name not in have]
+        says = f"FFmpeg in PyAV {av.__version__} encodes {', '.join(have)}"
+        if not lacks:
+            return Health(says)
+        return Health(f"{says}, not {', '.join(lacks)}", lacks=True, remedy="install av from a wheel of PyPI")
 
     @property
     def encoder(self) -> Encoder:
@@ -152,7 +160,7 @@ class VideoFile(Writer):
         if self.codec == "av1" and SVT_LOG not in os.environ:
             os.environ[SVT_LOG] = "1"  # errors only: else it writes its banner to standard error
             self._set.append(SVT_LOG)
-        libav.load_libav("video")
+        ffmpeg.load_ffmpeg("video")
 
     def close(self) -> None:
         """Drop what is half written."""
@@ -172,8 +180,8 @@ class VideoFile(Writer):
             if not self._job:
                 self._job.append(_Muxing(self, frame, context))
             self._job[0].encode(frame)
-        except libav.load_libav("video").error.FFmpegError as error:
-            raise libav.refused(error) from error
+        except ffmpeg.load_ffmpeg("video").error.FFmpegError as error:
+            raise ffmpeg.refused(error) from error
         return 0
 
     def finish(self, item: Item, context: WriteContext) -> int:
@@ -182,8 +190,8 @@ class VideoFile(Writer):
             raise ItemError("no frame is left to write")
         try:
             return self._job[0].finish(context)
-        except libav.load_libav("video").error.FFmpegError as error:
-            raise libav.refused(error) from error
+        except ffmpeg.load_ffmpeg("video").error.FFmpegError as error:
+            raise ffmpeg.refused(error) from error
         finally:
             self._abandon()
 
@@ -222,11 +230,11 @@ class _Muxing:
                 remedy="write .mp4, or use `codec: h264` or `hevc`, whose streams say it themselves",
             )
         self.path = context.temporary()
-        av = libav.load_libav("video")
+        av = ffmpeg.load_ffmpeg("video")
         self.container = av.open(
             "file:" + self.path, "w", format=muxer, container_options=self._container_options(muxer)
         )
-        self.copies: libav.Copies | None = None
+        self.copies: ffmpeg.Copies | None = None
         try:
             self.stream = self._add_stream(frame)
             self._add_copies(frame)
@@ -246,8 +254,8 @@ class _Muxing:
         stream = self.container.add_stream(writer.encoder.library, options=_options(writer))
         codec = stream.codec_context
         codec.width, codec.height = spec.width, spec.height
-        codec.pix_fmt = libav.FORMATS[libav.Layout(spec.model, self.bits)]
-        codec.colorspace, codec.color_primaries, codec.color_trc, codec.color_range = libav.tags_of(spec)
+        codec.pix_fmt = ffmpeg.FORMATS[ffmpeg.Layout(spec.model, self.bits)]
+        codec.colorspace, codec.color_primaries, codec.color_trc, codec.color_range = ffmpeg.tags_of(spec)
         codec.sample_aspect_ratio = Fraction(*spec.sar)
         codec.time_base = stream.time_base = self.base
         if frame.duration:
@@ -256,7 +264,7 @@ class _Muxing:
         codec.thread_type = "FRAME"  # PyAV's default cuts each frame into slices, which costs bits and waits
         codec.flags |= KEEPS_DURATION
         if self.clip is not None and self.clip.turn != 1:
-            stream.set_display_matrix(libav.display_matrix(self.clip.turn))
+            stream.set_display_matrix(ffmpeg.display_matrix(self.clip.turn))
             if self.container.format.name == "mpegts":
                 frame.remark("its rotation was lost: .ts has no tag for it; `autorotate: true` turns the pixels")
         self._open_encoder(codec)
@@ -267,7 +275,7 @@ class _Muxing:
         remedy = f"`ffmpeg -h encoder={library}` lists options and values"
         try:
             codec.open()
-        except libav.load_libav("video").error.FFmpegError as error:
+        except ffmpeg.load_ffmpeg("video").error.FFmpegError as error:
             raise ItemError(f"{library} does not open with these settings: {error.strerror}", remedy=remedy) from error
         if codec.options:  # what the encoder did not take
             raise ItemError(f"{library} has no option {next(iter(codec.options))!r}", remedy=remedy)
@@ -278,7 +286,7 @@ class _Muxing:
             return
         kinds = {"audio": writer.sound, "subtitle": writer.subtitles}
         wants = frozenset(kind for kind, policy in kinds.items() if policy == "copy")
-        self.copies = libav.Copies(
+        self.copies = ffmpeg.Copies(
             frame.item.source, self.clip, self.base, self.container, zero=self.zero, wants=wants,
             keeps_metadata=writer.metadata == "keep", remark=frame.remark,
         )  # fmt: skip
@@ -291,7 +299,7 @@ class _Muxing:
                 f"frame {frame.index} is {frame.spec}, those before it {self.spec}",
                 remedy="a video has one size: resize with width, height and `fit: fill` or `contain`",
             )
-        picture = libav.video_frame(frame.pixels, self.spec, self.bits)
+        picture = ffmpeg.video_frame(frame.pixels, self.spec, self.bits)
         pts = (frame.index if frame.pts is None else frame.pts) - self.zero
         picture.pts, picture.time_base = pts, self.base
         self.last, self.frames, self.clip = frame.duration, frame.index + 1, frame.clip
@@ -319,13 +327,13 @@ class _Muxing:
         self.container.close()
         context.alive()
         if self.writer.verify:
-            libav.check(self.path, self._expected(), context.alive)
+            ffmpeg.check(self.path, self._expected(), context.alive)
         return context.commit()
 
-    def _expected(self) -> libav.Expected:
+    def _expected(self) -> ffmpeg.Expected:
         clip = self.clip or Clip(every=False)
         whole = clip.every and clip.end is None and self.copies is not None and not self.copies.trims
-        return libav.Expected(
+        return ffmpeg.Expected(
             self.spec, self.stamps, self.base, self.last, clip.turn,
             tuple(self.copies.tracks.values()) if self.copies is not None else (),
             source=self.item.source if whole else "", frames=self.frames,
@@ -354,10 +362,10 @@ def _muxer(writer: VideoFile, target: str) -> str:
 
 def _bits(writer: VideoFile, spec: Spec, source: int) -> int:
     """Bits of a sample in the output: those of the source, or the next more that the encoder takes."""
-    av = libav.load_libav("video")
+    av = ffmpeg.load_ffmpeg("video")
     wanted = 8 if spec.dtype == "uint8" else source or 10
     formats = {form.name for form in av.codec.Codec(writer.encoder.library, "w").video_formats}
-    known = [layout.bits for layout, name in libav.FORMATS.items() if layout.model == spec.model and name in formats]
+    known = [layout.bits for layout, name in ffmpeg.FORMATS.items() if layout.model == spec.model and name in formats]
     enough = [bits for bits in sorted(known) if (bits >= wanted if wanted > 8 else bits == 8)]
     if not enough:
         took = f"at most {max(known)} bits" if known else f"no {spec.model}"

@@ -14,8 +14,8 @@ from harness import ROOT, cli, tree
 from PIL import Image
 
 from pipeline.errors import kind_of, one_line
-from pipeline.loading import Loading
-from pipeline.plan import Plan
+from pipeline.plan.model import Plan
+from pipeline.worker.loading import Loading
 
 PHOTO = ROOT / "samples" / "photos"
 

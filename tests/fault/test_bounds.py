@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 from harness import GATE, HARM, LOG, NUMBERED, counts, plan_of, stage
 
-from pipeline import affinity, supervisor
+from pipeline.plan import machine
 from pipeline.scheduler import Scheduler
-from pipeline.supervisor.process import Handle
+from pipeline.supervisor import execution
+from pipeline.supervisor.worker_process import Handle
 
 
 @pytest.mark.parametrize("order", ["completed", "input"])
@@ -43,7 +44,7 @@ def test_queues_and_memory_keep_their_bounds(
         {"use": "null", "delay_us": 2000},
         queues={"order": order, "depth": 3, "credit": credit, "memory": "4MiB"},
     )  # fmt: skip
-    report = supervisor.run(plan)
+    report = execution.run(plan)
     assert counts(report) == {"done": 80}
     assert report.frames == 80 * fan_out
     assert seen["looks"] > 80
@@ -54,7 +55,7 @@ def test_idle_workers_are_told_apart(tmp_path: Path) -> None:
     """Before a slow group workers are blocked and not starved, though every record comes on its beat."""
     slow = {"use": "null", "delay_us": 20_000}
     plan = plan_of(tmp_path, {"use": NUMBERED, "items": 100}, [["identity"]], slow, queues={"depth": 2, "credit": 1})
-    reader, step, writer = supervisor.run(plan).groups
+    reader, step, writer = execution.run(plan).groups
     assert reader.blocked_s > 2 * reader.starved_s
     assert step.blocked_s > 2 * step.starved_s
     assert writer.busy_s > 2 * (writer.starved_s + writer.blocked_s)
@@ -69,7 +70,7 @@ def test_what_never_fits_fails_with_the_arithmetic(tmp_path: Path) -> None:
         {"use": "null"},
         queues={"memory": "2MiB"},
     )
-    report = supervisor.run(plan)
+    report = execution.run(plan)
     assert report.ledger.failed
     assert report.ledger.done + report.ledger.failed == 12
     assert "the arena holds 2.0 MiB; raise `queues: {memory: ...}`" in report.failures[0].reason
@@ -82,7 +83,7 @@ def test_order_input_is_the_order_of_the_writes(tmp_path: Path) -> None:
         tmp_path, {"use": NUMBERED, "items": 40, "workers": 2}, [{"stages": [stage(HARM)], "workers": 2}],
         {"use": LOG, "log": str(log)}, queues={"order": "input"},
     )  # fmt: skip
-    assert counts(supervisor.run(plan)) == {"done": 40}
+    assert counts(execution.run(plan)) == {"done": 40}
     written = [int(line.split()[0]) for line in log.read_text().splitlines()]
     assert written == sorted(written)
     assert len(written) == 40
@@ -90,7 +91,7 @@ def test_order_input_is_the_order_of_the_writes(tmp_path: Path) -> None:
 
 def test_every_thread_of_a_pinned_group_stays_on_its_cores(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Cpus_allowed_list of every thread of every worker is the set of its group, the other groups are free."""
-    core, free = affinity.usable_cores()[-1], set(os.sched_getaffinity(0))
+    core, free = machine.usable_cores()[-1], set(os.sched_getaffinity(0))
     handles: list[Handle] = []
     start = Handle.start
 
@@ -107,7 +108,7 @@ def test_every_thread_of_a_pinned_group_stays_on_its_cores(tmp_path: Path, monke
             for handle in handles:
                 assert handle.process is not None
                 cores = {
-                    frozenset(affinity.parse_cores(line.split()[1]))
+                    frozenset(machine.parse_cores(line.split()[1]))
                     for status in Path(f"/proc/{handle.process.pid}/task").glob("*/status")
                     for line in status.read_text().splitlines()
                     if line.startswith("Cpus_allowed_list")
@@ -126,7 +127,7 @@ def test_every_thread_of_a_pinned_group_stays_on_its_cores(tmp_path: Path, monke
         [{"stages": [gate, {"use": "resize", "with": {"width": 4}}], "cores": [core], "workers": 2}],
         {"use": "null"},
     )
-    assert counts(supervisor.run(plan)) == {"done": 4}
+    assert counts(execution.run(plan)) == {"done": 4}
     assert seen["step1"] == {frozenset([core])}
     assert frozenset(free) in seen["reader"]
 
@@ -136,10 +137,10 @@ def test_what_workers_are_forked_from_has_no_backend_and_one_thread(tmp_path: Pa
     import subprocess
     import sys
 
-    from pipeline.supervisor.nursery import CHILD_ENVIRONMENT
+    from pipeline.supervisor.fork_server import CHILD_ENVIRONMENT
 
     code = (
-        "import os, sys, pipeline.worker.loop; loaded = {name.partition('.')[0] for name in sys.modules}; "
+        "import os, sys, pipeline.worker.worker_loop; loaded = {name.partition('.')[0] for name in sys.modules}; "
         "print(sorted(loaded & {'cv2', 'PIL', 'simplejpeg', 'cykooz_resizer', 'stages', 'pydantic', 'ruamel'}), "
         "len(os.listdir('/proc/self/task')))"
     )

@@ -13,9 +13,9 @@ import pytest
 from harness import FILES, HARM, NUMBERED, cli, counts, fused, plan_of, stage, tree, write_config
 from PIL import Image
 
-from pipeline import supervisor
 from pipeline.errors import EnvironmentRefusal, Exit, Stall
-from pipeline.supervisor.loop import Loop
+from pipeline.supervisor import execution
+from pipeline.supervisor.run_loop import Loop
 
 NOISE = {"use": "synthetic", "height": 40, "width": 40, "frames": 60}
 
@@ -35,7 +35,7 @@ def test_a_file_that_cannot_grow_stops_the_run(tmp_path: Path, together: bool) -
     """A limit on the size of files, met in the middle of a write: exit 4, and not even a part of a file is left."""
     writer = {"use": FILES, "path": f"{tmp_path}/out/{{stem}}.png", "file_nbytes": 2000}
     plan = plan_of(tmp_path, NOISE, [], writer)
-    report = supervisor.run(fused(plan, 1) if together else plan)
+    report = execution.run(fused(plan, 1) if together else plan)
     assert report.exit_code == Exit.ENVIRONMENT
     assert "file too large; free space and run again" in report.stopped
     assert report.ledger.balances
@@ -72,7 +72,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 def test_a_full_disk_stops_the_run(tmp_path: Path, small_disk: Path, workers: int) -> None:
     """What was written before is whole, the rest is accounted for, and no temporary file takes up the space."""
     writer = {"use": "files", "path": f"{small_disk}/{{stem}}.png", "workers": workers}
-    report = supervisor.run(plan_of(tmp_path, NOISE, [], writer))
+    report = execution.run(plan_of(tmp_path, NOISE, [], writer))
     assert report.exit_code == Exit.ENVIRONMENT
     assert "no space left on device" in report.stopped
     assert report.ledger.balances
@@ -99,7 +99,7 @@ def test_shared_memory_that_cannot_be_had_is_refused(tmp_path: Path, monkeypatch
 
     monkeypatch.setattr(os, "posix_fallocate", none)
     with pytest.raises(EnvironmentRefusal, match="shared memory"):
-        supervisor.run(plan_of(tmp_path, NOISE, [], {"use": "null"}))
+        execution.run(plan_of(tmp_path, NOISE, [], {"use": "null"}))
 
 
 def test_shared_memory_that_runs_out_in_mid_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -114,7 +114,7 @@ def test_shared_memory_that_runs_out_in_mid_run(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setattr(os, "posix_fallocate", little)
     reader = {"use": "synthetic", "height": 3600, "width": 3600, "random_sizes": True, "frames": 30, "fill": "none"}
     plan = plan_of(tmp_path, reader, [["identity"]], {"use": "null", "touch": "page"}, queues={"memory": "200MiB"})
-    report = supervisor.run(plan)
+    report = execution.run(plan)
     assert report.ledger.balances
     assert report.ledger.done + report.ledger.failed == 30
     assert report.ledger.done
@@ -131,7 +131,7 @@ def test_a_run_in_which_no_frame_moves_ends_loudly(tmp_path: Path) -> None:
     harm = stage(HARM, how="sleep", at=[2], marker=str(tmp_path / "mark"))
     plan = plan_of(tmp_path, {"use": NUMBERED}, [[harm]], {"use": "null"}, stall_timeout="2s")
     with pytest.raises(Stall) as caught:
-        supervisor.run(plan)
+        execution.run(plan)
     text = str(caught.value)
     assert caught.value.exit_code == Exit.INTERNAL
     assert "`stall_timeout`" in text
@@ -153,7 +153,7 @@ def test_a_source_that_waits_is_no_stall(tmp_path: Path) -> None:
     """Three times the stall timeout without an item, and nothing in flight: the run waits for its input."""
     reader = {"use": NUMBERED, "items": 4, "pause_s": 1.2}
     plan = plan_of(tmp_path, reader, [["identity"]], {"use": "null"}, stall_timeout="400ms", timeout="400ms")
-    assert counts(supervisor.run(plan)) == {"done": 4}
+    assert counts(execution.run(plan)) == {"done": 4}
 
 
 def test_waiting_for_memory_is_no_hang(tmp_path: Path) -> None:
@@ -168,7 +168,7 @@ def test_waiting_for_memory_is_no_hang(tmp_path: Path) -> None:
         timeout="1s",
         stall_timeout="1s",
     )
-    report = supervisor.run(plan)
+    report = execution.run(plan)
     assert counts(report) == {"done": 14}
     assert not any(group.restarts for group in report.groups)
 
@@ -194,7 +194,7 @@ def test_a_late_answer_of_a_worker_that_was_given_up_is_not_believed(
         {"use": "files", "path": f"{tmp_path}/out/{{stem}}.png", "workers": 2},
         on_error={"retries": 10},
     )
-    report = supervisor.run(plan)
+    report = execution.run(plan)
     assert report.ledger.balances
     assert report.ledger.done + report.ledger.quarantined == 30
     assert whole(tmp_path / "out") == report.ledger.done

@@ -13,7 +13,7 @@ from PIL import Image
 
 import pipeline
 from pipeline import StopRun, UsageError
-from pipeline.supervisor.frames import Frames
+from pipeline.supervisor.caller import Frames
 
 CONFIG = """
 version: 1

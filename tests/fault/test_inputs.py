@@ -15,12 +15,12 @@ import pytest
 from harness import ROOT, cli, command, counts, environment, plan_of, tree, until
 from PIL import Image
 
-from pipeline import serial, supervisor
+from pipeline.contracts.problem import ConfigError
 from pipeline.errors import Exit
-from pipeline.problem import ConfigError
-from pipeline.supervisor.loop import Loop
+from pipeline.supervisor import execution, serial
+from pipeline.supervisor.run_loop import Loop
 
-RUNS = pytest.mark.parametrize("run", [supervisor.run, serial.run], ids=["workers", "serial"])
+RUNS = pytest.mark.parametrize("run", [execution.run, serial.run], ids=["workers", "serial"])
 Run = Callable[..., Any]
 
 
@@ -67,7 +67,7 @@ def test_a_file_that_vanishes_after_it_was_found_fails(tmp_path: Path, monkeypat
     for name in "abc":
         good(tmp_path / "in" / f"{name}.jpg")
     after_discovery(monkeypatch, (tmp_path / "in" / "b.jpg").unlink)
-    report = supervisor.run(job(tmp_path))
+    report = execution.run(job(tmp_path))
     assert (report.exit_code, counts(report)) == (Exit.SOME_FAILED, {"done": 2, "failed": 1})
     assert reasons(report) == {"b.jpg": ("vanished", "no such file or directory")}
 
@@ -85,7 +85,7 @@ def test_a_file_that_becomes_something_else_fails(tmp_path: Path, monkeypatch: p
         (tmp_path / "in" / "c.jpg").symlink_to("nowhere")
 
     after_discovery(monkeypatch, swap)
-    report = supervisor.run(job(tmp_path))
+    report = execution.run(job(tmp_path))
     assert counts(report) == {"done": 1, "failed": 3}
     assert {name: reason for name, (_, reason) in reasons(report).items()} == {
         "a.jpg": "is a FIFO, not a regular file",
@@ -138,7 +138,7 @@ def test_names_that_only_the_frame_decides_collide_too(tmp_path: Path) -> None:
     good(tmp_path / "in" / "a.jpg")
     good(tmp_path / "in" / "b.jpg")
     good(tmp_path / "in" / "c.jpg", 30, 10)
-    for run in (supervisor.run, serial.run):
+    for run in (execution.run, serial.run):
         report = run(job(tmp_path, "out/{width}x{height}.png"))
         assert counts(report) == {"done": 2, "failed": 1}
         assert "collides with" in report.failures[0].reason
@@ -173,7 +173,7 @@ def test_outputs_beside_their_inputs_may_be_excluded(tmp_path: Path) -> None:
     good(tmp_path / "in" / "a.jpg")
     looks = []
     for _ in range(2):
-        report = supervisor.run(job(tmp_path, "in/{stem}-small.jpg", exclude=["**/*-small.jpg"]))
+        report = execution.run(job(tmp_path, "in/{stem}-small.jpg", exclude=["**/*-small.jpg"]))
         looks.append((counts(report), tree(tmp_path / "in")))
     assert looks[0] == looks[1]
     assert looks[0][0] == {"done": 1}

@@ -13,13 +13,13 @@ import pytest
 from harness import FILES, HARM, LOG, NUMBERED, counts, fused, plan_of, restarts, stage, tree
 from stages_for_tests import numbered
 
-from pipeline import serial, supervisor
 from pipeline.errors import EnvironmentRefusal, Exit
-from pipeline.plan import Plan
-from pipeline.report import Report
+from pipeline.plan.model import Plan
 from pipeline.scheduler import Scheduler
-from pipeline.supervisor.loop import Loop
-from pipeline.supervisor.nursery import Nursery
+from pipeline.supervisor import execution, serial
+from pipeline.supervisor.fork_server import ForkServer
+from pipeline.supervisor.report import Report
+from pipeline.supervisor.run_loop import Loop
 
 ITEMS = 8
 ROLES = ("reader", "transform", "writer", "fused")
@@ -56,14 +56,14 @@ def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 def expected(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """The outputs of an undisturbed run."""
     folder = tmp_path_factory.mktemp("undisturbed")
-    assert counts(supervisor.run(harmed(folder, "transform", ""))) == {"done": ITEMS}
+    assert counts(execution.run(harmed(folder, "transform", ""))) == {"done": ITEMS}
     return tree(folder / "out")
 
 
 @pytest.mark.parametrize("role", ROLES)
 def test_a_worker_killed_at_work_costs_one_retry(tmp_path: Path, role: str, expected: dict[str, str]) -> None:
     """SIGKILL in the middle of an item: it is done again by a new worker, and all outputs are right."""
-    report = supervisor.run(harmed(tmp_path, role, "kill", times=1))
+    report = execution.run(harmed(tmp_path, role, "kill", times=1))
     assert (report.exit_code, counts(report)) == (Exit.OK, {"done": ITEMS})
     assert tree(tmp_path / "out") == expected
     assert attempts(tmp_path, 3) == 2
@@ -73,7 +73,7 @@ def test_a_worker_killed_at_work_costs_one_retry(tmp_path: Path, role: str, expe
 @pytest.mark.parametrize("when", ["within", "after"])
 def test_a_writer_killed_within_or_after_its_write(tmp_path: Path, when: str, expected: dict[str, str]) -> None:
     """Half a temporary file is swept; an output whose Done never came is written again, the same."""
-    report = supervisor.run(harmed(tmp_path, "writer", "kill", times=1, when=when))
+    report = execution.run(harmed(tmp_path, "writer", "kill", times=1, when=when))
     assert counts(report) == {"done": ITEMS}
     assert tree(tmp_path / "out") == expected
     assert attempts(tmp_path, 3) == 2
@@ -82,7 +82,7 @@ def test_a_writer_killed_within_or_after_its_write(tmp_path: Path, when: str, ex
 @pytest.mark.parametrize("role", ROLES)
 def test_poison_is_quarantined_and_the_others_are_done(tmp_path: Path, role: str, expected: dict[str, str]) -> None:
     """An item that kills its worker each time has three attempts; stage and signal are told, no other is blamed."""
-    report = supervisor.run(harmed(tmp_path, role, "kill", queues={"credit": 4}))
+    report = execution.run(harmed(tmp_path, role, "kill", queues={"credit": 4}))
     assert (report.exit_code, counts(report)) == (Exit.SOME_FAILED, {"done": ITEMS - 1, "quarantined": 1})
     assert tree(tmp_path / "out") == {name: hash_ for name, hash_ in expected.items() if name != "003.png"}
     assert attempts(tmp_path, 3) == 3
@@ -104,7 +104,7 @@ def test_two_poisons_leased_together(tmp_path: Path) -> None:
         {"use": "null"},
         queues={"credit": 4},
     )
-    report = supervisor.run(plan)
+    report = execution.run(plan)
     assert counts(report) == {"done": ITEMS - 2, "quarantined": 2}
     assert {failure.item for failure in report.failures} == {"numbered:002", "numbered:003"}
     assert [attempts(tmp_path, number) for number in (2, 3)] == [3, 3]
@@ -113,7 +113,7 @@ def test_two_poisons_leased_together(tmp_path: Path) -> None:
 @pytest.mark.parametrize("retries", [0, 1, 4])
 def test_retries_are_as_many_as_asked_for(tmp_path: Path, retries: int) -> None:
     """`on_error: {retries: N}` makes N further attempts."""
-    report = supervisor.run(harmed(tmp_path, "transform", "kill", on_error={"retries": retries}))
+    report = execution.run(harmed(tmp_path, "transform", "kill", on_error={"retries": retries}))
     assert counts(report) == {"done": ITEMS - 1, "quarantined": 1}
     assert attempts(tmp_path, 3) == retries + 1
 
@@ -133,7 +133,7 @@ def test_a_crash_in_a_fused_group_names_its_stage(tmp_path: Path, how: str, name
         ],
         {"use": "null"},
     )
-    report = supervisor.run(fused(plan, 1))
+    report = execution.run(fused(plan, 1))
     assert counts(report) == {"done": 3, "quarantined": 1}
     (failure,) = report.failures
     assert (failure.item, failure.stage, failure.kind) == ("numbered:001", "Harm", "crash")
@@ -144,7 +144,7 @@ def test_a_crash_in_a_fused_group_names_its_stage(tmp_path: Path, how: str, name
 @pytest.mark.parametrize("how", ["sleep", "spin", "stop"])
 def test_a_worker_that_hangs_meets_the_timeout(tmp_path: Path, how: str, expected: dict[str, str]) -> None:
     """Asleep, in an endless loop or stopped by a signal: its item is quarantined as timed out after its attempts."""
-    report = supervisor.run(harmed(tmp_path, "transform", how, timeout="300ms", on_error={"retries": 1}))
+    report = execution.run(harmed(tmp_path, "transform", how, timeout="300ms", on_error={"retries": 1}))
     assert counts(report) == {"done": ITEMS - 1, "quarantined": 1}
     assert tree(tmp_path / "out") == {name: hash_ for name, hash_ in expected.items() if name != "003.png"}
     (failure,) = report.failures
@@ -156,7 +156,7 @@ def test_a_worker_that_hangs_meets_the_timeout(tmp_path: Path, how: str, expecte
 @pytest.mark.parametrize("how", ["sleep", "stop"])
 def test_a_hang_that_does_not_come_back_is_done(tmp_path: Path, how: str, expected: dict[str, str]) -> None:
     """One time-out is an attempt, and no more than that."""
-    report = supervisor.run(harmed(tmp_path, "reader", how, times=1, timeout="300ms"))
+    report = execution.run(harmed(tmp_path, "reader", how, times=1, timeout="300ms"))
     assert counts(report) == {"done": ITEMS}
     assert tree(tmp_path / "out") == expected
 
@@ -169,7 +169,7 @@ def test_work_in_place_that_is_half_done_is_read_again(tmp_path: Path) -> None:
         folder.mkdir()
         invert = stage("stages_for_tests.steps:Invert", how="kill", at=[2], times=times, marker=str(folder / "mark"))
         plan = plan_of(folder, {"use": NUMBERED}, [[invert]], {"use": "files", "path": f"{folder}/out/{{stem}}.png"})
-        report = supervisor.run(plan)
+        report = execution.run(plan)
         assert counts(report) == {"done": 6}
         assert restarts(report) == ({"step1": 1} if times else {})
         trees.append(tree(folder / "out"))
@@ -192,7 +192,7 @@ def test_an_expanding_worker_killed_among_its_parts(tmp_path: Path, times: int) 
             [[tiles]],
             {"use": "files", "path": f"{folder}/out/{{stem}}-{{index}}.png"},
         )
-        report = supervisor.run(plan)
+        report = execution.run(plan)
         assert counts(report) == ({"done": 3, "quarantined": 1} if harm < 0 else {"done": 4})
         trees.append(tree(folder / "out"))
     whole = {name: hash_ for name, hash_ in trees[0].items() if times > 0 or not name.startswith("001")}
@@ -243,7 +243,7 @@ def test_an_idle_worker_killed_costs_nobody_an_attempt(
         on_error={"retries": 0},
     )
     killed_when_ready(monkeypatch, gate, group)
-    report = supervisor.run(plan)
+    report = execution.run(plan)
     assert (report.exit_code, counts(report)) == (Exit.OK, {"done": 6})
     assert restarts(report) == {group: 1}
     assert len(tree(tmp_path / "out")) == 6
@@ -259,7 +259,7 @@ def test_an_idle_worker_killed_costs_nobody_an_attempt(
 def test_a_group_that_cannot_start_stops_the_run(tmp_path: Path, how: str, reason: str) -> None:
     """More than five workers in a row that end before Ready: exit 3, with the reason, and no item is blamed."""
     unready = stage("stages_for_tests.steps:Unready", how=how, marker=str(tmp_path / "mark.0"))
-    report = supervisor.run(plan_of(tmp_path, {"use": NUMBERED}, [[unready]], {"use": "null"}))
+    report = execution.run(plan_of(tmp_path, {"use": NUMBERED}, [[unready]], {"use": "null"}))
     assert report.exit_code == Exit.STOPPED
     assert set(counts(report)) == {"cancelled"}
     assert "group 'step1' cannot start" in report.stopped
@@ -271,14 +271,14 @@ def test_a_missing_library_ends_the_run_at_once(tmp_path: Path) -> None:
     """What no worker can get over is the machine's fault: exit 4, with the remedy, and no worker is tried again."""
     unfit = stage("stages_for_tests.steps:Unready", how="unfit", marker=str(tmp_path / "mark.0"))
     with pytest.raises(EnvironmentRefusal, match="blur needs OpenCV: no libGL; apt install libgl1") as caught:
-        supervisor.run(plan_of(tmp_path, {"use": NUMBERED}, [[unfit]], {"use": "null"}))
+        execution.run(plan_of(tmp_path, {"use": NUMBERED}, [[unfit]], {"use": "null"}))
     assert caught.value.exit_code == Exit.ENVIRONMENT
     assert attempts(tmp_path, 0) == 1
 
 
 def test_backoff_grows_and_ends() -> None:
     """0.1 s after the first death in a row, doubled each time, at most 5 s; none after a worker that got on."""
-    from pipeline.scheduler.verdicts import backoff_s
+    from pipeline.scheduler.budget import backoff_s
 
     assert [backoff_s(deaths) for deaths in range(9)] == [0.0, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 5.0, 5.0]
 
@@ -307,7 +307,7 @@ def streamed(folder: Path, role: str, how: str, times: int, *, at: int = 1, inde
             **(harm if role == "writer" else {}),
         },
     )
-    return supervisor.run(plan)
+    return execution.run(plan)
 
 
 @pytest.fixture(scope="module")
@@ -370,7 +370,7 @@ def test_a_stream_is_written_in_order_and_finished_once(tmp_path: Path, role: st
         [{"stages": [stage(HARM)], "workers": 2}],
         {"use": LOG, "log": str(tmp_path / "log"), "workers": 2, **(harm if role == "writer" else {})},
     )
-    assert counts(supervisor.run(plan)) == {"done": 3}
+    assert counts(execution.run(plan)) == {"done": 3}
     lines = [line.split() for line in (tmp_path / "log").read_text().splitlines()]
     for number in range(3):
         seen = [what for item, what in lines if int(item) == number]
@@ -378,18 +378,18 @@ def test_a_stream_is_written_in_order_and_finished_once(tmp_path: Path, role: st
         assert seen.count("end") == 1
 
 
-# ---- the nursery -------------------------------------------------------------------------------------------------
+# ---- the fork_server -------------------------------------------------------------------------------------------------
 
 
-def test_the_nursery_killed_takes_its_workers_along_and_costs_nobody_an_attempt(
+def test_the_fork_server_killed_takes_its_workers_along_and_costs_nobody_an_attempt(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The process that workers are forked from dies amidst the run: all workers are replaced, every item is done."""
     pump, killed = Scheduler.pump, list[int]()
-    made: list[Nursery] = []
-    start = Nursery._start
+    made: list[ForkServer] = []
+    start = ForkServer._start
 
-    def started(self: Nursery) -> None:
+    def started(self: ForkServer) -> None:
         start(self)
         made.append(self)
 
@@ -399,7 +399,7 @@ def test_the_nursery_killed_takes_its_workers_along_and_costs_nobody_an_attempt(
             killed.append(made[0]._process.pid)
             os.kill(killed[0], signal.SIGKILL)
 
-    monkeypatch.setattr(Nursery, "_start", started)
+    monkeypatch.setattr(ForkServer, "_start", started)
     monkeypatch.setattr(Scheduler, "pump", pumped)
     plan = plan_of(
         tmp_path,
@@ -408,7 +408,7 @@ def test_the_nursery_killed_takes_its_workers_along_and_costs_nobody_an_attempt(
         {"use": "files", "path": f"{tmp_path}/out/{{stem}}-{{index}}.png"},
         on_error={"retries": 0},
     )
-    report = supervisor.run(plan)
+    report = execution.run(plan)
     assert counts(report) == {"done": 60}
     assert killed
     assert len(made) == 2
@@ -446,7 +446,7 @@ def test_random_kills_of_any_worker_lose_nothing(tmp_path: Path, monkeypatch: py
     if seed == 3:
         groups.append([stage("stages_for_tests.steps:Tiles", side=10, expands=4)])
     made = []
-    for run in (supervisor.run, serial.run):
+    for run in (execution.run, serial.run):
         out = tmp_path / run.__module__
         report = run(
             plan_of(

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from harness import FILES, HARM, NUMBERED, cli, counts, fused, plan_of, restarts, stage, tree, write_config
 
-from pipeline import serial, supervisor
 from pipeline.errors import Exit
-from pipeline.plan import Plan
-from pipeline.report import Report
+from pipeline.plan.model import Plan
+from pipeline.supervisor import execution, serial
+from pipeline.supervisor.report import Report
 
 ITEMS = 5
 ROLES = ("reader", "transform", "writer", "fused", "serial")
@@ -37,7 +37,7 @@ def outcome(folder: Path, role: str, how: str, *, times: int = -1, place: str = 
     )
     if role == "serial":
         return serial.run(plan)
-    return supervisor.run(fused(plan, 1) if role == "fused" else plan)
+    return execution.run(fused(plan, 1) if role == "fused" else plan)
 
 
 def attempts(folder: Path, number: int = 2) -> int:
@@ -129,7 +129,7 @@ def test_a_stage_that_does_not_keep_its_contract(tmp_path: Path, what: str, reas
     plan = plan_of(
         tmp_path, {"use": NUMBERED, "items": 3}, [[stage("stages_for_tests.steps:Wrong", what=what)]], {"use": "null"}
     )
-    report = supervisor.run(fused(plan, 1) if together else plan)
+    report = execution.run(fused(plan, 1) if together else plan)
     assert (report.exit_code, counts(report)) == (Exit.SOME_FAILED, {"failed": 3})
     assert all(reason in failure.reason for failure in report.failures)
     assert not restarts(report)
@@ -138,7 +138,7 @@ def test_a_stage_that_does_not_keep_its_contract(tmp_path: Path, what: str, reas
 def test_more_parts_than_declared_fail_the_item(tmp_path: Path) -> None:
     """An expanding stage is held to the number it declares."""
     tiles = stage("stages_for_tests.steps:Tiles", side=2, expands=4)
-    report = supervisor.run(plan_of(tmp_path, {"use": NUMBERED, "items": 2}, [[tiles]], {"use": "null"}))
+    report = execution.run(plan_of(tmp_path, {"use": NUMBERED, "items": 2}, [[tiles]], {"use": "null"}))
     assert counts(report) == {"failed": 2}
     assert "more than the 4 frames it declares" in report.failures[0].reason
 
@@ -148,7 +148,7 @@ def test_too_many_frames_fail_the_item(tmp_path: Path, streamed: bool) -> None:
     """`limits: {frames}` bounds what one item may hold, in workers and in one process."""
     reader = {"use": NUMBERED, "items": 2, "frames": 9, "streamed": streamed}
     plan = plan_of(tmp_path, reader, [], {"use": "null"}, limits={"frames": 8})
-    for report in (supervisor.run(plan), serial.run(plan)):
+    for report in (execution.run(plan), serial.run(plan)):
         assert counts(report) == {"failed": 2}
         assert report.failures[0].reason == "has too many frames; `limits: {frames}` is 8"
 
@@ -164,7 +164,7 @@ def budget(folder: Path, items: int, bad: list[int], **on_error: Any) -> Plan:
 
 def test_policy_stop_ends_at_the_first_failure(tmp_path: Path) -> None:
     """Exit 3 with the reason; what was in flight is cancelled, and every item is accounted for."""
-    for run in (supervisor.run, serial.run):
+    for run in (execution.run, serial.run):
         report = run(budget(tmp_path, 300, [4], policy="stop"))
         assert report.exit_code == Exit.STOPPED
         assert report.ledger.balances
@@ -176,7 +176,7 @@ def test_policy_stop_ends_at_the_first_failure(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("most", "code"), [(2, Exit.STOPPED), (3, Exit.SOME_FAILED)])
 def test_a_number_of_failures_counts_at_once(tmp_path: Path, most: int, code: Exit) -> None:
     """`max_failures: N` lets N items fail and stops at the next one."""
-    for run in (supervisor.run, serial.run):
+    for run in (execution.run, serial.run):
         report = run(budget(tmp_path, 300, [3, 5, 7], max_failures=most))
         assert report.exit_code == code
         assert report.ledger.balances
@@ -197,7 +197,7 @@ def test_a_share_of_failures_is_judged_after_two_hundred(
     tmp_path: Path, items: int, step: int, share: str, code: Exit, whole: bool
 ) -> None:
     """A percentage means nothing among the first few; it is judged after 200 finished items, and at the end."""
-    report = supervisor.run(budget(tmp_path, items, list(range(0, items, step)), max_failures=share))
+    report = execution.run(budget(tmp_path, items, list(range(0, items, step)), max_failures=share))
     assert report.exit_code == code
     assert report.ledger.balances
     assert (report.ledger.found == items) == whole
@@ -216,7 +216,7 @@ def test_quarantined_items_count_as_lost(tmp_path: Path) -> None:
 
 def test_no_failure_is_left_out_of_the_report(tmp_path: Path) -> None:
     """All failures are counted; the list holds the first thousand and says how many it left out."""
-    report = supervisor.run(budget(tmp_path, 1100, [], max_failures="none"))
+    report = execution.run(budget(tmp_path, 1100, [], max_failures="none"))
     assert counts(report) == {"failed": 1100}
     assert (len(report.failures), report.failures_left_out) == (1000, 100)
 

@@ -9,8 +9,8 @@ import pytest
 from films import FAST, clips, made, reasons, see
 from harness import FILM, HARM_FILM, PROJECTOR, counts, plan_of, restarts, stage, tree
 
-from pipeline import supervisor
-from pipeline.report import Report
+from pipeline.supervisor import execution
+from pipeline.supervisor.report import Report
 
 AT = 100
 
@@ -36,7 +36,7 @@ def run(folder: Path, film: Path, *, begin: Any = None, step: Any = None, end: A
         {"use": FILM, "path": f"{folder}/out/{{stem}}.mp4", **FAST, "verify": True, **(end or {})},
         queues={"memory": "64MiB"},
     )
-    return supervisor.run(plan)
+    return execution.run(plan)
 
 
 @pytest.fixture(scope="module")

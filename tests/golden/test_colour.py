@@ -12,9 +12,11 @@ import pytest
 from harness import counts
 from PIL import Image, ImageCms
 
-from pipeline import config, planner, serial, supervisor
-from pipeline.plan import Plan
-from pipeline.report import Report
+from pipeline import config
+from pipeline.plan import planning
+from pipeline.plan.model import Plan
+from pipeline.supervisor import execution, serial
+from pipeline.supervisor.report import Report
 
 Run = Callable[..., tuple[Report, dict[str, Image.Image]]]
 SPACES = {
@@ -52,19 +54,19 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     monkeypatch.chdir(tmp_path)
     Path("in").mkdir()
 
-    def do(icc: str = "srgb", transforms: str = "[]", execute: Callable[[Plan], Report] = supervisor.run):  # type: ignore[no-untyped-def]
+    def do(icc: str = "srgb", transforms: str = "[]", execute: Callable[[Plan], Report] = execution.run):  # type: ignore[no-untyped-def]
         Path("c.yaml").write_text(
             "version: 1\nreader: {use: folder, path: in, include: ['**/*']}\n"
             f"transforms: {transforms}\nqueues: {{memory: 16MiB}}\n"
             f"writer: {{use: files, path: 'out/{{stem}}.png', icc: {icc}}}\n"
         )
-        report = execute(planner.build(config.load("c.yaml")))
+        report = execute(planning.build(config.load("c.yaml")))
         return report, {path.stem: opened(path) for path in sorted(Path("out").iterdir())}
 
     return do
 
 
-@pytest.mark.parametrize("execute", [supervisor.run, serial.run], ids=["workers", "serial"])
+@pytest.mark.parametrize("execute", [execution.run, serial.run], ids=["workers", "serial"])
 @pytest.mark.parametrize("space", SPACES)
 def test_profiles_are_converted_to_srgb(run: Run, space: str, execute: Callable[[Plan], Report]) -> None:
     """Each space comes out as LittleCMS converts it, to the pixel, and without a profile."""
@@ -123,7 +125,7 @@ def test_cmyk_of_a_tiff_is_converted_by_its_profile(run: Run, compression: str |
     assert np.abs(np.asarray(made["b"]).astype(int) - np.asarray(source.convert("RGB"))).max() <= 1
 
 
-@pytest.mark.parametrize("execute", [supervisor.run, serial.run], ids=["workers", "serial"])
+@pytest.mark.parametrize("execute", [execution.run, serial.run], ids=["workers", "serial"])
 def test_a_bad_profile_fails_nothing_and_is_said(run: Run, execute: Callable[[Plan], Report]) -> None:
     """Rubbish, one for another model, and one whose tags are gone: done, pixels as they are, one remark each."""
     source, hollow = picture("RGB"), SPACES["p3"][:132]

@@ -11,8 +11,10 @@ import profiles
 import pytest
 from PIL import Image, ImageCms, ImageOps
 
-from pipeline import config, planner, supervisor
-from pipeline.report import Report
+from pipeline import config
+from pipeline.plan import planning
+from pipeline.supervisor import execution
+from pipeline.supervisor.report import Report
 
 TOTAL, COLLISIONS, BROKEN, ANIMATED, TURNED, COLOURED = 2000, 100, 50, 20, 30, 30
 SPACES = (profiles.rgb(profiles.P3, 2.2), profiles.rgb(profiles.ADOBE, 563 / 256))
@@ -106,7 +108,7 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Report]:
         made = lay_out(Path("in"))
         assert sum(made.values()) + made["collides"] == TOTAL
         Path("c.yaml").write_text(CONFIG)
-        return home, supervisor.run(planner.build(config.load("c.yaml")))
+        return home, execution.run(planning.build(config.load("c.yaml")))
 
 
 def test_every_file_is_accounted_for(ran: tuple[Path, Report]) -> None:

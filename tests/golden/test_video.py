@@ -16,8 +16,9 @@ import pytest
 from films import FAST, clips, job, made, reasons, remarks, see
 from harness import FILM, ROOT, cli, counts, plan_of, tree
 
-from pipeline import registry, serial, supervisor
+from pipeline import registry
 from pipeline.errors import Exit
+from pipeline.supervisor import execution, serial
 
 GALLERY = clips.GALLERY
 KEYS = (0, 25, 48)  # of walk.mp4
@@ -362,7 +363,7 @@ def test_ten_bits_are_never_cut_in_silence(
         path = writer["path"].replace("{out}", str(tmp_path / "out"))
         plan = plan_of(tmp_path, {"use": "video", "path": str(gallery / "deep.mkv")}, steps, {**writer, "path": path},
                        queues={"memory": "64MiB"})  # fmt: skip
-        report = supervisor.run(plan)
+        report = execution.run(plan)
     else:
         report = job(tmp_path, gallery / "deep.mkv", steps=steps, writer=writer, ext="mkv")
     assert counts(report) == {"failed": 1}
@@ -552,7 +553,7 @@ def test_a_disk_that_is_full_late(gallery: Path, tmp_path: Path) -> None:
         tmp_path, {"use": "video", "path": str(gallery / "walk.mp4")}, [],
         {"use": FILM, "path": f"{tmp_path}/out/{{stem}}.mp4", **FAST, "file_nbytes": 16384}, queues={"memory": "64MiB"},
     )  # fmt: skip
-    report = supervisor.run(plan)
+    report = execution.run(plan)
     assert counts(report) in ({"failed": 1}, {"cancelled": 1})
     assert "file too large" in reasons(report)
     assert report.exit_code in (Exit.STOPPED, Exit.ENVIRONMENT, Exit.SOME_FAILED)
@@ -643,7 +644,7 @@ def test_a_video_becomes_pictures(gallery: Path, tmp_path: Path) -> None:
         queues={"memory": "64MiB"},
     )  # fmt: skip
     assert not plan.streams
-    assert counts(supervisor.run(plan)) == {"done": 1}
+    assert counts(execution.run(plan)) == {"done": 1}
     from PIL import Image
 
     for index in range(3):
@@ -659,7 +660,7 @@ def test_folders_with_dots_in_their_names(tmp_path: Path) -> None:
         clips.stills(tmp_path / "in" / day, 3)
     reader = {"use": "sequence", "path": str(tmp_path / "in"), "fps": 6}
     writer = {"use": "video", "path": f"{tmp_path}/out/{{dir}}/{{stem}}.mp4", **FAST}
-    report = supervisor.run(plan_of(tmp_path, reader, [], writer, queues={"memory": "64MiB"}))
+    report = execution.run(plan_of(tmp_path, reader, [], writer, queues={"memory": "64MiB"}))
     assert counts(report) == {"done": 2}
     assert sorted(tree(tmp_path / "out")) == ["2024.05.01.mp4", "2024.05.02.mp4"]
 
@@ -672,17 +673,17 @@ def test_pictures_become_a_video(tmp_path: Path) -> None:
     reader = {"use": "sequence", "path": str(tmp_path / "in"), "fps": 6}
     writer = {"use": "video", "path": f"{tmp_path}/out/{{stem}}.mp4", **FAST, "verify": True}
     top = {"queues": {"memory": "64MiB"}}
-    assert counts(supervisor.run(plan_of(tmp_path, reader, [], writer, **top))) == {"done": 1}
+    assert counts(execution.run(plan_of(tmp_path, reader, [], writer, **top))) == {"done": 1}
     output = see(tmp_path / "out/in.mp4")
     assert output.ids == list(range(1, 13))
     assert output.times == [Fraction(number, 6) for number in range(12)]
     assert output.tags == (6, 1, 1, 1)
     Image.new("RGB", (64, 48)).save(tmp_path / "in/shot5.jpg")
     (tmp_path / "in/shot7.jpg").write_bytes(b"\xff\xd8\xff broken")
-    report = supervisor.run(plan_of(tmp_path, reader, [], writer, **top))
+    report = execution.run(plan_of(tmp_path, reader, [], writer, **top))
     assert counts(report) == {"failed": 1}
     assert "'shot5.jpg': is 64x48 rgb uint8, and the first picture 320x180" in reasons(report)
-    report = supervisor.run(plan_of(tmp_path, {**reader, "on_corrupt": "drop"}, [], writer, **top))
+    report = execution.run(plan_of(tmp_path, {**reader, "on_corrupt": "drop"}, [], writer, **top))
     assert counts(report) == {"done": 1}
     assert see(tmp_path / "out/in.mp4").ids == [1, 2, 3, 4, 6, 8, 9, 10, 11, 12]
 
@@ -722,7 +723,7 @@ def test_verification_finds_what_is_wrong(
     gallery: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str, said: str
 ) -> None:
     """A muxer that drops a frame, moves one, drops a packet of sound; a reader that loses the last; other tags."""
-    from pipeline.libav.copies import Copies
+    from stages.media.ffmpeg.copies import Copies
     from stages.readers import video as reader
     from stages.writers import video
 
@@ -753,7 +754,7 @@ def test_verification_finds_what_is_wrong(
     elif what == "sound":
         monkeypatch.setattr(Copies, "_mux", copy)
     else:
-        monkeypatch.setattr(video.libav, "tags_of", lambda spec: real_tags(spec)._replace(matrix=6))
+        monkeypatch.setattr(video.ffmpeg, "tags_of", lambda spec: real_tags(spec)._replace(matrix=6))
     report = job(tmp_path, gallery / "walk.mp4", in_process=True)
     assert counts(report) == {"failed": 1}
     assert said in reasons(report)
@@ -802,7 +803,7 @@ def _write_all(run: Any, item: Any, target: str) -> None:
 
 def test_probe_tells_what_a_file_holds(gallery: Path) -> None:
     """Streams, frames by index, rate, rotation, shape, tags and what to beware of; a picture too."""
-    from pipeline.libav.probe import probe
+    from stages.media.ffmpeg.probe import probe
 
     vfr = probe(str(gallery / "vfr.mp4"))
     assert vfr["video"]["variable_rate"]

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import pytest
 from harness import NUMBERED, Stages, counts, fused, plan_of, stage, tree
 
-from pipeline import serial, supervisor
+from pipeline.supervisor import execution, serial
 
 HALVES = stage("stages_for_tests.steps:Halves")
 INVERT = stage("stages_for_tests.steps:Invert")
@@ -44,7 +44,7 @@ def compared(
 ) -> dict[str, str]:
     """Run a config in workers and in one process; the files that both made."""
     made = []
-    for run in (supervisor.run, serial.run):
+    for run in (execution.run, serial.run):
         out = folder / run.__module__
         plan = plan_of(
             folder,
@@ -53,7 +53,7 @@ def compared(
             {"use": "files", "path": f"{out}/{name}.png", "workers": shape.workers},
             queues={"order": shape.order, "credit": shape.credit, "depth": 3, "memory": "1MiB"},
         )
-        if shape.together and run is supervisor.run:
+        if shape.together and run is execution.run:
             plan = fused(plan, shape.workers)
         report = run(plan)
         assert not report.failures
@@ -135,4 +135,4 @@ def test_metadata_and_time_stamps_ride_along(tmp_path: Path, shape: Shape, strea
     assert len(made) == 3 * 4 * (4 if side else 1)
     assert side or "002-21.png" in made
     for path in made:
-        assert b"iCCP" in (tmp_path / "pipeline.supervisor" / path).read_bytes()
+        assert b"iCCP" in (tmp_path / "pipeline.supervisor.execution" / path).read_bytes()

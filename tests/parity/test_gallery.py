@@ -17,8 +17,10 @@ from films import clips, see
 from harness import ROOT
 from PIL import Image
 
-from pipeline import config, planner, serial
+from pipeline import config
 from pipeline.cli import main
+from pipeline.plan import planning
+from pipeline.supervisor import serial
 
 GALLERY = sorted((ROOT / "configs").glob("*.yaml"))
 Pictures = dict[str, Image.Image]
@@ -125,7 +127,7 @@ def test_a_config_does_what_it_says(path: Path, tmp_path: Path, monkeypatch: pyt
     PROMISES[path.stem](made)
     monkeypatch.chdir(tmp_path)
     before = {stem: file.read_bytes() for stem, file in files.items()}
-    assert serial.run(planner.build(config.load(path))).exit_code == 0
+    assert serial.run(planning.build(config.load(path))).exit_code == 0
     assert {stem: file.read_bytes() for stem, file in files.items()} == before
 
 

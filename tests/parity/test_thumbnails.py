@@ -11,8 +11,10 @@ import pytest
 from harness import ROOT, counts, tree
 from PIL import Image
 
-from pipeline import config, planner, serial, supervisor
-from pipeline.plan import Plan
+from pipeline import config
+from pipeline.plan import planning
+from pipeline.plan.model import Plan
+from pipeline.supervisor import execution, serial
 
 SHAPES = list(itertools.product(("input", "completed"), ("none", "all"), (1, 2), (1, 2, 8)))
 
@@ -23,7 +25,7 @@ def thumbnails(pictures: Path, out: Path, order: str, fuse: str, workers: int, c
         f"reader.path={pictures}", f"writer.path={out}/{{dir}}/{{stem}}.jpg", f"queues.order={order}",
         f"queues.credit={credit}", "queues.memory=64MiB", f"fuse={fuse}", "on_error.max_failures=none",
     ]  # fmt: skip
-    return planner.build(config.load(ROOT / "configs/thumbnail.yaml", overrides, [f"all={workers}"]))
+    return planning.build(config.load(ROOT / "configs/thumbnail.yaml", overrides, [f"all={workers}"]))
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +52,7 @@ def album(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_samples_give_the_same_files(tmp_path: Path, order: str, fuse: str, workers: int, credit: int) -> None:
     """The sample photographs come out the same in either order, fused or not, with any workers and credit."""
     plan = thumbnails(ROOT / "samples/photos", tmp_path / "parallel", order, fuse, workers, credit)
-    report = supervisor.run(plan)
+    report = execution.run(plan)
     expected = serial.run(thumbnails(ROOT / "samples/photos", tmp_path / "serial", order, fuse, workers, credit))
     assert (report.exit_code, counts(report)) == (expected.exit_code, counts(expected)) == (0, {"done": 12})
     assert tree(tmp_path / "parallel") == tree(tmp_path / "serial")
@@ -61,7 +63,7 @@ def test_an_album_gives_the_same_files_and_ledger(
     album: Path, tmp_path: Path, order: str, fuse: str, workers: int, credit: int
 ) -> None:
     """Broken files, collisions and links fail alike too, each with the same stage and reason."""
-    report = supervisor.run(thumbnails(album, tmp_path / "parallel", order, fuse, workers, credit))
+    report = execution.run(thumbnails(album, tmp_path / "parallel", order, fuse, workers, credit))
     expected = serial.run(thumbnails(album, tmp_path / "serial", order, fuse, workers, credit))
     assert counts(report) == counts(expected) == {"done": 16, "skipped": 1, "failed": 2}
     assert report.exit_code == expected.exit_code == 1

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import config, planner
+from pipeline import config
 from pipeline.errors import Exit
+from pipeline.plan import planning
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -58,7 +59,7 @@ def test_configs_of_the_readme_are_right(text: str, tmp_path: Path, monkeypatch:
     """Each YAML block is a config without a problem or a note."""
     monkeypatch.chdir(ROOT)
     (tmp_path / "c.yaml").write_text(text)
-    assert planner.build(config.load(tmp_path / "c.yaml")).notes == ()
+    assert planning.build(config.load(tmp_path / "c.yaml")).notes == ()
 
 
 @pytest.mark.parametrize("page", PAGES)

@@ -10,26 +10,37 @@ from collections import deque
 from dataclasses import dataclass, field
 from itertools import pairwise
 from random import Random
-from typing import Any
 
-from pipeline.arena import Allocator
-from pipeline.frame import Item, Spec
-from pipeline.messages import (
+from pipeline.contracts.contexts import ErrorPolicy
+from pipeline.contracts.frame import Item
+from pipeline.contracts.spec import Spec
+from pipeline.plan.model import GroupPlan, Plan, QueuePlan, StagePlan
+from pipeline.scheduler import Halt, Kill, Outcome, Scheduler, Start, Worker
+from pipeline.transport.allocator import Allocator
+from pipeline.transport.records import (
     ASSIGN,
     DONE,
+    ENDED,
     FINISH,
-    FRAME,
+    FLAGS,
     GRANT,
     GRANTED,
+    KIND,
+    LEASE,
+    MADE,
     NO_SPEC,
+    OFFSET,
     REFUSE,
     SIDE_B,
+    SPAN,
     UNIT,
     VOID,
+    Record,
+    extents_of,
     region_nbytes,
+    without,
 )
-from pipeline.plan import ErrorPolicy, GroupPlan, Plan, QueuePlan, StagePlan
-from pipeline.scheduler import Halt, Kill, Outcome, Scheduler, Start, Worker
+from pipeline.transport.records import record as make
 
 SPEC = Spec(1, 1).pack()
 BUDGET = 1 << 20
@@ -86,8 +97,8 @@ class Process:
     """One simulated worker process: records not yet read, and what it is doing."""
 
     worker: Worker
-    inbox: deque[tuple[Any, ...]] = field(default_factory=deque)
-    job: tuple[Any, ...] | None = None
+    inbox: deque[Record] = field(default_factory=deque)
+    job: Record | None = None
     made: int = 0
     asked: bool = False
     grants: deque[tuple[int, int]] = field(default_factory=deque)
@@ -164,7 +175,7 @@ class World:
         if not process.alive:
             return
         process.alive = False
-        running = process.job[3] if process.job else 0
+        running = process.job[LEASE] if process.job else 0
         process.inbox.clear()
         self.core.lost(process.worker, running, ("s", "crash", "killed") if blame else None)
 
@@ -176,35 +187,37 @@ class World:
             if not process.inbox:
                 return False
             record = process.inbox.popleft()
-            if record[0] in (ASSIGN, FINISH):
-                process.job, process.made, process.asked = record, record[10], False
+            if record[KIND] in (ASSIGN, FINISH):
+                process.job, process.made, process.asked = record, record[MADE], False
                 process.grants.clear()
-                own = region_nbytes(record[6], record[7], record[8])
-                if record[1] & GRANTED and record[11] * UNIT >= own + self._tail(process.worker.group.number):
-                    process.grants.append((record[5], record[11] * UNIT))
-                    process.extents = tuple(record[6:9])  # type: ignore[assignment]
+                own = region_nbytes(*extents_of(record))
+                if record[FLAGS] & GRANTED and record[SPAN] * UNIT >= own + self._tail(process.worker.group.number):
+                    process.grants.append((record[OFFSET], record[SPAN] * UNIT))
+                    process.extents = extents_of(record)
             return True
         for place, record in enumerate(list(process.inbox)):
-            if record[3] == process.job[3] and record[0] in (GRANT, REFUSE):
+            if record[LEASE] == process.job[LEASE] and record[KIND] in (GRANT, REFUSE):
                 process.inbox.remove(record)
-                for before in range(place if record[1] & VOID else 0):  # as the worker does: what these lent is void
-                    kind, flags, *rest = process.inbox[before]
-                    process.inbox[before] = (kind, flags & ~GRANTED if kind == ASSIGN else flags, *rest)
-                if record[0] == REFUSE:
-                    self._answer(process, DONE)
+                for before in range(
+                    place if record[FLAGS] & VOID else 0
+                ):  # as the worker does: what these lent is void
+                    if process.inbox[before][KIND] == ASSIGN:
+                        process.inbox[before] = without(GRANTED, process.inbox[before])
+                if record[KIND] == REFUSE:
+                    self._answer(process, ENDED)
                     return True
-                process.grants.append((record[5], record[11] * UNIT))
+                process.grants.append((record[OFFSET], record[SPAN] * UNIT))
                 return True
         return self._work(process)
 
     def _work(self, process: Process) -> bool:
         job, group = process.job, process.worker.group
         assert job is not None
-        unit = process.worker.leases.get(job[3])
+        unit = process.worker.leases.get(job[LEASE])
         if unit is not None and unit.item.number in self.poison and group.number == len(self.shape.workers) // 2:
             self.kill(process)
             return True
-        if job[0] == FINISH:
+        if job[KIND] == FINISH:
             assert unit is not None
             self.finished.append(unit.item.number)
             self._answer(process, DONE)
@@ -214,7 +227,7 @@ class World:
                 self.written.append((unit.item.number, unit.index))
             self._answer(process, DONE, frames=frames)
         elif group.number and not group.expands:
-            self._answer(process, DONE, flags=(job[1] & SIDE_B) ^ SIDE_B)
+            self._answer(process, DONE, flags=(job[FLAGS] & SIDE_B) ^ SIDE_B)
         else:
             return self._produce(process)
         return True
@@ -226,28 +239,28 @@ class World:
         frames = group.plan.expands if group.number else (1 if shape.kind == "single" else shape.frames)
         slots = bool(group.number) or shape.kind == "streams"
         if process.made >= frames:
-            self._answer(process, DONE)
+            self._answer(process, ENDED)
             return True
         if not process.grants:
             if slots and process.asked:
                 return False
             process.asked = True
-            if not slots and any(record[0] == GRANT for record in process.inbox):
+            if not slots and any(record[KIND] == GRANT for record in process.inbox):
                 return False
             return self._ask(process, group.number, slots=slots)
         process.grants.popleft()
         process.made += 1
         if shape.kind == "single" and not group.number:
-            self._answer(process, DONE, flags=FRAME)
+            self._answer(process, DONE, spec=SPEC)
             return True
         process.asked = slots
-        self.core.emit(process.worker, 0, job[3], SPEC, 1)
+        self.core.emit(process.worker, 0, job[LEASE], SPEC, 1)
         return True
 
     def _ask(self, process: Process, number: int, *, slots: bool) -> bool:
         job, shape = process.job, self.shape
         assert job is not None
-        unit = process.worker.leases.get(job[3])
+        unit = process.worker.leases.get(job[LEASE])
         if unit is not None and (unit.asking or unit in self.core.place_wait):
             return False
         top = BUDGET // 2 // UNIT // 2 - 256 if shape.big and shape.kind == "single" else 64
@@ -259,19 +272,18 @@ class World:
         span += self._tail(number)
         wanted = (2 if shape.kind == "streams" else 1) if slots else 0
         span = -(-span // UNIT) * UNIT
-        self.core.need(process.worker, job[3], (a, b, 0), span, wanted)
+        self.core.need(process.worker, job[LEASE], (a, b, 0), span, wanted)
         return True
 
     def _tail(self, number: int) -> int:
         """Bytes that a reader reserves for the parts of an expanding group."""
         return 2 * 4096 if self.shape.expands > 1 and not number and len(self.shape.workers) > 2 else 0
 
-    def _answer(self, process: Process, kind: int, *, flags: int = 0, frames: int = 0) -> None:
+    def _answer(self, process: Process, kind: int, *, flags: int = 0, frames: int = 0, spec: bytes = NO_SPEC) -> None:
         job, process.job = process.job, None
         assert job is not None
         busy_us = self.random.choice((1, 9_000))  # short leases and long ones: credit goes up and down
-        record = (kind, flags, 0, job[3], frames, 0, 0, 0, 0, SPEC if flags & FRAME else NO_SPEC, busy_us, 0)
-        self.core.done(process.worker, record)
+        self.core.done(process.worker, make(kind, flags, 0, job[LEASE], nth=frames, spec=spec, busy_us=busy_us))
 
     # ---- what must hold ------------------------------------------------------------------------------------
 

@@ -10,11 +10,12 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, multiple, rule
 
-from pipeline import arena as arenas
-from pipeline.arena import Allocator, Arena, map_arena
 from pipeline.errors import EnvironmentRefusal
-from pipeline.messages import PAGE
-from pipeline.supervisor.crew import GrowingPool
+from pipeline.supervisor.workers import GrowingPool
+from pipeline.transport import arena as arenas
+from pipeline.transport.allocator import Allocator
+from pipeline.transport.arena import Arena, map_arena
+from pipeline.transport.records import PAGE
 
 SIZES = st.one_of(
     st.integers(1, 3 * PAGE), st.sampled_from([1, PAGE - 1, PAGE, PAGE + 1, 5 * PAGE]), st.integers(1, 40 * PAGE)

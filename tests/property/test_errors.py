@@ -15,7 +15,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from simulation import Process, Shape, World
 from test_scheduler import shapes
 
-from pipeline.messages import ASSIGN, TRANSIENT
+from pipeline.transport.records import ASSIGN, TRANSIENT
 
 
 class Rough(World):

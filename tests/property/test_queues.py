@@ -6,7 +6,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from pipeline.queues import Line, Member, Queue
+from pipeline.scheduler.queues import Line, Member, Queue
 
 LAST = 1 << 30  # a producer comes after all that it makes
 

@@ -1,0 +1,13 @@
+"""What authors of components import: frames and their Specs, the contracts of the four kinds, findings, the ledger.
+
+frame            Item, Frame, Metadata, Clip: what travels
+spec             Spec: what the bytes of a frame mean
+stage            Reader, Transform, Writer
+codec            Codec: bytes <-> pixels of one format
+contexts         what the engine lends to readers and writers
+folder_listing   what readers of a folder inherit
+template         output paths with {fields}
+problem          a finding about a config, with its place
+ledger           how items end
+opencv           OpenCV loaded with one thread, or the reason why not
+"""

@@ -1,0 +1,146 @@
+"""What the engine lends to readers and writers, and what they hand back: parts, limits, reasons to skip."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+from .frame import NO_METADATA, Clip, Frame, Metadata
+from .spec import Spec
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from .codec import Codec
+
+    Pixels = np.ndarray[Any, Any]
+
+
+class Skip(Exception):
+    """Raised by a stage to drop a frame on purpose; the text is the reason in the report."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Bounds on hostile or mistaken input, checked before any pixel is decoded.
+
+    Attributes:
+        pixels: height x width of one frame.
+        file_nbytes: size of one input file, checked while reading.
+        frames: frames of one item.
+    """
+
+    pixels: int = 100_000_000
+    file_nbytes: int = 512 * 1024 * 1024
+    frames: int = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorPolicy:
+    """What to do about items that fail.
+
+    Attributes:
+        stop: end the run at the first failure.
+        retries: further attempts after a crash, a time-out or a memory kill.
+        max_failures: failed + quarantined items that end the run; None for no bound.
+        max_share: the same as a share of the finished items, judged after 200 of them and at the end.
+    """
+
+    stop: bool = False
+    retries: int = 2
+    max_failures: int | None = None
+    max_share: float | None = 0.05
+
+
+class Fill(Protocol):
+    """Writes one frame's pixels into `out`, an array of the announced Spec."""
+
+    def __call__(self, out: Pixels) -> None: ...
+
+
+@dataclass(slots=True)
+class Part:
+    """A frame that is announced and not yet made: the engine finds memory for `spec`, then calls `fill(out)`."""
+
+    spec: Spec
+    fill: Fill
+    metadata: Metadata = NO_METADATA
+    pts: int | None = None
+    time_base: tuple[int, int] = (0, 1)
+    duration: int = 0
+    clip: Clip | None = None
+
+    def inherit(self, frame: Frame) -> None:
+        """Take from the frame it was made of what it does not say itself."""
+        if not self.metadata.nbytes:
+            self.metadata = frame.metadata
+        if self.pts is None:
+            self.pts, self.time_base, self.duration, self.clip = (
+                frame.pts, frame.time_base, frame.duration, frame.clip,
+            )  # fmt: skip
+
+
+class ReadContext(Protocol):
+    """What the engine lends to `Reader.read`, in the worker."""
+
+    limits: Limits
+
+    def remark(self, text: str) -> None:
+        """Tell the user something that does not fail the item; the report counts items with equal remarks."""
+
+    def alive(self) -> None:
+        """Say that a long step makes progress: its time-out begins anew."""
+
+    def took(self, nbytes: int) -> None:
+        """Count bytes that were read in another way than by `load`."""
+
+    def check(self, spec: Spec) -> None:
+        """Raise ItemError where a frame has more pixels than the limit; `picture` does it by itself."""
+
+    def load(self, path: str) -> memoryview:
+        """The bytes of a regular file, in a buffer that the next call reuses.
+
+        Raises:
+            ItemError: not a regular file, empty, larger than the limit, changed while it was read.
+            OSError: as the system says.
+        """
+
+    def full(self, data: memoryview) -> tuple[Spec, Codec]:
+        """Spec at full size and codec of an encoded picture; raises as `picture` does."""
+
+    def picture(self, data: memoryview, *, name: str) -> Part:
+        """The first frame of an encoded picture, found by its magic bytes, at the smallest scale the chain takes.
+
+        Raises:
+            ItemError: unknown format, damaged header, beyond a limit.
+        """
+
+
+class WriteContext(Protocol):
+    """What the engine lends to `Writer.write`, in the worker.
+
+    Attributes:
+        encoder: the codec of the outputs, for a writer that encodes each frame.
+        target: path of the current output.
+    """
+
+    encoder: Codec | None
+    target: str
+
+    def save(self, data: bytes | memoryview) -> int:
+        """Write the current output: a temporary file beside the target, renamed when it is whole.
+
+        Returns the bytes written. Raises ItemError where the target is one of the input's files.
+        """
+
+    def temporary(self) -> str:
+        """The path of a new, empty file beside the current target, for an output that is written piece by piece."""
+
+    def commit(self) -> int:
+        """The temporary file is whole: rename it to the target. Raises as `save` does; returns its size in bytes."""
+
+    def discard(self) -> None:
+        """Remove the temporary file, if there is one."""
+
+    def alive(self) -> None:
+        """Say that a long step makes progress: its time-out begins anew."""

@@ -1,0 +1,117 @@
+"""What travels: Spec (what the bytes are), Metadata, Item (one unit of input) and Frame (one image in flight)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from .spec import Spec
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+@dataclass(frozen=True, slots=True)
+class Metadata:
+    """What a file says beside its pixels, as plain bytes; whether it is kept is the writer's policy."""
+
+    icc: bytes = b""
+    exif: bytes = b""
+    xmp: bytes = b""
+
+    @property
+    def nbytes(self) -> int:
+        return len(self.icc) + len(self.exif) + len(self.xmp)
+
+    @property
+    def icc_model(self) -> str:
+        """The colour model that the ICC profile is for: gray, rgb, cmyk or other; "" where it is no profile.
+
+        By the signature and the field "data colour space" of its header (ICC.1:2022, 7.2).
+        """
+        if len(self.icc) < 128 or self.icc[36:40] != b"acsp":
+            return ""
+        return {b"GRAY": "gray", b"RGB ": "rgb", b"CMYK": "cmyk"}.get(self.icc[16:20], "other")
+
+
+NO_METADATA = Metadata()
+
+
+class Item(NamedTuple):
+    """One unit of input as the reader's discovery names it.
+
+    Attributes:
+        number: position in input order, from 0.
+        source: path (or other address) that `Reader.read` understands; undecodable bytes as surrogates. One that ends
+            in "/." is a folder, whose name has no extension.
+        dir: folder below the input's root, "" at the root; what `{dir}` becomes.
+        name: last part of the path; what `{name}` becomes.
+        skip: not to be read, for this reason (a symbolic link); counted as skipped.
+    """
+
+    number: int
+    source: str
+    dir: str = ""
+    name: str = ""
+    skip: str = ""
+
+    @property
+    def stem(self) -> str:
+        head, dot, _ = self.name.rpartition(".")
+        return head if dot and head and not self.source.endswith("/.") else self.name
+
+    @property
+    def ext(self) -> str:
+        head, dot, tail = self.name.rpartition(".")
+        return tail if dot and head and not self.source.endswith("/.") else ""
+
+
+class Clip(NamedTuple):
+    """What part of a stream the frames of an item are, in units of their time base; a muxer takes sound of the same.
+
+    Attributes:
+        begin: the time stamp that the output counts from.
+        end: where the part ends; None at the end of the stream.
+        every: whether it is meant to hold every frame that the source shows there.
+        bits: significant bits of a sample in the source; 0 where that is the whole dtype.
+        turn: EXIF orientation that was not applied and that a writer hands on as a tag; 1 for none.
+    """
+
+    begin: int = 0
+    end: int | None = None
+    every: bool = True
+    bits: int = 0
+    turn: int = 1
+
+
+@dataclass(slots=True)
+class Frame:
+    """One image in flight, as a stage sees it; valid until the stage returns.
+
+    Attributes:
+        item: where it came from.
+        index: position within its item, from 0.
+        spec: what `pixels` are.
+        pixels: array of `spec.shape` and `spec.dtype`. It is a view of memory that the engine owns: read-only
+            unless the stage declares `in_place`. Copy what must outlive the call.
+        metadata: ICC, EXIF, XMP of the item.
+        pts, time_base: presentation time stamp of the source in units of numerator/denominator seconds, or None.
+        duration: how long it is shown, in the same units; 0 where that is unknown.
+        clip: what part of its stream the item is; None where it is no stream in time.
+        remarks: what stages had to say of it; see `remark`.
+    """
+
+    item: Item
+    index: int
+    spec: Spec
+    pixels: np.ndarray[Any, Any]
+    metadata: Metadata = NO_METADATA
+    pts: int | None = None
+    time_base: tuple[int, int] = (0, 1)
+    duration: int = 0
+    clip: Clip | None = None
+    remarks: list[str] = field(default_factory=list)
+
+    def remark(self, text: str) -> None:
+        """Tell the user something that does not fail the item; the report counts items with equal remarks."""
+        self.remarks.append(text)

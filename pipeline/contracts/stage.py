@@ -1,0 +1,219 @@
+"""The contracts of components. A component is a frozen dataclass in one file; its fields are its YAML keys.
+
+A component computes. It counts nothing, retries nothing, starts no process: the engine does, and names the culprit.
+`open` and `close` run in the worker; the backend library is imported there and never at the top of the file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+
+from .frame import Frame, Item
+from .spec import Size, Spec
+from .template import Template
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from .codec import Codec
+    from .contexts import Part, ReadContext, WriteContext
+
+    Pixels = np.ndarray[Any, Any]
+
+
+class Health(NamedTuple):
+    """What `pipeline doctor` tells of a component: in one line what works, whether something lacks, and the remedy."""
+
+    says: str
+    lacks: bool = False
+    remedy: str = ""
+
+
+class Stage:
+    """What every component has. Class constants declare its limits; the plan enforces them.
+
+    Class constants:
+        max_workers: the most processes that may run it.
+        example: parameters that show what it is for; the pages and the contract tests are made with them. They must
+            hold the required ones, and be such as a config of this repository could have.
+    """
+
+    max_workers: ClassVar[int | None] = None
+    example: ClassVar[Mapping[str, Any]] = {}
+
+    @classmethod
+    def health(cls) -> Health | None:
+        """What this component can do on this machine, for `pipeline doctor`; None where there is nothing to tell.
+
+        Raises whatever importing its library raises; an EnvironmentRefusal tells the remedy.
+        """
+        return None
+
+    def open(self) -> None:
+        """Called once in the worker, after it is pinned and before the first frame; import the backend here."""
+
+    def close(self) -> None:
+        """Called once in the worker after its last frame; not called when the worker is killed."""
+
+
+class Transform(Stage):
+    """A step from pixels to pixels.
+
+    Class constants:
+        inspect: looks only; the frame goes on in the memory it lies in, and `process` gets no output.
+        in_place: `process` may write into `frame.pixels` and gets no output; a retry starts at the reader.
+        any_colour: moves or looks at pixels and gives their values no meaning, so it may work before the picture is
+            converted to sRGB; a stage that mixes colours of its own into the picture, or judges colours, may not.
+        planes: takes YUV in planes as it comes from video (`Spec.planes`); before the first stage that does not, the
+            plan has it turned into rgb.
+        identity_when_equal: a frame whose `output_spec` equals its Spec passes untouched (nothing is called).
+        expands: the most frames that one frame becomes; above 1, `expand` is called in place of `process`.
+    """
+
+    inspect: ClassVar[bool] = False
+    in_place: ClassVar[bool] = False
+    any_colour: ClassVar[bool] = False
+    planes: ClassVar[bool] = False
+    identity_when_equal: ClassVar[bool] = False
+    expands: int = 1
+
+    def output_spec(self, spec: Spec) -> Spec:
+        """What comes out for what goes in; an upper bound where data decides. Pure; asked once per Spec.
+
+        Raises:
+            SpecError: the Spec is not taken; say what is wanted and what was got.
+        """
+        return spec
+
+    def required_input(self, spec: Spec, need: Size) -> Size:
+        """The smallest input from which the output can be made as well as from `spec`. Pure.
+
+        Args:
+            spec: the input at its full size.
+            need: the smallest size at which the next stage still takes this stage's output.
+        """
+        return spec.size
+
+    def process(self, frame: Frame, out: Pixels) -> None:
+        """Write the result into `out`, an array of `output_spec(frame.spec)`; called in a worker."""
+        raise NotImplementedError(f"{type(self).__name__} defines neither process nor expand")
+
+    def expand(self, frame: Frame) -> Iterator[Part]:
+        """Yield the parts of a frame, in order and the same ones every time (a retry starts over)."""
+        raise NotImplementedError(f"{type(self).__name__} declares expands > 1 and defines no expand")
+
+
+class Reader(Stage):
+    """Where frames come from. `discover` runs in the parent, `read` in a worker.
+
+    Class constants:
+        planes: frames may be YUV in planes (`Spec.planes`).
+
+    Properties that the plan asks once:
+        turns: the plan applies the orientation of its frames first.
+        streams: an item is an ordered stream of frames of one Spec (a video).
+        many: an item is several frames of any Spec (pages), each finding its own memory.
+    """
+
+    planes: ClassVar[bool] = False
+
+    @property
+    def turns(self) -> bool:
+        return False
+
+    @property
+    def streams(self) -> bool:
+        return False
+
+    @property
+    def many(self) -> bool:
+        return False
+
+    def discover(self, without: str | None = None) -> Iterator[Item]:
+        """The items in input order, found as they are asked for; never a list of them all.
+
+        Runs in a thread of the parent. `without` is the folder of the outputs: when it lies inside the input it is
+        not descended into (compared by device and inode).
+        """
+        raise NotImplementedError
+
+    def count(self, without: str | None = None) -> Iterator[int]:
+        """Numbers whose sum is how many items there are, for the ETA; may take long, holds no path."""
+        return iter(())
+
+    def holds(self, path: str, without: str | None = None) -> bool:
+        """Whether an existing file is one of the inputs, so that no output is written over it. Asked in a writer."""
+        return False
+
+    def would_read(self, path: str, without: str | None = None) -> bool:
+        """Whether a file would be read if it lay at this real path; it need not exist. Asked by the plan."""
+        return False
+
+    def fixed_spec(self) -> Spec | None:
+        """The Spec of every frame where it is known beforehand; spares the question for memory."""
+        return None
+
+    @classmethod
+    def probe(cls, path: str) -> dict[str, Any] | None:  # noqa: ARG003 - named for those that define it
+        """What a file holds, as plain data for `pipeline probe`; None where this reader has nothing to tell of files.
+
+        Asked for files whose first bytes no codec knows. Raises ItemError where it is none of its own, OSError as the
+        system says.
+        """
+        return None
+
+    def sample(self, item: Item, context: ReadContext) -> tuple[Spec, Codec | None]:
+        """Spec at full size of an item's first frame, and the codec that can shrink it; what `plan` asks of a few.
+
+        No pixel is decoded. Raises as `read` does.
+        """
+        return context.full(context.load(item.source))
+
+    def read(self, item: Item, context: ReadContext) -> Iterator[Part]:
+        """The frames of an item, announced one by one; the next is asked for when the last was filled.
+
+        Raises:
+            ItemError, OSError: this item fails with that reason. Skip: it is left out.
+        """
+        raise NotImplementedError
+
+
+class Writer(Stage):
+    """Where frames go.
+
+    Attributes:
+        icc: what becomes of ICC profiles: "srgb" has the plan convert to sRGB before the writer, "keep" writes them
+            into the outputs, "drop" leaves them out.
+
+    Class constants:
+        encodes: each frame becomes one file in the format of the destination's extension.
+        generic: fields that set the encoder's field of the same name.
+        ordered: takes the frames of an item in order (a muxer): one worker has the whole item, from its first frame to
+            `finish`. A writer with `encodes` gets the frames of a stream as they come, on all its workers.
+        discards: leaves nothing behind, so that a trial run may call it on real input. Outputs of other writers
+            are led to a scratch folder for trials, which takes a `destination`.
+    """
+
+    encodes: ClassVar[bool] = False
+    discards: ClassVar[bool] = False
+    ordered: ClassVar[bool] = False
+    generic: ClassVar[tuple[str, ...]] = ()
+    icc: str = "keep"
+
+    @property
+    def yuv(self) -> Mapping[str, Any] | None:
+        """Parameters of the stage `yuv`, for a writer that takes only YUV in planes; the plan puts it before it."""
+        return None
+
+    def destination(self) -> Template | None:
+        """The template of the outputs; None where nothing is written. Pure."""
+        return None
+
+    def write(self, frame: Frame, context: WriteContext) -> int:
+        """Write one frame; returns the bytes written."""
+        raise NotImplementedError
+
+    def finish(self, item: Item, context: WriteContext) -> int:
+        """Called after the last frame of a stream; returns the bytes written."""
+        return 0

@@ -1,0 +1,101 @@
+"""Path templates of outputs: `out/{dir}/{stem}.jpg`. Pure text; no file is touched here."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import cached_property
+
+from ..errors import ItemError, UsageError
+from .frame import Frame, Item
+
+ITEM_FIELDS = ("dir", "stem", "ext", "name")
+FRAME_FIELDS = ("index", "pts", "width", "height", "hash")
+_FIELD = re.compile(r"\{([^{}]*)\}")
+
+
+@dataclass(frozen=True)
+class Template:
+    """An output path with fields in braces.
+
+    `{dir} {stem} {ext} {name}` come from the item and are known before it is read; `{index} {pts} {width}
+    {height} {hash}` come from the frame and are known in the writer. `{dir}` keeps the folders below the input's root.
+
+    Raises:
+        UsageError: a field that is not known, or a brace that is not closed.
+    """
+
+    text: str
+
+    def __post_init__(self) -> None:
+        for field in _FIELD.findall(self.text):
+            if field not in ITEM_FIELDS + FRAME_FIELDS:
+                known = " ".join(f"{{{name}}}" for name in ITEM_FIELDS + FRAME_FIELDS)
+                raise UsageError(f"unknown template field {{{field}}}", limit=f"known are {known}")
+        if re.search(r"[{}]", _FIELD.sub("", self.text)):
+            raise UsageError(f"a brace of the template {self.text!r} has no partner")
+
+    @cached_property
+    def fields(self) -> frozenset[str]:
+        return frozenset(_FIELD.findall(self.text))
+
+    @cached_property
+    def known_at_intake(self) -> bool:
+        """Whether the item alone decides the path."""
+        return not self.fields & set(FRAME_FIELDS)
+
+    @property
+    def root(self) -> str:
+        """The folder that no field changes: everything before the first field, cut at its last slash."""
+        head = self.text.split("{", 1)[0] if "{" in self.text else self.text
+        return head.rpartition("/")[0] or ("/" if head.startswith("/") else ".")
+
+    @property
+    def format(self) -> str:
+        """The extension in lower case, "" where the template ends in a field such as `{ext}`."""
+        name = self.text.rpartition("/")[2]
+        ext = name.rpartition(".")[2] if "." in name else ""
+        return "" if "{" in ext else ext.lower()
+
+    @cached_property
+    def _parts(self) -> tuple[str, ...]:
+        """Literal text and field names in turn, text first."""
+        return tuple(_FIELD.split(self.text))
+
+    def render(self, item: Item, frame: Frame | None = None, digest: str = "") -> str:
+        """The path for an item, or for one of its frames; empty folders fold away.
+
+        Raises:
+            ItemError: a field would lead out of its folder (`..`, a NUL), or is not known.
+        """
+        _, source, folder, name, _ = item
+        if ("." in folder and ".." in folder.split("/")) or name in ("", ".", "..") or "\0" in name:
+            raise ItemError(f"the output name for {source!r} would leave its folder")
+        parts = self._parts
+        path = parts[0]
+        for n in range(1, len(parts), 2):
+            path += _value(parts[n], item, frame, digest) + parts[n + 1]
+        if (not folder and "dir" in self.fields) or folder[:1] == "/" or "//" in path or "/./" in path:
+            head = "/" if parts[0].startswith("/") else ""  # an empty {dir} at the front does not lead to the root
+            path = head + "/".join(part for part in path.split("/") if part not in ("", "."))
+        return path
+
+
+def _value(field: str, item: Item, frame: Frame | None, digest: str) -> str:
+    if field == "dir":
+        return item.dir
+    if field == "stem":
+        return item.stem
+    if field == "ext":
+        return item.ext
+    if field == "name":
+        return item.name
+    if field == "hash":
+        return digest
+    if frame is None:
+        return f"{{{field}}}"
+    if field == "index":
+        return f"{frame.index:06d}"
+    if field == "pts":
+        return "" if frame.pts is None else str(frame.pts)
+    return str(frame.spec.width if field == "width" else frame.spec.height)

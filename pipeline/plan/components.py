@@ -1,0 +1,309 @@
+"""Components of a config: found in the registry, their parameters checked, built once in the parent to be asked."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from .. import registry
+from ..config import GROUP_KEYS, Component, Config, Node, near, wrong
+from ..contracts.problem import Mark, Problem
+from ..contracts.stage import Writer
+from ..contracts.template import Template
+from ..errors import PipelineError, UsageError
+from .model import StagePlan
+
+SRGB, ORIENT, RGB, YUV = "srgb", "orient", "rgb", "yuv"
+
+
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """A component that was found: its plan, and an instance that answers pure questions in the parent."""
+
+    plan: StagePlan
+    instance: Any
+    node: Node
+
+
+@dataclass(slots=True)
+class Parts:
+    """All components of a config; a group whose stage was refused lacks it."""
+
+    reader: Resolved | None = None
+    transforms: list[list[Resolved]] = field(default_factory=list)
+    writer: Resolved | None = None
+    encoder: StagePlan | None = None
+    codecs: tuple[StagePlan, ...] = ()
+    destination: Template | None = None
+    before_writer: list[Resolved] = field(default_factory=list)
+
+
+class Findings:
+    """Problems on the way from Config to Plan; notes among them."""
+
+    def __init__(self, problems: tuple[Problem, ...]) -> None:
+        self.problems = list(problems)
+
+    def add(self, mark: Mark, what: str, want: str = "", remedy: str = "") -> None:
+        self.problems.append(Problem(mark, what, want, remedy))
+
+    def note(self, mark: Mark, what: str, want: str = "", remedy: str = "") -> None:
+        self.problems.append(Problem(mark, what, want, remedy, note=True))
+
+    def error(self, mark: Mark, error: PipelineError, prefix: str = "") -> None:
+        self.add(mark, prefix + error.what, error.limit or "", error.remedy or "")
+
+
+def find(config: Config, findings: Findings, *, allow_code: bool) -> Parts:
+    """Every component of the config; what is wrong with them is added to the findings."""
+    parts = Parts()
+    parts.codecs = _codecs()
+    parts.reader = _find("reader", config.reader.stages[0], findings, allow_code=allow_code, also=GROUP_KEYS)
+    for group in config.transforms:
+        found = [_find("transform", stage, findings, allow_code=allow_code) for stage in group.stages]
+        parts.transforms.append([part for part in found if part is not None])
+    blocks: dict[str, Node] = {}
+    writer = config.writer.stages[0]
+    formats = [codec.label for codec in parts.codecs if registry.load(codec.ref).extensions]
+    bare = _without_blocks(writer, formats, blocks)
+    parts.writer = _find("writer", bare, findings, allow_code=allow_code, also=[*formats, *GROUP_KEYS])
+    if parts.writer is not None:
+        _encoder(parts, writer, blocks, findings)
+        _convert_colours(parts, parts.writer)
+        if parts.reader is not None:
+            _convert_planes(parts, parts.reader, parts.writer)
+    return parts
+
+
+def _added(name: str, params: Mapping[str, Any], place: Mark) -> Resolved:
+    """A stage that the plan puts in by itself; `place` is what asks for it."""
+    ref = registry.resolve("transform", name)
+    return Resolved(
+        StagePlan(name, ref, params, place), registry.build(registry.load(ref), params), Node(place, {}, {})
+    )
+
+
+def _convert_planes(parts: Parts, reader: Resolved, writer: Resolved) -> None:
+    """What video needs: frames upright first, rgb where a stage takes nothing else, YUV for the encoder at the end."""
+    has = {part.plan.ref for group in parts.transforms for part in group}
+    first = parts.transforms[0] if parts.transforms else parts.before_writer
+    if reader.instance.turns and registry.resolve("transform", ORIENT) not in has:
+        first.insert(0, _added(ORIENT, {}, reader.node.mark))
+    wants = writer.instance.yuv
+    if reader.instance.planes:
+        hdr = "keep" if wants is not None or not writer.instance.encodes else "refuse"
+        _before_rgb_stage(parts, _added(RGB, {"hdr": hdr}, reader.node.mark), always=writer.instance.encodes)
+    if wants is not None and registry.resolve("transform", YUV) not in has:
+        _last(parts).append(_added(YUV, dict(wants), writer.node.mark))
+
+
+def _before_rgb_stage(parts: Parts, rgb: Resolved, *, always: bool) -> None:
+    """Put the stage `rgb` before the first one that takes no YUV; `always` at the end where all do."""
+    for group in (*parts.transforms, parts.before_writer):
+        for index, stage in enumerate(group):
+            if stage.plan.ref == rgb.plan.ref:
+                return
+            if not stage.instance.planes:
+                group.insert(index, rgb)
+                return
+    if always:
+        _last(parts).append(rgb)
+
+
+def _last(parts: Parts) -> list[Resolved]:
+    """The group that frames leave for the writer: the last one, unless it makes several frames of one."""
+    if parts.before_writer or not parts.transforms:
+        return parts.before_writer
+    expands = parts.transforms[-1] and getattr(parts.transforms[-1][-1].instance, "expands", 1) > 1
+    return parts.before_writer if expands else parts.transforms[-1]
+
+
+def _convert_colours(parts: Parts, writer: Resolved) -> None:
+    """Put the stage that applies ICC profiles where fewest pixels pass it: behind all that only move pixels.
+
+    Even where profiles are kept it is needed for CMYK, which no encoder takes.
+    """
+    ref = registry.resolve("transform", SRGB)
+    known = parts.reader is not None and parts.reader.instance.fixed_spec() is not None
+    by_hand = any(part.plan.ref == ref for group in parts.transforms for part in group)
+    if known or by_hand or not (writer.instance.encodes or writer.instance.icc == SRGB):
+        return
+    params = {} if writer.instance.icc == SRGB else {"only_cmyk": True}
+    part = _added(SRGB, params, writer.node.at(("icc",)))
+    for group in parts.transforms:
+        for index, stage in enumerate(group):
+            if not stage.instance.any_colour or getattr(stage.instance, "expands", 1) > 1:
+                group.insert(index, part)
+                return
+    (parts.transforms[-1] if parts.transforms else parts.before_writer).append(part)
+
+
+def _codecs() -> tuple[StagePlan, ...]:
+    return tuple(StagePlan(name, registry.resolve("codec", name)) for name in registry.names("codec"))
+
+
+def _find(
+    kind: str, component: Component, findings: Findings, *, allow_code: bool, also: Sequence[str] = ()
+) -> Resolved | None:
+    if not component.use:
+        return None
+    try:
+        ref = registry.resolve(kind, component.use, allow_code=allow_code)
+    except UsageError as error:
+        findings.error(component.mark, error)
+        return None
+    cls = registry.load(ref)
+    built = _built(cls, component.params, component.label, findings, also)
+    if built is None:
+        return None
+    values, instance = built
+    return Resolved(StagePlan(component.label, ref, values, component.mark), instance, component.params)
+
+
+def _built(
+    cls: type[Any], params: Node, label: str, findings: Findings, also: Sequence[str] = ()
+) -> tuple[dict[str, Any], Any] | None:
+    """The keyword arguments and an instance; wrong ones are left out, so that the rest can still be looked at.
+
+    None, and a problem, where a parameter is wrong that must be there, or where the component itself refuses.
+    `also` are keys that are no parameters of the class and still known, for the hint.
+    """
+    before = len(findings.problems)
+    values = _checked(cls, params, label, findings, also)
+    if values is None:
+        return None
+    try:
+        return values, registry.build(cls, values)
+    except UsageError as error:
+        if len(findings.problems) == before:  # else it may complain of what was left out
+            findings.error(_named(params, error), error, "" if label in error.what else f"{label}: ")
+        return None
+
+
+def _checked(
+    cls: type[Any], params: Node, label: str, findings: Findings, also: Sequence[str]
+) -> dict[str, Any] | None:
+    for name, node in params.value.items():
+        if node.raw is not None and registry.takes_text(cls, name) and not (node.value is None and node.raw == "null"):
+            node.value = node.raw
+    values, wrongs = registry.check(cls, {name: node.plain for name, node in params.value.items()})
+    declared = registry.parameters(cls)
+    known = [*(parameter.name for parameter in declared), *also]
+    for finding in wrongs:
+        name = str(finding.path[0])
+        if finding.kind == "missing":
+            findings.add(params.mark, f"{label} has no '{name}'", f"wants {finding.wants}")
+        elif finding.kind == "unknown":
+            mark = params.keys.get(name, params.mark)
+            hint = near(name, known) if known else "it takes none"
+            findings.add(mark, f"unknown parameter '{name}' of {label}", "", hint)
+        else:
+            findings.problems.append(_wrong(params, finding))
+    refused = {finding.path[0] for finding in wrongs}
+    if any(parameter.required and parameter.name in refused for parameter in declared):
+        return None
+    return {name: value for name, value in values.items() if name not in refused}
+
+
+def _named(params: Node, error: UsageError) -> Mark:
+    """The parameter that a component's own complaint begins with or mentions, else all of them."""
+    named = [name for name in params.value if re.search(rf"\b{re.escape(name)}\b", error.what)]
+    return params.at((named[0],)) if named else params.mark
+
+
+def _wrong(params: Node, finding: registry.Finding) -> Problem:
+    node: Any = params
+    for part in finding.path:
+        node = node.value[part]
+    name = ".".join(str(part + 1) if isinstance(part, int) else part for part in finding.path)
+    problem = wrong(node, name, f"wants {finding.wants}")
+    literal = finding.wants.removeprefix("one of ")
+    if literal != finding.wants and isinstance(node.value, str) and not problem.remedy:
+        hint = near(node.value, literal.split(", "))
+        return replace(problem, remedy=hint if hint.startswith("did") else "")
+    return problem
+
+
+def _without_blocks(writer: Component, names: Sequence[str], blocks: dict[str, Node]) -> Component:
+    """The writer without its format blocks (`jpeg: {...}`), which are put aside."""
+    blocks |= {name: node for name, node in writer.params.value.items() if name in names}
+    rest = {name: node for name, node in writer.params.value.items() if name not in blocks}
+    return replace(writer, params=Node(writer.params.mark, rest, writer.params.keys))
+
+
+def _encoder(parts: Parts, writer: Component, blocks: Mapping[str, Node], findings: Findings) -> None:
+    """The codec of the destination's extension with its block and the writer's generic parameters."""
+    assert parts.writer is not None
+    instance: Writer = parts.writer.instance
+    place = parts.writer.node.at(("path",))
+    try:
+        parts.destination = instance.destination()
+    except UsageError as error:
+        findings.error(place, error)
+        return
+    checked = {name: _block(name, node, parts.codecs, findings) for name, node in blocks.items()}
+    if not instance.encodes:
+        for name in blocks:
+            findings.note(
+                writer.params.keys.get(name, writer.mark), f"'{name}' has no effect: {writer.label} encodes nothing"
+            )
+        return
+    codec = _codec_for(parts, place, findings)
+    if codec is None:
+        return
+    for name in blocks:
+        if name != codec.label:
+            findings.note(writer.params.keys[name], f"'{name}' has no effect: the outputs are {codec.label}")
+    settings = _generic(parts.writer, codec, findings) | (checked.get(codec.label) or {})
+    parts.encoder = StagePlan(codec.label, codec.ref, settings, place)
+
+
+def _block(name: str, node: Node, codecs: tuple[StagePlan, ...], findings: Findings) -> dict[str, Any] | None:
+    if not isinstance(node.value, dict):
+        if node.value is not None:
+            findings.problems.append(wrong(node, name, "wants settings of the encoder"))
+        return None
+    codec = next(codec for codec in codecs if codec.label == name)
+    built = _built(registry.load(codec.ref), node, name, findings)
+    return built[0] if built else None
+
+
+def _codec_for(parts: Parts, place: Mark, findings: Findings) -> StagePlan | None:
+    by_extension = {extension: codec for codec in parts.codecs for extension in registry.load(codec.ref).extensions}
+    known = "known are " + " ".join(sorted(by_extension))
+    if parts.destination is None:
+        findings.add(place, "the writer encodes files and names no destination")
+        return None
+    extension = parts.destination.format
+    if not extension and parts.destination.text.endswith("{ext}"):
+        findings.add(
+            place, "outputs in the format of each source ({ext}) are not supported yet", known, "end the path in .jpg"
+        )
+    elif not extension:
+        findings.add(place, "the path of the outputs names no format", known, "end it in an extension such as .jpg")
+    elif extension not in by_extension:
+        guess = near(extension, sorted(by_extension))
+        findings.add(place, f"no codec writes '.{extension}'", known, guess if guess.startswith("did") else "")
+    return by_extension.get(extension)
+
+
+def _generic(writer: Resolved, codec: StagePlan, findings: Findings) -> dict[str, Any]:
+    """The writer's generic parameters that this encoder has; those it lacks are noted where the config sets them."""
+    cls = registry.load(codec.ref)
+    fields = {parameter.name for parameter in registry.parameters(cls)}
+    values: dict[str, Any] = {}
+    for name in writer.instance.generic:
+        value = getattr(writer.instance, name)
+        if name not in fields and name in writer.node.value:
+            findings.note(writer.node.keys[name], f"'{name}' has no effect: {codec.label} has no such setting")
+        elif name in fields and value is not None:
+            values[name] = value
+    _, wrongs = registry.check(cls, values)
+    for finding in wrongs:
+        mark = writer.node.at((finding.path[0],))
+        findings.add(
+            mark, f"{finding.path[0]} is {values[str(finding.path[0])]}", f"{codec.label} wants {finding.wants}"
+        )
+    return values

@@ -1,0 +1,165 @@
+"""Cores and memory this process may really use, and pinning itself to some of them.
+
+A worker calls `pin_self` before it imports anything heavy, so nothing heavy is imported here.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from ..errors import EnvironmentRefusal, UsageError
+
+SHM = "/dev/shm"
+MAX_CORE = 4095
+
+
+def usable_cores(root: str = "/") -> tuple[int, ...]:
+    """The cores of the affinity mask, as many of them as the cgroup's quota is worth.
+
+    Args:
+        root: where /proc and /sys are found; tests lay out their own.
+    """
+    mask = allowed_cores()
+    share = min((quota for quota in _quotas(root)), default=None)
+    if share is None:
+        return mask
+    return mask[: max(1, min(len(mask), -int(-share // 1)))]
+
+
+def allowed_cores() -> tuple[int, ...]:
+    """The affinity mask of this process, sorted; every core where the platform has no such mask."""
+    if sys.platform == "linux":
+        return tuple(sorted(os.sched_getaffinity(0)))
+    return tuple(range(os.cpu_count() or 1))
+
+
+def memory_limit_nbytes(root: str = "/") -> int:
+    """The least of the machine's memory and of every limit on the way to this process's cgroup."""
+    limits = [machine] if (machine := _machine_memory(root)) else []
+    for folder in _folders(root, "memory"):
+        for name in ("memory.max", "memory.limit_in_bytes"):
+            text = _read(os.path.join(folder, name))
+            if text.isdigit() and int(text) > 0:
+                limits.append(int(text))
+    return min(limits, default=1 << 30)
+
+
+def shm_free_nbytes(path: str = SHM) -> int:
+    """What may still be written to shared memory; 0 where there is none."""
+    try:
+        stat = os.statvfs(path)
+    except OSError:
+        return 0
+    return stat.f_bavail * stat.f_frsize
+
+
+def parse_cores(text: str) -> tuple[int, ...]:
+    """The cores that "0-3,6" names, sorted.
+
+    Raises:
+        UsageError: not of this form, or a range that runs backwards.
+    """
+    cores: set[int] = set()
+    for part in text.split(","):
+        first, dash, last = part.strip().partition("-")
+        if not _is_core(first) or (dash and not _is_core(last)):
+            raise UsageError(f"'{text}' names no cores", limit="want a list such as 0-3,6")
+        if dash and int(last) < int(first):
+            raise UsageError(f"the range {part.strip()} runs backwards", limit=f"want {last}-{first}")
+        cores.update(range(int(first), int(last or first) + 1))
+    return tuple(sorted(cores))
+
+
+def pin_self(cores: tuple[int, ...]) -> None:
+    """Let this process, and the threads it starts from now on, run on these cores only.
+
+    Raises:
+        EnvironmentRefusal: the platform cannot pin, or the system refuses these cores.
+    """
+    if sys.platform != "linux":
+        raise EnvironmentRefusal(f"{sys.platform} cannot pin a process to cores", remedy="use cores: none")
+    try:
+        os.sched_setaffinity(0, cores)
+    except OSError as error:
+        usable = ",".join(map(str, allowed_cores()))
+        raise EnvironmentRefusal(
+            f"cannot pin to cores {cores}: {error.strerror}", limit=f"usable are {usable}"
+        ) from error
+
+
+def _is_core(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) < 6 and int(text) <= MAX_CORE
+
+
+def _quotas(root: str) -> Iterator[float]:
+    """Cores' worth of time that each cgroup on the way grants."""
+    for folder in _folders(root, "cpu"):
+        quota, _, period = _read(os.path.join(folder, "cpu.max")).partition(" ")
+        if not quota:
+            quota = _read(os.path.join(folder, "cpu.cfs_quota_us"))
+            period = _read(os.path.join(folder, "cpu.cfs_period_us"))
+        if quota.isdigit() and period.isdigit() and int(period):
+            yield int(quota) / int(period)
+
+
+def _folders(root: str, controller: str) -> Iterator[str]:
+    """The folders of this process's cgroup and of all above it, for v2 and v1; some may not be there."""
+    base = os.path.join(root, "sys/fs/cgroup")
+    for line in _read(os.path.join(root, "proc/self/cgroup")).splitlines():
+        _, _, rest = line.partition(":")
+        controllers, _, path = rest.partition(":")
+        if controllers and controller not in controllers.split(","):
+            continue
+        mount = os.path.join(base, controllers) if controllers else base
+        parts = [part for part in path.split("/") if part not in ("", "..")]
+        for mounted in {mount, os.path.join(base, controller)} if controllers else {mount}:
+            for depth in range(len(parts) + 1):
+                yield os.path.join(mounted, *parts[:depth])
+
+
+def _machine_memory(root: str) -> int:
+    for line in _read(os.path.join(root, "proc/meminfo")).splitlines():
+        if line.startswith("MemTotal:"):
+            return int(line.split()[1]) * 1024
+    return 0
+
+
+def _read(path: str) -> str:
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            return file.read().strip()
+    except OSError:
+        return ""
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """What this process may use."""
+
+    cores: tuple[int, ...]
+    mask: tuple[int, ...]
+    memory_nbytes: int
+    shm_nbytes: int
+
+    @classmethod
+    def here(cls) -> Machine:
+        return cls(
+            usable_cores(),
+            allowed_cores(),
+            memory_limit_nbytes(),
+            shm_free_nbytes(),
+        )
+
+
+def ranges(cores: Sequence[int]) -> str:
+    """Cores in short: 0-3,6."""
+    spans: list[list[int]] = []
+    for core in cores:
+        if spans and spans[-1][1] == core - 1:
+            spans[-1][1] = core
+        else:
+            spans.append([core, core])
+    return ",".join(f"{first}" if first == last else f"{first}-{last}" for first, last in spans)

@@ -1,0 +1,126 @@
+"""The Plan: the checked, resolved, immutable form of a config. Plain data, and all that a worker is sent at start.
+
+Unpickling it loads neither the config library nor a stage; the worker imports the stages it runs by reference.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..contracts.contexts import ErrorPolicy, Limits
+from ..contracts.problem import Mark
+from ..contracts.template import Template
+from ..registry.code import load_module
+from ..registry.function_stage import as_class
+
+
+@dataclass(frozen=True, slots=True)
+class StagePlan:
+    """One component with its parameters.
+
+    Attributes:
+        label: name in reports and on the command line.
+        ref: "package.module:Class".
+        params: keyword arguments of the class, plain data.
+        mark: where the config names it.
+    """
+
+    label: str
+    ref: str
+    params: Mapping[str, Any] = field(default_factory=dict)
+    mark: Mark = Mark("")
+
+    def build(self) -> Any:
+        """Import the class, or the function, and make its instance; no backend library is loaded by that."""
+        home, _, name = self.ref.rpartition(":")
+        return as_class(getattr(load_module(home), name))(**self.params)
+
+
+@dataclass(frozen=True, slots=True)
+class QueuePlan:
+    """The edge before a group: at most `depth` frames wait; `credit` more are at each worker.
+
+    `most_credit` above `credit` lets it grow that far while the group's leases are short (credit: auto).
+    """
+
+    depth: int = 8
+    credit: int = 2
+    in_order: bool = False
+    most_credit: int = 0
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "most_credit", max(self.credit, self.most_credit))
+
+
+@dataclass(frozen=True, slots=True)
+class GroupPlan:
+    """N worker processes that run the same stages on the same set of cores.
+
+    Attributes:
+        reads, writes: whether the first stage is the Reader, the last one the Writer (both in a fused group).
+        cores: the set every worker is pinned to; None leaves it to the system.
+        queue: the edge before this group (the first group has none and uses its credit only).
+        expands: the most frames one frame becomes here.
+        passes: every stage only inspects, so a frame leaves in the memory it came in.
+    """
+
+    name: str
+    stages: tuple[StagePlan, ...]
+    workers: int
+    cores: tuple[int, ...] | None = None
+    queue: QueuePlan = QueuePlan()
+    reads: bool = False
+    writes: bool = False
+    expands: int = 1
+    passes: bool = False
+    in_place: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A config, checked and resolved.
+
+    Attributes:
+        source: the config's file name.
+        groups: from reader to writer; one group when everything is fused.
+        codecs: every codec, by name, with default settings (for reading).
+        encoder: the codec of the outputs with the writer's settings; None where none is encoded.
+        destination: template text of the outputs; None where nothing is written.
+        memory_nbytes: size of the arena.
+        streams: items are ordered streams. many: items are several frames each.
+        in_order: some edge keeps the input order.
+        timeout_s: for one frame in one group. stall_timeout_s: for the whole run without a frame moving.
+        notes: findings that inform, printed by `plan` and `check`.
+    """
+
+    source: str
+    groups: tuple[GroupPlan, ...]
+    codecs: tuple[StagePlan, ...] = ()
+    encoder: StagePlan | None = None
+    destination: str | None = None
+    memory_nbytes: int = 256 << 20
+    streams: bool = False
+    many: bool = False
+    in_order: bool = False
+    fuse: str = "none"
+    limits: Limits = Limits()
+    on_error: ErrorPolicy = ErrorPolicy()
+    timeout_s: float = 60.0
+    stall_timeout_s: float = 120.0
+    usable_cores: tuple[int, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @property
+    def output_root(self) -> str | None:
+        """The folder that holds all outputs, None where nothing is written."""
+        return Template(self.destination).root if self.destination else None
+
+    @property
+    def reader(self) -> StagePlan:
+        return self.groups[0].stages[0]
+
+    @property
+    def writer(self) -> StagePlan:
+        return self.groups[-1].stages[-1]

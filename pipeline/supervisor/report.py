@@ -1,0 +1,119 @@
+"""What a run leaves behind: the ledger, the failures, the figures of each group; what `--json` prints."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from typing import Any, ClassVar
+
+from ..contracts.frame import Item
+from ..contracts.ledger import Ledger
+from ..errors import Exit
+
+Log = Callable[[Item, str, str, str, str, tuple[str, ...]], None]  # item, outcome, output, stage, reason, remarks
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """One item that was not done: which, where in the chain, what kind of end, why."""
+
+    item: str
+    stage: str
+    kind: str
+    reason: str
+
+
+@dataclass(slots=True)
+class Remark:
+    """Something that did not fail its items: how many done items it was said of, and the first of them."""
+
+    text: str
+    items: int
+    first: str
+
+
+@dataclass(slots=True)
+class GroupReport:
+    """Figures of one group; seconds are summed over its workers.
+
+    busy_s: inside stages. starved_s: idle with nothing waiting. blocked_s: idle while the next queue or the arena
+    was full. cpu_s: user and system time. rss_nbytes: largest resident size of one of its workers.
+    """
+
+    name: str
+    workers: int
+    cores: list[int] | None = None
+    frames: int = 0
+    cpu_s: float = 0.0
+    busy_s: float = 0.0
+    starved_s: float = 0.0
+    blocked_s: float = 0.0
+    rss_nbytes: int = 0
+    restarts: int = 0
+
+
+@dataclass(slots=True)
+class Report:
+    """One run, whole. `failures` holds the first MAX_LISTED; `failures_left_out` says how many more there were.
+
+    `remarks` tells what was not quite as the user may think, of done items; at most MAX_REMARKS kinds.
+    """
+
+    ledger: Ledger = field(default_factory=Ledger)
+    exit_code: Exit = Exit.OK
+    stopped: str = ""
+    seconds: float = 0.0
+    first_output_s: float | None = None
+    frames: int = 0
+    bytes_in: int = 0
+    bytes_out: int = 0
+    failures: list[Failure] = field(default_factory=list)
+    failures_left_out: int = 0
+    skips: dict[str, int] = field(default_factory=dict)
+    remarks: list[Remark] = field(default_factory=list)
+    groups: list[GroupReport] = field(default_factory=list)
+    bottleneck: str = ""
+    peak_memory: dict[str, int] = field(default_factory=lambda: {"arena_nbytes": 0, "rss_nbytes": 0})
+    parent: dict[str, float] = field(default_factory=dict)
+    versions: dict[str, str] = field(default_factory=dict)
+    destination: str = ""
+    notes: list[str] = field(default_factory=list)
+
+    MAX_LISTED: ClassVar[int] = 1000
+    MAX_REMARKS: ClassVar[int] = 50
+
+    def add_remark(self, text: str, item: str) -> None:
+        """Count an item that was done with this remark."""
+        for remark in self.remarks:
+            if remark.text == text:
+                remark.items += 1
+                return
+        if len(self.remarks) < self.MAX_REMARKS:
+            self.remarks.append(Remark(text, 1, item))
+        else:  # every file says something else: the last line stands for the rest
+            self.remarks[-1].text = "other remarks"
+            self.remarks[-1].items += 1
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain data for `--json`; the ledger's counts stand at the top level as well known names."""
+        data = asdict(self)
+        return {**data.pop("ledger"), **data, "exit_code": int(self.exit_code)}
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """A look at a run while it goes: what the progress display draws.
+
+    total: items found by the counting thread, None until it is through. groups: figures so far.
+    waiting: frames waiting before each group. capacity: the most that may wait there.
+    """
+
+    ledger: Ledger
+    total: int | None
+    seconds: float
+    frames: int
+    groups: tuple[GroupReport, ...]
+    waiting: tuple[int, ...]
+    capacity: tuple[int, ...]
+    bottleneck: str
+    state: str = "running"

@@ -1,0 +1,7 @@
+"""What lies between processes, packed and unpacked in one place.
+
+records         the 64-byte records, and the layout of a region
+allocator       lends byte ranges of the arena (pure)
+arena           the shared-memory segment
+control_block   a worker's block in the arena: texts, and what it does now
+"""

@@ -1,0 +1,107 @@
+"""The arena: one shared-memory segment, and the pure allocator that lends its byte ranges.
+
+The parent creates the segment and unlinks its name at once; workers map the inherited descriptor. Nothing can leak:
+when the last process is gone the kernel frees the memory.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+from multiprocessing import shared_memory
+
+from ..errors import EnvironmentRefusal
+from .records import PAGE
+
+GROW_NBYTES = 32 << 20  # one step of truly allocated memory: 7 ms
+
+
+class Arena:
+    """The segment itself, in the parent. `fd` is inherited by the workers, the name is gone already.
+
+    Args:
+        nbytes: size of the segment; memory is truly allocated only as far as `ensure` was asked.
+
+    Raises:
+        EnvironmentRefusal: not even the first step can be allocated.
+    """
+
+    def __init__(self, nbytes: int) -> None:
+        self.nbytes = -(-nbytes // PAGE) * PAGE
+        self.allocated = 0
+        self.kind = "shm"
+        self.fd = self._create_shm()
+        first = min(GROW_NBYTES, self.nbytes)
+        if not self._grow(first):
+            os.close(self.fd)
+            self.kind, self.fd = "memfd", self._create_memfd()
+            if not self._grow(first):
+                os.close(self.fd)
+                raise EnvironmentRefusal(
+                    f"cannot allocate {first >> 20} MiB of shared memory",
+                    limit="/dev/shm and the machine's memory are full",
+                    remedy="free memory, enlarge /dev/shm (docker: --shm-size), or set `queues: {memory: ...}` lower",
+                )
+        self.map = map_arena(self.fd, self.nbytes)
+
+    def _create_shm(self) -> int:
+        try:
+            volume = os.statvfs("/dev/shm")
+            if volume.f_bavail * volume.f_frsize < self.nbytes:
+                self.kind = "memfd"  # a container's 64 MiB, say: anonymous memory has no such limit
+                return self._create_memfd()
+            segment = shared_memory.SharedMemory(create=True, size=self.nbytes)
+        except OSError:  # no /dev/shm in this container, or not ours to write
+            self.kind = "memfd"
+            return self._create_memfd()
+        try:
+            return os.dup(segment._fd)  # type: ignore[attr-defined]
+        finally:
+            segment.close()
+            segment.unlink()
+
+    def _create_memfd(self) -> int:
+        fd = os.memfd_create("pipeline-arena", os.MFD_CLOEXEC)
+        try:
+            os.ftruncate(fd, self.nbytes)
+        except OSError as error:
+            os.close(fd)
+            raise EnvironmentRefusal(
+                f"cannot make {self.nbytes >> 20} MiB of shared memory: {error.strerror}",
+                limit="`ulimit -f` bounds shared memory, too",
+                remedy="raise that limit, or set `queues: {memory: ...}` lower",
+            ) from error
+        return fd
+
+    def ensure(self, end: int) -> bool:
+        """Whether [0, end) is truly allocated; grows in steps. A full /dev/shm is an answer here, never a SIGBUS."""
+        if end <= self.allocated:
+            return True
+        step = min(-(-end // GROW_NBYTES) * GROW_NBYTES, self.nbytes)
+        return self._grow(step) or self._grow(-(-end // PAGE) * PAGE) or self._grow_to_the_rest(end)
+
+    def _grow_to_the_rest(self, end: int) -> bool:
+        """The step did not fit: take what there is, so that the arena is as large as it can be."""
+        volume = os.fstatvfs(self.fd)
+        rest = volume.f_bavail * volume.f_frsize // PAGE * PAGE
+        if 0 < rest < self.nbytes - self.allocated:
+            self._grow(self.allocated + rest)
+        return end <= self.allocated
+
+    def _grow(self, end: int) -> bool:
+        try:
+            os.posix_fallocate(self.fd, self.allocated, end - self.allocated)
+        except OSError:
+            return False
+        self.allocated = end
+        return True
+
+    def close(self) -> None:
+        """Unmap and close; the memory is freed when the last worker has ended."""
+        self.map.close()
+        os.close(self.fd)
+
+
+def map_arena(fd: int, nbytes: int) -> mmap.mmap:
+    """The arena's memory in this process, shared and writable; the mapping outlives `fd`."""
+    return mmap.mmap(fd, nbytes, mmap.MAP_SHARED, mmap.PROT_READ | mmap.PROT_WRITE)

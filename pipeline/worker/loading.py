@@ -1,0 +1,183 @@
+"""What the engine lends to `Reader.read`: bytes of a file, and pictures announced at the smallest scale needed."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+
+from ..contracts.codec import Codec, Header
+from ..contracts.contexts import Part
+from ..contracts.frame import NO_METADATA, Metadata
+from ..contracts.spec import Spec
+from ..errors import ItemError, MissingCodec
+from ..plan.model import Plan
+
+SIDECAR_NBYTES = 1 << 20
+KNOWN_SPECS = 256
+
+
+class Loading:
+    """The ReadContext of one worker; implements the protocol of that name.
+
+    Args:
+        plan: names the codecs, and the bounds that are checked before any pixel is decoded.
+        smallest: asked how small a picture of this Spec may be decoded by this codec.
+        remark: told what the user should know of the item in work.
+        alive: told that a long step makes progress.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        smallest: Callable[[Spec, Codec], Spec],
+        remark: Callable[[str], None] = lambda _: None,
+        alive: Callable[[], None] = lambda: None,
+    ) -> None:
+        self.smallest = smallest
+        self.remark = remark
+        self.alive = alive
+        self._with_icc: dict[Spec, Spec] = {}
+        self.limits = plan.limits
+        self.nbytes_read = 0
+        self._full: Spec | None = None
+        self._decode: Spec
+        built: list[tuple[str, Codec]] = [(stage.label, stage.build()) for stage in plan.codecs]
+        self._codecs = sorted((codec for _, codec in built), key=lambda codec: codec.last_resort)
+        self._known = f"known are {', '.join(sorted(label for label, codec in built if codec.extensions))}"
+        self._opened: list[Codec] = []
+        self._last: Codec | None = None
+        self._buffer = bytearray(1 << 20)
+        self._view = memoryview(self._buffer)
+
+    def took(self, nbytes: int) -> None:
+        """Count bytes that the reader read by itself."""
+        self.nbytes_read += nbytes
+
+    def load(self, path: str) -> memoryview:
+        """The bytes of a regular file, in one buffer that is reused (see ReadContext)."""
+        # O_NONBLOCK: a FIFO named like a picture must not block the open; it is refused just below.
+        fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        try:
+            before = os.fstat(fd)
+            if not stat.S_ISREG(before.st_mode):
+                raise ItemError(f"is {_kind(before.st_mode)}, not a regular file")
+            size = before.st_size
+            if size > self.limits.file_nbytes:
+                raise ItemError(
+                    f"is {size / 1e6:.1f} MB large",
+                    limit=f"`limits: {{file_size}}` is {self.limits.file_nbytes / 1e6:.1f} MB",
+                )
+            count = self._read(fd, size)
+        finally:
+            os.close(fd)
+        if count != size:
+            raise ItemError("changed while it was read")
+        if not size:
+            raise ItemError("is empty (0 bytes)")
+        self.nbytes_read += size
+        return self._view[:size]
+
+    def _read(self, fd: int, size: int) -> int:
+        """Read at most size + 1 bytes: one more than expected tells that the file grew."""
+        if len(self._buffer) <= size:
+            self._view.release()
+            self._buffer = bytearray(size + size // 4 + 1)
+            self._view = memoryview(self._buffer)
+        count = 0
+        while count <= size:
+            got = os.readv(fd, [self._view[count : size + 1]])
+            count += got
+            if not got or count == size:
+                break
+        return count
+
+    def picture(self, data: memoryview, *, name: str) -> Part:
+        """The first frame of an encoded picture, to be decoded at the smallest scale the chain takes."""
+        codec, header = self._header(data)
+        spec, metadata = header.spec, carry(header.metadata)
+        if header.frames > 1:
+            self.remark("holds several frames or pages: only the first was read")
+        if metadata.icc:
+            spec, metadata = self._coloured(spec, metadata)
+        if spec is not self._full:  # checked and asked before for this very Spec, as for most files of a folder
+            self.check(spec)
+            self._full, self._decode = spec, self.smallest(spec, codec)
+        return Part(self._decode, partial(codec.decode, data, self._decode), metadata)
+
+    def full(self, data: memoryview) -> tuple[Spec, Codec]:
+        """Spec at full size and codec of an encoded picture, within the limits; what `plan` samples."""
+        codec, header = self._header(data)
+        self.check(header.spec)
+        return self._coloured(header.spec, header.metadata)[0] if header.metadata.icc else header.spec, codec
+
+    def _coloured(self, spec: Spec, metadata: Metadata) -> tuple[Spec, Metadata]:
+        """The Spec says that an ICC profile applies; one that is broken or for other pixels is left out, and said."""
+        model = metadata.icc_model
+        if model and model == spec.model.removesuffix("_alpha").replace("rgba", "rgb"):
+            if len(self._with_icc) > KNOWN_SPECS:
+                self._with_icc.clear()
+            known = self._with_icc.get(spec)
+            if known is None:
+                known = self._with_icc[spec] = replace(spec, primaries="icc")
+            return known, metadata  # the same object for the same Spec: quick to recognise
+        self.remark(f"its ICC profile is {f'for {model} pictures' if model else 'broken'} and was not used")
+        return spec, replace(metadata, icc=b"")
+
+    def close(self) -> None:
+        """Close the codecs that were used."""
+        for codec in self._opened:
+            codec.close()
+
+    def check(self, spec: Spec) -> None:
+        """Refuse more pixels than the limit."""
+        if spec.height * spec.width > self.limits.pixels:
+            raise ItemError(
+                f"has {spec.width}x{spec.height} = {spec.height * spec.width / 1e6:.1f} megapixels",
+                limit=f"`limits: {{pixels}}` is {self.limits.pixels / 1e6:.1f} million",
+                remedy="raise it on the command line with --set limits.pixels=N if the file is to be trusted",
+            )
+
+    def _header(self, data: memoryview) -> tuple[Codec, Header]:
+        codec = self._codec(data)
+        try:
+            return codec, codec.header(data)
+        except MissingCodec as error:  # a format that is named and not read: say which are
+            raise MissingCodec(error.what, limit=self._known, remedy=error.remedy) from None
+
+    def _codec(self, data: memoryview) -> Codec:
+        head = bytes(data[:32])
+        if self._last is not None and self._last.matches(head):  # most folders hold one format
+            return self._last
+        for codec in self._codecs:
+            if codec.matches(head):
+                if not any(codec is opened for opened in self._opened):
+                    codec.open()  # only now: a folder of one format loads one library
+                    self._opened.append(codec)
+                self._last = codec
+                return codec
+        raise MissingCodec(
+            "is not a picture of a known format", limit=f"it begins with {head[:8].hex(' ')}", remedy=self._known
+        )
+
+
+def _kind(mode: int) -> str:
+    for test, name in (
+        (stat.S_ISDIR, "a folder"), (stat.S_ISFIFO, "a FIFO"), (stat.S_ISSOCK, "a socket"),
+        (stat.S_ISCHR, "a character device"), (stat.S_ISBLK, "a block device"),
+    ):  # fmt: skip
+        if test(mode):
+            return name
+    return "special"
+
+
+def carry(metadata: Metadata) -> Metadata:
+    """The metadata as far as it fits the sidecar of 1 MiB: the largest block is dropped first."""
+    if metadata is NO_METADATA or metadata.nbytes <= SIDECAR_NBYTES:
+        return metadata
+    keep = {"icc": metadata.icc, "exif": metadata.exif, "xmp": metadata.xmp}
+    while sum(map(len, keep.values())) > SIDECAR_NBYTES:
+        keep[max(keep, key=lambda name: len(keep[name]))] = b""
+    return Metadata(**keep)

@@ -1,0 +1,188 @@
+"""Writing one output file: a temporary file beside the target, then a rename. Nobody ever sees half a file."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import replace
+from hashlib import blake2b
+
+from ..contracts.codec import Codec
+from ..contracts.frame import Frame, Item
+from ..contracts.stage import Reader
+from ..contracts.template import Template
+from ..errors import ItemError
+from ..plan.model import Plan
+
+
+class Output:
+    """The current output of one writer; the WriteContext that `Writer.write` is given.
+
+    Args:
+        plan: names destination, encoder and reader (whose files are never written over).
+        run: short name of the run; part of the temporary names.
+        note: told the temporary name while it exists, so that the parent can sweep it after a crash; "" clears it.
+        claim: asks for a name that only the frame decided; raises where it is taken.
+        alive: told that a long step makes progress.
+    """
+
+    def __init__(
+        self, plan: Plan, run: str, *, note: Callable[[str], None], claim: Callable[[str], None],
+        alive: Callable[[], None] = lambda: None,
+    ) -> None:  # fmt: skip
+        self.run = run
+        self.note = note
+        self.claim = claim
+        self.alive = alive
+        self._temporary = ""
+        self.encoder: Codec | None = plan.encoder.build() if plan.encoder else None
+        self._keeps_icc = plan.writer.build().icc != "drop"
+        self.template = Template(plan.destination) if plan.destination else None
+        self.item = Item(0, "")
+        self.target = ""
+        self._reader: Reader = plan.reader.build()
+        self._folders: dict[str, str] = {}
+
+    def begin(self, item: Item, target: str, frame: Frame | None) -> None:
+        """The next output: of this frame, or (None) of the whole item. Names that the frame decides are claimed."""
+        self.item, self.target = item, target
+        if frame is not None and frame.metadata.icc:
+            self._profile(frame)
+        if target or self.template is None or frame is None:
+            return
+        digest = source_hash(item) if "hash" in self.template.fields else ""
+        self.target = self.template.render(item, frame, digest)
+        self.claim(self.target)
+
+    def _profile(self, frame: Frame) -> None:
+        """Leave the encoder the ICC profile only where it says what the pixels mean."""
+        spec, model = frame.spec, frame.metadata.icc_model
+        applies = self._keeps_icc and spec.primaries != "srgb"  # else the pixels were converted by it
+        if applies and model in ("", spec.model.removesuffix("_alpha").replace("rgba", "rgb")):
+            return
+        if applies:
+            frame.remark(f"its ICC profile was dropped: it is for {model} pictures, and the output is {spec.model}")
+        frame.metadata = replace(frame.metadata, icc=b"")
+
+    def save(self, data: bytes | memoryview) -> int:
+        """Write the whole output; the bytes written.
+
+        Raises:
+            ItemError: the target is a file of the input.
+            OSError: as the system says; no temporary file is left.
+        """
+        fd = self._open_temporary()
+        try:
+            try:
+                written = _write_all(fd, data)
+            finally:
+                os.close(fd)
+            os.replace(self._temporary, self.target)
+        except BaseException:
+            _unlink(self._temporary)
+            raise
+        finally:
+            self._forget()
+        return written
+
+    def temporary(self) -> str:
+        """The path of a new, empty file beside the target, for an output that is written piece by piece."""
+        self.discard()
+        os.close(self._open_temporary())
+        return self._temporary
+
+    def commit(self) -> int:
+        """Rename the temporary file to the target; its size in bytes."""
+        nbytes = os.stat(self._temporary).st_size
+        os.replace(self._temporary, self.target)
+        self._forget()
+        return nbytes
+
+    def discard(self) -> None:
+        """Remove the temporary file, if there is one."""
+        if self._temporary:
+            _unlink(self._temporary)
+            self._forget()
+
+    def _open_temporary(self) -> int:
+        target = self.target
+        if os.access(target, os.F_OK):
+            self._refuse_source(target)
+        folder, _, name = target.rpartition("/")
+        temporary = f"{folder}/.{name}.pl-{self.run}.tmp" if folder else f".{name}.pl-{self.run}.tmp"
+        if len(name) > 50 and len(os.fsencode(name)) > 200:
+            short = blake2b(os.fsencode(name), digest_size=8).hexdigest()
+            temporary = f"{folder or '.'}/.{short}.pl-{self.run}.tmp"
+        self._temporary = temporary
+        self.note(temporary)
+        try:
+            return self._create(temporary, folder)
+        except BaseException:
+            self._forget()
+            raise
+
+    def _forget(self) -> None:
+        self._temporary = ""
+        self.note("")
+
+    def _create(self, temporary: str, folder: str) -> int:
+        flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC | os.O_NOFOLLOW
+        try:
+            return os.open(temporary, flags, 0o666)
+        except FileNotFoundError:
+            os.makedirs(folder or ".", exist_ok=True)
+        except FileExistsError:  # left by a worker of this run that was killed before it could say so
+            os.unlink(temporary)
+        return os.open(temporary, flags, 0o666)
+
+    def _refuse_source(self, target: str) -> None:
+        """An output that would replace an input is refused, whatever links lead to it."""
+        try:
+            same = os.path.samefile(target, self.item.source)
+        except OSError:
+            same = False  # one of them is gone by now, or was never a file
+        if same or self._reader.holds(self._real(target), self.template.root if self.template else None):
+            raise ItemError(
+                f"would overwrite {target!r}, a file of the input", remedy="choose another output folder or name"
+            )
+
+    def _real(self, target: str) -> str:
+        folder, _, name = target.rpartition("/")
+        real = self._folders.get(folder)
+        if real is None:
+            if len(self._folders) > 1000:
+                self._folders.clear()
+            real = self._folders[folder] = os.path.realpath(folder or ".")
+        return f"{real}/{name}"
+
+
+def _write_all(fd: int, data: bytes | memoryview) -> int:
+    total = written = len(data)
+    rest = memoryview(data)
+    while True:
+        count = os.write(fd, rest)
+        if count == written:
+            return total
+        rest, written = rest[count:], written - count
+
+
+def _unlink(path: str) -> None:
+    try:
+        os.unlink(path)
+    except OSError:
+        pass  # gone already, or the folder is; the error that brought us here is the one to report
+
+
+def sweep(temporary: str) -> None:
+    """Remove the temporary file of a worker that was killed. Called by the parent, after the worker was reaped."""
+    if temporary.endswith(".tmp"):
+        _unlink(temporary)
+
+
+def source_hash(item: Item) -> str:
+    """BLAKE2b of the source's bytes, 16 hex digits: what `{hash}` becomes."""
+    digest = blake2b(digest_size=8)
+    with open(item.source, "rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()

@@ -1,0 +1,154 @@
+"""Running the transforms of a group on frames, on private scratch memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from ..contracts.contexts import Part, Skip
+from ..contracts.frame import Frame, Item
+from ..contracts.spec import Spec
+from ..contracts.stage import Transform
+from ..plan.chain import Link, Pixels, StageError, leaves_pixels, output_of
+
+
+class Scratch:
+    """Private memory of one worker, reused from frame to frame so that its pages stay warm."""
+
+    def __init__(self) -> None:
+        self._flat: dict[tuple[int, str], Pixels] = {}
+
+    def take(self, place: int, spec: Spec) -> Pixels:
+        """An array of this Spec; whatever the same place held before is written over."""
+        flat = self._flat.get((place, spec.dtype))
+        count = spec.samples
+        if flat is None or flat.size < count:
+            flat = self._flat[place, spec.dtype] = np.empty(count, dtype=spec.dtype)
+        return flat[:count].reshape(spec.shape)
+
+
+class Steps(NamedTuple):
+    """The transforms of one group for one Spec: what leaves, (label, stage, Spec out, passes) each, the last writer."""
+
+    out: Spec
+    steps: tuple[tuple[str, Transform, Spec, bool], ...]
+    last: int
+
+
+class Runner:
+    """Runs the transforms of one group back to back on private scratch; the last one writes where it is told.
+
+    Lives in one worker (or in the serial run) and is not shared. `now` is called with the label of the stage that
+    is about to run, so that a crash can be named.
+    """
+
+    def __init__(self, links: Sequence[Link], now: Callable[[str], None]) -> None:
+        self.links = links
+        self.now = now
+        self._plans: dict[Spec, Steps] = {}
+        self._scratch = Scratch()
+        self._head: Runner | None = None
+
+    def plan(self, spec: Spec) -> Steps:
+        """For frames of this Spec: what leaves, the steps, and which of them writes last.
+
+        Raises:
+            StageError: a stage refuses its Spec.
+        """
+        known = self._plans.get(spec)
+        if known is None:
+            steps, out = [], spec
+            for label, stage in self.links:
+                out, before = output_of(label, stage, out), out
+                passes = leaves_pixels(stage, before, out)
+                if not (passes and stage.identity_when_equal):
+                    steps.append((label, stage, out, passes))
+            last = max((n for n, step in enumerate(steps) if not step[3]), default=-1)
+            known = self._plans[spec] = Steps(out, tuple(steps), last)
+        return known
+
+    def run(self, frame: Frame, out: Pixels | None, known: Steps | None = None) -> None:
+        """Run all stages; afterwards `frame` is the result, in `out` unless nothing wrote.
+
+        Args:
+            frame: input; its pixels are not written to unless a stage declares `in_place`.
+            out: array of the Spec that `plan` gave; None for private scratch (fused groups).
+            known: what `plan` gave for this Spec, where the caller keeps it.
+        """
+        _, steps, last = known or self.plan(frame.spec)
+        side = 0
+        for n, (label, stage, spec, passes) in enumerate(steps):
+            self.now(label)
+            try:
+                if passes:
+                    stage.process(frame, frame.pixels)
+                    continue
+                if n == last and out is not None:
+                    target = out
+                else:
+                    target, side = self._scratch.take(side, spec), side ^ 1
+                stage.process(frame, target)
+            except (Exception, SystemExit) as error:
+                raise StageError(label, error) from error
+            frame.pixels, frame.spec = target, spec
+
+    def expand(self, frame: Frame) -> Iterator[Part]:
+        """The parts that the last stage, an expanding one, makes of the frame; the stages before it run at once."""
+        label, stage = self.links[-1]
+        if self._head is None:
+            self._head = Runner(self.links[:-1], self.now)
+        self._head.run(frame, None)
+        self.now(label)
+        try:
+            yield from stage.expand(frame)
+        except (Exception, SystemExit) as error:
+            raise StageError(label, error) from error
+
+
+class Fused:
+    """All transforms of a plan on private scratch, frame by frame: a fused group, or the serial run.
+
+    What they remark of a frame is added to `remarks`.
+    """
+
+    def __init__(self, links: Sequence[Link], now: Callable[[str], None], remarks: list[str]) -> None:
+        self.runners: list[Runner] = []
+        self._remarks = remarks
+        self.spreads: list[int] = []
+        self._writable = any(stage.in_place for _, stage in links)
+        start = 0
+        for place, (_, stage) in enumerate(links):
+            if stage.expands > 1:
+                self.runners.append(Runner(links[start : place + 1], now))
+                self.spreads.append(stage.expands)
+                start = place + 1
+        self.runners.append(Runner(links[start:], now))
+        self._scratch = Scratch()
+
+    def frames(self, parts: Iterator[Part], item: Item) -> Iterator[Frame | StageError]:
+        """The finished frames of an item in order; a frame that a stage skips comes as that StageError."""
+        for number, part in enumerate(parts):
+            yield from self._run(0, part, item, number)
+
+    def _run(self, depth: int, part: Part, item: Item, index: int) -> Iterator[Frame | StageError]:
+        pixels = self._scratch.take(depth, part.spec)
+        part.fill(pixels)
+        pixels.flags.writeable = self._writable
+        frame = Frame(
+            item, index, part.spec, pixels, part.metadata, part.pts, part.time_base, part.duration, part.clip,
+            self._remarks,
+        )  # fmt: skip
+        try:
+            if depth == len(self.runners) - 1:
+                self.runners[depth].run(frame, None)
+                yield frame
+                return
+            for number, child in enumerate(self.runners[depth].expand(frame)):
+                child.inherit(frame)
+                yield from self._run(depth + 1, child, item, index * self.spreads[depth] + number)
+        except StageError as error:
+            if not isinstance(error.cause, Skip):
+                raise
+            yield error

@@ -1,0 +1,237 @@
+"""Records in and out of a worker, and waiting for what the parent lends."""
+
+from __future__ import annotations
+
+import gc
+import os
+import resource
+import time
+from collections import deque
+
+from ..contracts.contexts import Skip
+from ..errors import DISK_FULL, TRANSIENT, kind_of, one_line
+from ..plan.chain import StageError
+from ..transport.arena import map_arena
+from ..transport.control_block import Control
+from ..transport.records import (
+    ALIVE,
+    ASSIGN,
+    BYE,
+    CLAIM,
+    CLAIMED,
+    EMIT,
+    FAILED,
+    FINISH,
+    FLAGS,
+    FULL,
+    GRANT,
+    GRANTED,
+    KIND,
+    LEASE,
+    MAX_CREDIT,
+    NEED,
+    NO_SPEC,
+    READY,
+    RECORD_NBYTES,
+    REFUSE,
+    REMARKS,
+    SKIPPED,
+    SLOT,
+    STOP,
+    VOID,
+    Record,
+    iter_unpack,
+    pack,
+    pack_result,
+    region_of,
+    units,
+    without,
+)
+from ..transport.records import TRANSIENT as MAY_PASS
+from ..transport.records import record as make
+from . import Boot
+from .work import Cancelled, Refused, Role
+from .works import make_role
+
+HOLD_NS = 1_000_000  # a result may wait for the next one only if that is expected sooner than this
+ALIVE_NS = 200_000_000
+READ_NBYTES = MAX_CREDIT * RECORD_NBYTES
+
+
+class Loop:
+    """One worker's life: Ready, leases one after the other, Bye."""
+
+    def __init__(self, boot: Boot, arena: int, commands: int, results: int) -> None:
+        self.boot = boot
+        self.commands = commands
+        self.results = results
+        self.map = map_arena(arena, boot.arena_nbytes)
+        os.close(arena)
+        self.control = Control(self.map, boot.control, boot.plan.groups[boot.group].queue.most_credit)
+        self.inbox: deque[Record] = deque()
+        self.outbox: list[bytes] = []
+        self.remarks: list[str] = []
+        self.lease = self.slot = self.said_ns = 0
+        self.role: Role = make_role(boot, self)
+
+    def run(self) -> None:
+        """Until Stop, or until the parent is gone."""
+        self.role.open()
+        gc.freeze()  # libraries and stages stay: the collector need not look at them again for every few hundred frames
+        a, b = self.role.fixed_extents()
+        self.send(READY, extents=(a, b, 0))
+        self.flush()
+        inbox = self.inbox
+        while True:
+            if not inbox:
+                self.flush()
+                self.receive()
+            record = inbox.popleft()
+            kind = record[KIND]
+            if kind in (ASSIGN, FINISH):
+                self._work(record)
+            elif kind == STOP:
+                break
+            # A Grant or Refuse that comes after its lease ended needs no answer: Done returned what was lent.
+        self.role.close()
+        usage = resource.getrusage(resource.RUSAGE_SELF)
+        cpu_us = int((usage.ru_utime + usage.ru_stime) * 1e6)
+        self.send(BYE, offset=cpu_us, extra=_peak_kbytes() or usage.ru_maxrss)
+        self.flush()
+
+    def _work(self, record: Record) -> None:
+        self.slot, self.lease = record[SLOT], record[LEASE]
+        self.remarks.clear()
+        began = time.perf_counter_ns()
+        try:
+            self.role.finish(record) if record[KIND] == FINISH else self.role.work(record)
+        except StageError as error:
+            self._report(error.label, error.cause)
+        except (Cancelled, Refused) as error:
+            self.fail(FAILED, 0, self.role.label, "refused", str(error))
+        except BaseException as error:
+            self._report(self.role.label, error)
+        if self._should_flush(began):
+            self.flush()
+
+    def _should_flush(self, began: int) -> bool:
+        """Whether to wake the parent now, or to let the next result come along.
+
+        A wake-up costs more than all else that the parent does for a frame, so results of short leases travel in
+        company: until half of what is in hand is done (the parent refills us while we work on the other half), or,
+        where only two are in hand, until both are. Results of long leases leave at once.
+        """
+        waiting = len(self.inbox)
+        if not waiting or time.perf_counter_ns() - began > HOLD_NS:
+            return True
+        return waiting <= len(self.outbox) > 1
+
+    def _report(self, label: str, cause: BaseException) -> None:
+        if isinstance(cause, Skip):
+            self.fail(SKIPPED, 0, label, "skip", " ".join(str(cause).split()))
+            return
+        flags = 0
+        if isinstance(cause, OSError):
+            flags |= MAY_PASS if cause.errno in TRANSIENT else 0
+            flags |= FULL if cause.errno in DISK_FULL and self.role.writes else 0
+        self.fail(FAILED, flags, label, kind_of(cause), one_line(cause))
+
+    # ---- records -----------------------------------------------------------------------------------------------
+
+    def send(
+        self,
+        kind: int,
+        *,
+        flags: int = 0,
+        offset: int = 0,
+        extents: tuple[int, int, int] = (0, 0, 0),
+        nth: int = 0,
+        extra: int = 0,
+    ) -> None:
+        """Queue a record about the lease in work; it leaves with the next flush."""
+        said = make(kind, flags, self.slot, self.lease, nth=nth, offset=offset, extents=extents, extra=extra)
+        self.outbox.append(pack(*said))
+
+    def answer(
+        self, kind: int, flags: int = 0, *, nth: int = 0, nbytes: int = 0, spec: bytes = NO_SPEC, busy_us: int = 0,
+        extra: int = 0,
+    ) -> None:  # fmt: skip
+        """Queue an Emit, Done or Ended: the hot path."""
+        if self.remarks and kind != EMIT:
+            self.control.put_text(self.slot, *dict.fromkeys(self.remarks))
+            flags |= REMARKS
+        self.outbox.append(pack_result(
+            kind, flags, self.slot, self.lease, nth=nth, offset=nbytes, spec=spec, busy_us=busy_us, extra=extra
+        ))  # fmt: skip
+
+    def fail(self, kind: int, flags: int, label: str, what: str, why: str) -> None:
+        """Queue an answer in words."""
+        self.control.put_text(self.slot, label, what, why)
+        self.send(kind, flags=flags)
+
+    def flush(self) -> None:
+        """Write what is queued, at most 512 bytes a write so that it is never torn."""
+        outbox = self.outbox
+        if len(outbox) == 1:
+            os.write(self.results, outbox.pop())
+        elif outbox:
+            for start in range(0, len(outbox), MAX_CREDIT):
+                os.write(self.results, b"".join(outbox[start : start + MAX_CREDIT]))
+            outbox.clear()
+
+    def receive(self) -> None:
+        """Wait for records. End of file means that the parent is gone: then so are we, at once."""
+        data = os.read(self.commands, READ_NBYTES)
+        if not data:
+            os._exit(1)
+        self.inbox.extend(iter_unpack(data))
+
+    def _reply(self) -> Record:
+        """The next record about the lease in work; others are kept for later."""
+        self.flush()
+        kept: list[Record] = []
+        while True:
+            while self.inbox:
+                record = self.inbox.popleft()
+                if record[LEASE] == self.lease and record[KIND] in (GRANT, REFUSE, CLAIMED):
+                    if record[FLAGS] & VOID:  # what these lent was taken back, lest it was held while we waited
+                        kept = [without(GRANTED, other) if other[KIND] == ASSIGN else other for other in kept]
+                    self.inbox.extendleft(reversed(kept))
+                    if record[KIND] == REFUSE:
+                        why = self.control.text(self.slot)[0]
+                        raise Cancelled(why) if why == "cancelled" else Refused(why)
+                    return record
+                kept.append(record)
+            self.receive()
+
+    def ask_memory(self, extents: tuple[int, int, int], span: int, *, flags: int = 0, slots: int = 0) -> None:
+        """Ask for regions of `span` bytes with these extents."""
+        self.send(NEED, flags=flags, extents=extents, nth=slots, extra=units(span))
+
+    def granted(self) -> tuple[int, int, int, int]:
+        """Wait for a Grant: offset and extents of the region. Raises Refused or Cancelled."""
+        record = self._reply()
+        return region_of(record)
+
+    def alive(self) -> None:
+        """Say that a long lease makes progress, at most a few times a second: its deadline begins anew."""
+        now = time.perf_counter_ns()
+        if now - self.said_ns > ALIVE_NS:
+            self.said_ns = now
+            self.send(ALIVE)
+            self.flush()
+
+    def claim(self, target: str) -> None:
+        """Ask the parent for an output name that only the frame decided. Raises Refused when it is taken."""
+        self.control.put_text(self.slot, target)
+        self.send(CLAIM)
+        self._reply()
+
+
+def _peak_kbytes() -> int:
+    """Largest resident size of this process; `ru_maxrss` would be the parent's, which outlives fork and exec."""
+    try:
+        with open("/proc/self/status") as file:
+            return next((int(line.split()[1]) for line in file if line.startswith("VmHWM:")), 0)
+    except OSError:
+        return 0
