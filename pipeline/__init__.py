@@ -13,10 +13,11 @@ if TYPE_CHECKING:
     from .contracts.codec import Codec, Header
     from .contracts.contexts import Limits, Part, ReadContext, Skip, WriteContext
     from .contracts.folder_listing import Listing
-    from .contracts.frame import NO_METADATA, Clip, Frame, Item, Metadata
+    from .contracts.frame import NO_METADATA, Frame, Item, Metadata
     from .contracts.opencv import load_opencv
     from .contracts.parameter_types import Colour
     from .contracts.problem import ConfigError
+    from .contracts.properties import Clip
     from .contracts.spec import Size, Spec
     from .contracts.stage import Health, Reader, Transform, Writer
     from .contracts.template import Template
@@ -34,7 +35,8 @@ _HOMES = {
         "StopRun",
         "UsageError",
     ),
-    "contracts.frame": ("NO_METADATA", "Clip", "Frame", "Item", "Metadata"),
+    "contracts.properties": ("Clip",),
+    "contracts.frame": ("NO_METADATA", "Frame", "Item", "Metadata"),
     "contracts.spec": ("Size", "Spec"),
     "contracts.stage": ("Health", "Reader", "Transform", "Writer"),
     "contracts.codec": ("Codec", "Header"),

@@ -10,7 +10,6 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -73,8 +72,7 @@ def fused(plan: Plan, workers: int) -> Plan:
         queue=plan.groups[-1].queue,
         reads=True,
         writes=True,
-        expands=prod(group.expands for group in plan.groups),
-        in_place=any(group.in_place for group in plan.groups),
+        expands=any(group.expands for group in plan.groups),
     )
     return replace(plan, groups=(whole,), fuse="all")
 

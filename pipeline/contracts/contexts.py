@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from .frame import NO_METADATA, Clip, Frame, Metadata
+from .frame import NO_METADATA, Frame, Metadata
+from .properties import Properties
 from .spec import Spec
 
 if TYPE_CHECKING:
@@ -59,25 +60,18 @@ class Fill(Protocol):
 
 
 @dataclass(slots=True)
-class Part:
+class Part(Properties):
     """A frame that is announced and not yet made: the engine finds memory for `spec`, then calls `fill(out)`."""
 
     spec: Spec
     fill: Fill
     metadata: Metadata = NO_METADATA
-    pts: int | None = None
-    time_base: tuple[int, int] = (0, 1)
-    duration: int = 0
-    clip: Clip | None = None
 
     def inherit(self, frame: Frame) -> None:
         """Take from the frame it was made of what it does not say itself."""
         if not self.metadata.nbytes:
             self.metadata = frame.metadata
-        if self.pts is None:
-            self.pts, self.time_base, self.duration, self.clip = (
-                frame.pts, frame.time_base, frame.duration, frame.clip,
-            )  # fmt: skip
+        self.take(frame)
 
 
 class ReadContext(Protocol):
@@ -108,7 +102,7 @@ class ReadContext(Protocol):
     def full(self, data: memoryview) -> tuple[Spec, Codec]:
         """Spec at full size and codec of an encoded picture; raises as `picture` does."""
 
-    def picture(self, data: memoryview, *, name: str) -> Part:
+    def picture(self, data: memoryview) -> Part:
         """The first frame of an encoded picture, found by its magic bytes, at the smallest scale the chain takes.
 
         Raises:

@@ -1,10 +1,11 @@
-"""What travels: Spec (what the bytes are), Metadata, Item (one unit of input) and Frame (one image in flight)."""
+"""What travels: Item (one unit of input), Metadata, and Frame (one image in flight)."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from .properties import Properties
 from .spec import Spec
 
 if TYPE_CHECKING:
@@ -66,38 +67,18 @@ class Item(NamedTuple):
         return tail if dot and head and not self.source.endswith("/.") else ""
 
 
-class Clip(NamedTuple):
-    """What part of a stream the frames of an item are, in units of their time base; a muxer takes sound of the same.
-
-    Attributes:
-        begin: the time stamp that the output counts from.
-        end: where the part ends; None at the end of the stream.
-        every: whether it is meant to hold every frame that the source shows there.
-        bits: significant bits of a sample in the source; 0 where that is the whole dtype.
-        turn: EXIF orientation that was not applied and that a writer hands on as a tag; 1 for none.
-    """
-
-    begin: int = 0
-    end: int | None = None
-    every: bool = True
-    bits: int = 0
-    turn: int = 1
-
-
 @dataclass(slots=True)
-class Frame:
+class Frame(Properties):
     """One image in flight, as a stage sees it; valid until the stage returns.
 
     Attributes:
         item: where it came from.
         index: position within its item, from 0.
         spec: what `pixels` are.
-        pixels: array of `spec.shape` and `spec.dtype`. It is a view of memory that the engine owns: read-only
-            unless the stage declares `in_place`. Copy what must outlive the call.
+        pixels: array of `spec.shape` and `spec.dtype`. It is a read-only view of memory that the
+            engine owns. Copy what must outlive the call.
         metadata: ICC, EXIF, XMP of the item.
-        pts, time_base: presentation time stamp of the source in units of numerator/denominator seconds, or None.
-        duration: how long it is shown, in the same units; 0 where that is unknown.
-        clip: what part of its stream the item is; None where it is no stream in time.
+        pts, time_base, duration, clip, row, column: see `Properties`.
         remarks: what stages had to say of it; see `remark`.
     """
 
@@ -106,10 +87,6 @@ class Frame:
     spec: Spec
     pixels: np.ndarray[Any, Any]
     metadata: Metadata = NO_METADATA
-    pts: int | None = None
-    time_base: tuple[int, int] = (0, 1)
-    duration: int = 0
-    clip: Clip | None = None
     remarks: list[str] = field(default_factory=list)
 
     def remark(self, text: str) -> None:

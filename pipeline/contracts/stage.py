@@ -62,21 +62,17 @@ class Transform(Stage):
 
     Class constants:
         inspect: looks only; the frame goes on in the memory it lies in, and `process` gets no output.
-        in_place: `process` may write into `frame.pixels` and gets no output; a retry starts at the reader.
         any_colour: moves or looks at pixels and gives their values no meaning, so it may work before the picture is
             converted to sRGB; a stage that mixes colours of its own into the picture, or judges colours, may not.
         planes: takes YUV in planes as it comes from video (`Spec.planes`); before the first stage that does not, the
             plan has it turned into rgb.
         identity_when_equal: a frame whose `output_spec` equals its Spec passes untouched (nothing is called).
-        expands: the most frames that one frame becomes; above 1, `expand` is called in place of `process`.
     """
 
     inspect: ClassVar[bool] = False
-    in_place: ClassVar[bool] = False
     any_colour: ClassVar[bool] = False
     planes: ClassVar[bool] = False
     identity_when_equal: ClassVar[bool] = False
-    expands: int = 1
 
     def output_spec(self, spec: Spec) -> Spec:
         """What comes out for what goes in; an upper bound where data decides. Pure; asked once per Spec.
@@ -95,13 +91,22 @@ class Transform(Stage):
         """
         return spec.size
 
+    @property
+    def expanding(self) -> bool:
+        """Whether it makes several frames of one: it defines `expand`, which is called in place of `process`."""
+        return type(self).expand is not Transform.expand
+
+    def expands(self, spec: Spec) -> int:
+        """How many frames a frame of this Spec becomes at most. Pure; asked of stages that define `expand`."""
+        return 1
+
     def process(self, frame: Frame, out: Pixels) -> None:
         """Write the result into `out`, an array of `output_spec(frame.spec)`; called in a worker."""
         raise NotImplementedError(f"{type(self).__name__} defines neither process nor expand")
 
     def expand(self, frame: Frame) -> Iterator[Part]:
         """Yield the parts of a frame, in order and the same ones every time (a retry starts over)."""
-        raise NotImplementedError(f"{type(self).__name__} declares expands > 1 and defines no expand")
+        raise NotImplementedError(f"{type(self).__name__} defines no expand")
 
 
 class Reader(Stage):

@@ -99,8 +99,9 @@ class Chain:
                 spec, before = output_of(label, stage, spec), spec
                 steps.append((label, spec))
                 wrote = wrote or not leaves_pixels(stage, before, spec)
-                if stage.expands > 1:
-                    return self._expanding(decode, hops, steps, writes, (spec, first + place))
+                if stage.expanding:
+                    most = expansion_of(label, stage, before)
+                    return self._expanding(decode, hops, steps, writes, (spec, first + place, most))
             if place < len(groups) - 1:
                 hops.append(spec)
                 writes.append(wrote)
@@ -108,13 +109,18 @@ class Chain:
         return Route(decode, tuple(hops), tuple(steps), a, b)
 
     def _expanding(
-        self, decode: Spec, hops: list[Spec], steps: list[tuple[str, Spec]], writes: list[bool], part: tuple[Spec, int]
+        self,
+        decode: Spec,
+        hops: list[Spec],
+        steps: list[tuple[str, Spec]],
+        writes: list[bool],
+        part: tuple[Spec, int, int],
     ) -> Route:
         """A frame ends at an expanding group; room for its parts is reserved behind it."""
-        spec, group = part
+        spec, group, most = part
         a, b = _extents(hops, writes)
         rest = self.route(spec, first=group)
-        slots = min(FAN_OUT_SLOTS, max(stage.expands for _, stage in self.groups[group]))
+        slots = min(FAN_OUT_SLOTS, most)
         hops_on = (*hops, *rest.hops)
         return Route(decode, hops_on, (*steps, *rest.steps), a, b, slots, rest)
 
@@ -138,15 +144,21 @@ def output_of(label: str, stage: Transform, spec: Spec) -> Spec:
         if spec.is_yuv and not stage.planes:
             raise SpecError(f"wants pixels in order HWC, got {spec} in planes", remedy="put rgb before this stage")
         out = spec if stage.inspect else stage.output_spec(spec)
-        if stage.in_place and out != spec:
-            raise SpecError(f"works in place and so cannot turn {spec} into {out}")
     except Exception as error:
         raise StageError(label, error) from error
     return out
 
 
+def expansion_of(label: str, stage: Transform, spec: Spec) -> int:
+    """How many frames a stage makes at most of one of this Spec. Raises StageError."""
+    try:
+        return stage.expands(spec)
+    except Exception as error:
+        raise StageError(label, error) from error
+
+
 def leaves_pixels(stage: Transform, before: Spec, after: Spec) -> bool:
-    return stage.inspect or stage.in_place or (stage.identity_when_equal and before == after)
+    return stage.inspect or (stage.identity_when_equal and before == after)
 
 
 def _extents(hops: Sequence[Spec], writes: Sequence[bool]) -> tuple[int, int]:

@@ -116,7 +116,7 @@ def _last(parts: Parts) -> list[Resolved]:
     """The group that frames leave for the writer: the last one, unless it makes several frames of one."""
     if parts.before_writer or not parts.transforms:
         return parts.before_writer
-    expands = parts.transforms[-1] and getattr(parts.transforms[-1][-1].instance, "expands", 1) > 1
+    expands = parts.transforms[-1] and parts.transforms[-1][-1].instance.expanding
     return parts.before_writer if expands else parts.transforms[-1]
 
 
@@ -134,7 +134,7 @@ def _convert_colours(parts: Parts, writer: Resolved) -> None:
     part = _added(SRGB, params, writer.node.at(("icc",)))
     for group in parts.transforms:
         for index, stage in enumerate(group):
-            if not stage.instance.any_colour or getattr(stage.instance, "expands", 1) > 1:
+            if not stage.instance.any_colour or stage.instance.expanding:
                 group.insert(index, part)
                 return
     (parts.transforms[-1] if parts.transforms else parts.before_writer).append(part)

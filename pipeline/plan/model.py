@@ -62,8 +62,7 @@ class GroupPlan:
         reads, writes: whether the first stage is the Reader, the last one the Writer (both in a fused group).
         cores: the set every worker is pinned to; None leaves it to the system.
         queue: the edge before this group (the first group has none and uses its credit only).
-        expands: the most frames one frame becomes here.
-        passes: every stage only inspects, so a frame leaves in the memory it came in.
+        expands: its last transform makes several frames of one.
     """
 
     name: str
@@ -73,9 +72,7 @@ class GroupPlan:
     queue: QueuePlan = QueuePlan()
     reads: bool = False
     writes: bool = False
-    expands: int = 1
-    passes: bool = False
-    in_place: bool = False
+    expands: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 from itertools import pairwise
-from math import prod
 
 from ..config import Config, Group, Node, wrong
+from ..contracts.stage import Transform
 from ..errors import UsageError
 from . import machine
 from .components import Findings, Parts, Resolved
@@ -97,7 +97,7 @@ class _Placement:
     def expansion(self, stages: list[Resolved]) -> None:
         """One expanding stage a group, and it is the last of its group: its parts are announced one by one."""
         for part, after in pairwise(stages):
-            if _expands(part) > 1:
+            if _expands(part):
                 follows = after.plan.label
                 what = f"{part.plan.label} makes several frames of one and {follows} follows in its group"
                 remedy = "use fuse: none" if self.fused else f"begin a new group with {follows}"
@@ -106,7 +106,6 @@ class _Placement:
     def group(self, group: Group, stages: list[Resolved], *, first: bool, last: bool) -> GroupPlan:
         cores = self.cores(group.cores)
         transforms = [part for part in stages if part not in (self.parts.reader, self.parts.writer)]
-        looks = [part.instance.inspect for part in transforms]
         return GroupPlan(
             name=group.name,
             stages=tuple(part.plan for part in stages),
@@ -115,9 +114,7 @@ class _Placement:
             queue=self.edge(group, first=first),
             reads=first,
             writes=last,
-            expands=prod(_expands(part) for part in transforms),
-            passes=bool(looks) and all(looks) and not first and not last,
-            in_place=any(part.instance.in_place for part in transforms),
+            expands=any(_expands(part) for part in transforms),
         )
 
     def workers(self, group: Group, stages: list[Resolved], cores: tuple[int, ...] | None, *, halved: bool) -> int:
@@ -178,14 +175,14 @@ class _Placement:
         later = False
         for index in range(len(plans) - 1, -1, -1):
             plan, edge = plans[index], plans[index].queue
-            if index and ((plan.writes and must) or (plan.expands > 1 and later)):
+            if index and ((plan.writes and must) or (plan.expands and later)):
                 edge = replace(edge, in_order=True)
-            if plan.expands > 1 or (plan.reads and several):
+            if plan.expands or (plan.reads and several):
                 edge = replace(edge, credit=1, most_credit=1)
             later = later or edge.in_order
             plans[index] = replace(plan, queue=edge)
         return tuple(plans)
 
 
-def _expands(part: Resolved) -> int:
-    return int(getattr(part.instance, "expands", 1))
+def _expands(part: Resolved) -> bool:
+    return isinstance(part.instance, Transform) and part.instance.expanding

@@ -115,7 +115,7 @@ def _unique(config: Config, parts: Parts, findings: Findings) -> None:
     if parts.reader is None or parts.writer is None or parts.destination is None or not parts.writer.instance.encodes:
         return
     reader = parts.reader.instance
-    expanding = [part for group in parts.transforms for part in group if getattr(part.instance, "expands", 1) > 1]
+    expanding = [part for group in parts.transforms for part in group if part.instance.expanding]
     several = bool(reader.streams or reader.many or expanding)
     if several and not parts.destination.fields & {"index", "pts"}:
         who = expanding[0].plan.label if expanding else config.reader.stages[0].label
@@ -173,6 +173,6 @@ def _one_stream(config: Config, parts: Parts, findings: Findings) -> None:
         what = f"{parts.reader.plan.label} gives single pictures, and {config.writer.stages[0].label} writes videos"
         findings.add(parts.reader.plan.mark, what, "", "use the reader `sequence` to make a video of pictures")
     for part in (part for group in parts.transforms for part in group):
-        if getattr(part.instance, "expands", 1) > 1:
+        if part.instance.expanding:
             what = f"{part.plan.label} makes several frames of one, and {config.writer.stages[0].label} writes a video"
             findings.add(part.plan.mark, what, "", "write pictures instead")

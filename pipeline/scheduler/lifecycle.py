@@ -16,6 +16,7 @@ from ..transport.records import (
     LEASE,
     NBYTES,
     NBYTES_READ,
+    NTH,
     PROPERTIES,
     SIDE_B,
     SPEC,
@@ -98,20 +99,20 @@ class Flow(Handout):
                 self.admission.give_back(other)
                 self.admission.enter(other)
 
-    def emit(self, worker: Worker, flags: int, lease: int, spec: bytes, busy_us: int) -> None:
+    def emit(self, worker: Worker, record: Record) -> None:
         """A producer has made one of its frames; it goes on with the next."""
-        producer = worker.leases.get(lease)
+        producer = worker.leases.get(record[LEASE])
         if producer is None or producer.dead:
             self.stale += 1
             return
         group, lane = worker.group, producer.lane
-        group.busy_us += busy_us
+        group.busy_us += record[BUSY]
         group.frames += 1
         self.moved += 1
         child = Unit(producer.item, lane, producer.group + 1)
-        child.flags = flags & (SIDE_B | PROPERTIES)
-        child.spec = spec
-        child.index = producer.index * group.plan.expands + producer.made
+        child.flags = record[FLAGS] & (SIDE_B | PROPERTIES)
+        child.spec = record[SPEC]
+        child.index = record[NTH]  # within its item
         producer.made += 1
         if producer.grants is not None:
             child.region = producer.grants.popleft()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..errors import Exit
-from ..transport.records import NO_SPEC, TRANSIENT
+from ..transport.records import TRANSIENT
 from .budget import MAX_UNREADY_DEATHS, backoff_s
 from .lifecycle import Flow
 from .state import Entry, Halt, Kill, Lane, Start, Unit, Worker
@@ -135,9 +135,6 @@ class Scheduler(Flow):
     def _requeue(self, unit: Unit) -> None:
         number, queues = unit.group, unit.lane.queues
         group = self.groups[number]
-        if number and group.plan.in_place:
-            self._reread(unit)
-            return
         if unit.placed:
             queues[number + 1].occupied -= 1  # type: ignore[union-attr]
             unit.placed = False
@@ -152,19 +149,6 @@ class Scheduler(Flow):
             queues[number].put_back(unit)  # type: ignore[union-attr]
         else:
             self.retry.appendleft(unit)
-
-    def _reread(self, unit: Unit) -> None:
-        """Its pixels may be half changed (a stage works in place): the item is read again into the same region."""
-        if unit.producer is not None or self.many or unit.lane.producer is not None:
-            unit.item.quarantined = True
-            self._give_up(unit, "", "crash", "a stage that works in place died on one frame of several")
-            return
-        self._vacate(unit)
-        unit.group = unit.flags = 0
-        unit.spec = NO_SPEC
-        if not self.admission.ordered:
-            self.admission.give_back(unit)
-        (self.groups[0].solo if unit.solo else self.retry).append(unit)
 
     def _give_up(self, unit: Unit, stage: str, kind: str, reason: str) -> None:
         entry = unit.item

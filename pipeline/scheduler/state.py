@@ -128,7 +128,7 @@ class Group:
         self.review_at = REVIEW_FIRST
         self.reviewed = (0, 0)
         self.lease_us = 0
-        self.expands = plan.expands > 1
+        self.expands = plan.expands
         self.workers: list[Worker] = []
         self.spare = 0
         self.solo: deque[Unit] = deque()

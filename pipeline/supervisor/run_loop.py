@@ -18,7 +18,6 @@ from ..transport.control_block import encode_job
 from ..transport.records import (
     ALIVE,
     ASSIGN,
-    BUSY,
     BYE,
     CLAIM,
     CLAIMED,
@@ -41,7 +40,6 @@ from ..transport.records import (
     SLOTS,
     SLOTS_WANTED,
     SPAN,
-    SPEC,
     UNIT,
     Record,
     extents_of,
@@ -281,7 +279,7 @@ class Loop(Crew):
             unit.item.remarks = tuple(dict.fromkeys((*unit.item.remarks, *handle.control.text(record[SLOT]))))
 
     def _on_emit(self, handle: Handle, record: Record) -> None:
-        self.core.emit(handle.worker, record[FLAGS], record[LEASE], record[SPEC], record[BUSY])
+        self.core.emit(handle.worker, record)
 
     def _on_need(self, handle: Handle, record: Record) -> None:
         slots = record[SLOTS_WANTED] if record[FLAGS] & SLOTS else 0

@@ -15,7 +15,7 @@ is not named is 0:
 | FINISH           |                             | frame's index  |        |         |      |      |             |
 | READY            |                             |                |        | extents |      |      |             |
 | NEED             | SLOTS                       | SLOTS_WANTED   |        | extents |      |      | SPAN        |
-| EMIT             | PROPERTIES                  | position       |        |         | Spec | BUSY |             |
+| EMIT             | PROPERTIES                  | its index      |        |         | Spec | BUSY |             |
 | DONE, reader     | PROPERTIES, REMARKS         |                | NBYTES |         | Spec | BUSY |             |
 | DONE, transforms | SIDE_B, PROPERTIES, REMARKS |                |        |         | Spec | BUSY |             |
 | DONE, writer     | REMARKS                     | FRAMES written | NBYTES |         |      | BUSY | NBYTES_READ |

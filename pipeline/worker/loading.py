@@ -94,7 +94,7 @@ class Loading:
                 break
         return count
 
-    def picture(self, data: memoryview, *, name: str) -> Part:
+    def picture(self, data: memoryview) -> Part:
         """The first frame of an encoded picture, to be decoded at the smallest scale the chain takes."""
         codec, header = self._header(data)
         spec, metadata = header.spec, carry(header.metadata)

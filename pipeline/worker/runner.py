@@ -11,7 +11,7 @@ from ..contracts.contexts import Part, Skip
 from ..contracts.frame import Frame, Item
 from ..contracts.spec import Spec
 from ..contracts.stage import Transform
-from ..plan.chain import Link, Pixels, StageError, leaves_pixels, output_of
+from ..plan.chain import Link, Pixels, StageError, expansion_of, leaves_pixels, output_of
 
 
 class Scratch:
@@ -69,11 +69,18 @@ class Runner:
             known = self._plans[spec] = Steps(out, tuple(steps), last)
         return known
 
+    def most(self, spec: Spec) -> int:
+        """How many parts the last stage, an expanding one, makes at most of a frame that enters with this Spec."""
+        label, stage = self.links[-1]
+        for before, other in self.links[:-1]:
+            spec = output_of(before, other, spec)
+        return expansion_of(label, stage, spec)
+
     def run(self, frame: Frame, out: Pixels | None, known: Steps | None = None) -> None:
         """Run all stages; afterwards `frame` is the result, in `out` unless nothing wrote.
 
         Args:
-            frame: input; its pixels are not written to unless a stage declares `in_place`.
+            frame: input; its pixels are not written to.
             out: array of the Spec that `plan` gave; None for private scratch (fused groups).
             known: what `plan` gave for this Spec, where the caller keeps it.
         """
@@ -116,13 +123,10 @@ class Fused:
     def __init__(self, links: Sequence[Link], now: Callable[[str], None], remarks: list[str]) -> None:
         self.runners: list[Runner] = []
         self._remarks = remarks
-        self.spreads: list[int] = []
-        self._writable = any(stage.in_place for _, stage in links)
         start = 0
         for place, (_, stage) in enumerate(links):
-            if stage.expands > 1:
+            if stage.expanding:
                 self.runners.append(Runner(links[start : place + 1], now))
-                self.spreads.append(stage.expands)
                 start = place + 1
         self.runners.append(Runner(links[start:], now))
         self._scratch = Scratch()
@@ -135,19 +139,18 @@ class Fused:
     def _run(self, depth: int, part: Part, item: Item, index: int) -> Iterator[Frame | StageError]:
         pixels = self._scratch.take(depth, part.spec)
         part.fill(pixels)
-        pixels.flags.writeable = self._writable
-        frame = Frame(
-            item, index, part.spec, pixels, part.metadata, part.pts, part.time_base, part.duration, part.clip,
-            self._remarks,
-        )  # fmt: skip
+        pixels.flags.writeable = False
+        frame = Frame(item, index, part.spec, pixels, part.metadata, self._remarks)
+        frame.take(part)
         try:
             if depth == len(self.runners) - 1:
                 self.runners[depth].run(frame, None)
                 yield frame
                 return
+            most = self.runners[depth].most(frame.spec)
             for number, child in enumerate(self.runners[depth].expand(frame)):
                 child.inherit(frame)
-                yield from self._run(depth + 1, child, item, index * self.spreads[depth] + number)
+                yield from self._run(depth + 1, child, item, index * most + number)
         except StageError as error:
             if not isinstance(error.cause, Skip):
                 raise

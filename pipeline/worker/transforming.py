@@ -14,6 +14,7 @@ from ..transport.records import (
     FLAGS,
     HEADER_NBYTES,
     MADE,
+    NTH,
     OFFSET,
     PROPERTIES,
     SIDE_B,
@@ -80,18 +81,19 @@ class ExpandRole(TransformRole):
 
     def work(self, record: Record) -> None:
         frame = self.frame(record)
-        made, metadata = record[MADE], frame.metadata
+        made, metadata, index = record[MADE], frame.metadata, record[NTH]
+        most = self.runner.most(frame.spec)
         route = self.chain.route(self.runner.plan(frame.spec).out, first=self.boot.group)  # what the reader reserved
         nbytes = route.nbytes(metadata.nbytes)
         extents = (route.a, route.b, units(metadata.nbytes))
         parts = self.runner.expand(frame)
         asked = False
-        for number in range(self.group.expands + 1):
+        for number in range(most + 1):
             start = time.perf_counter_ns()
             part = next(parts, None)
             if part is None:
                 break
-            if number == self.group.expands:
+            if number == most:
                 raise StageError(self.label, ItemError(f"made more than the {number} frames it declares"))
             if number < made:
                 continue
@@ -104,5 +106,5 @@ class ExpandRole(TransformRole):
             waited = time.perf_counter_ns() - waited
             flags, code = fill(self, part, region)
             busy_us = (time.perf_counter_ns() - start - waited) // 1000
-            self.loop.answer(EMIT, flags, nth=number, spec=code, busy_us=busy_us)
+            self.loop.answer(EMIT, flags, nth=index * most + number, spec=code, busy_us=busy_us)
         self.loop.answer(ENDED)

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Iterator
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
 from ..contracts.contexts import Part
-from ..contracts.frame import NO_METADATA, Clip, Frame, Item, Metadata
+from ..contracts.frame import NO_METADATA, Frame, Item, Metadata
 from ..contracts.spec import Spec
 from ..contracts.stage import Stage
 from ..errors import ItemError
 from ..plan.chain import Pixels, StageError
 from ..plan.model import Plan
 from ..transport.control_block import Control
+from ..transport.properties import are_usual, pack_properties, unpack_properties
 from ..transport.records import (
     FLAGS,
     HEADER_NBYTES,
@@ -33,11 +33,6 @@ from ..transport.records import (
 )
 from . import Boot
 
-# Which of pts, clip and its end are there; pts, time base, duration; clip: begin, end, every, bits, turn; lengths
-# of ICC, EXIF, XMP.
-_PROPERTIES = struct.Struct("<B4q2q?BB3I")
-HAS_PTS, HAS_CLIP, HAS_END = 1, 2, 4
-NO_CLIP = Clip()
 NO_ITEM = Item(0, "")
 VIEWS = 512
 
@@ -130,7 +125,7 @@ class Role:
         self.loop.control.run(self.loop.lease, self._number.get(label, 0))
 
     def by_code(self, code: bytes) -> Known:
-        """The Spec of these 24 bytes."""
+        """The Spec of these bytes of a record."""
         known = self._by_code.get(code)
         if known is None:
             spec = Spec.unpack(code)
@@ -138,7 +133,7 @@ class Role:
         return known
 
     def by_spec(self, spec: Spec) -> Known:
-        """The Spec with its 24 bytes; most often it is the very one of the frame before."""
+        """The Spec with its bytes in a record; most often it is the very one of the frame before."""
         known = self._last
         if known is None or known.spec is not spec:
             code = spec.pack()
@@ -157,32 +152,21 @@ class Role:
         return view
 
     def put_properties(self, offset: int, beside: int, part: Part) -> int:
-        """Write PTS, clip and metadata of a frame into its region; the flag that says so, or 0."""
-        metadata, clip = part.metadata, part.clip or NO_CLIP
-        if part.pts is None and not metadata.nbytes:
+        """Write properties and metadata of a frame into its region; the flag that says so, or 0."""
+        metadata = part.metadata
+        if not metadata.nbytes and are_usual(part):
             return 0
         blocks = (metadata.icc, metadata.exif, metadata.xmp)
-        has = HAS_PTS * (part.pts is not None) | HAS_CLIP * (part.clip is not None) | HAS_END * (clip.end is not None)
-        _PROPERTIES.pack_into(
-            self._writable, offset, has, part.pts or 0, *part.time_base, part.duration,
-            clip.begin, clip.end or 0, clip.every, clip.bits, clip.turn, *map(len, blocks),
-        )  # fmt: skip
+        pack_properties(self._writable, offset, part, (len(metadata.icc), len(metadata.exif), len(metadata.xmp)))
         for block in blocks:
             self._writable[beside : beside + len(block)] = block
             beside += len(block)
         return PROPERTIES
 
     def get_properties(self, frame: Frame, offset: int, beside: int) -> None:
-        """Read PTS, clip and metadata of a frame from its region."""
-        has, pts, numerator, denominator, duration, begin, end, every, bits, turn, *lengths = _PROPERTIES.unpack_from(
-            self._read_only, offset
-        )
-        frame.pts = pts if has & HAS_PTS else None
-        frame.time_base, frame.duration = (numerator, denominator), duration
-        if has & HAS_CLIP:
-            frame.clip = Clip(begin, end if has & HAS_END else None, every, bits, turn)
+        """Read properties and metadata of a frame from its region."""
         blocks = []
-        for length in lengths:
+        for length in unpack_properties(self._read_only, offset, frame):
             blocks.append(bytes(self._read_only[beside : beside + length]))
             beside += length
         frame.metadata = Metadata(*blocks)
@@ -192,7 +176,7 @@ class Role:
         flags, nth, offset, a, b = record[FLAGS], record[NTH], record[OFFSET], record[A], record[B]
         known = self.by_code(record[SPEC])
         start = offset + HEADER_NBYTES + (UNIT * a if flags & SIDE_B else 0)
-        frame = Frame(item, nth, known.spec, self.view(start, known, writable=self.group.in_place))
+        frame = Frame(item, nth, known.spec, self.view(start, known))
         frame.remarks = self.loop.remarks
         if flags & PROPERTIES:
             self.get_properties(frame, offset, offset + HEADER_NBYTES + UNIT * (a + b))
@@ -206,7 +190,7 @@ def fill(role: Role, part: Part, region: Region) -> tuple[int, bytes]:
     if known.nbytes > UNIT * a or (metadata is not NO_METADATA and metadata.nbytes > UNIT * m):
         raise StageError(role.label, ItemError(f"{part.spec} does not fit the region announced by the first frame"))
     part.fill(role.view(offset + HEADER_NBYTES, known, writable=True))
-    if part.pts is None and metadata is NO_METADATA:
+    if metadata is NO_METADATA and are_usual(part):
         return 0, known.code
     return role.put_properties(offset, offset + HEADER_NBYTES + UNIT * (a + b), part), known.code
 

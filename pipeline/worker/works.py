@@ -18,4 +18,4 @@ def make_role(boot: Boot, loop: Parent) -> Role:
         return ReadRole(boot, loop)
     if group.writes:
         return WriteRole(boot, loop)
-    return ExpandRole(boot, loop) if group.expands > 1 else TransformRole(boot, loop)
+    return ExpandRole(boot, loop) if group.expands else TransformRole(boot, loop)

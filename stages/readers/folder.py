@@ -27,4 +27,4 @@ class Folder(Listing):
     def read(self, item: Item, context: ReadContext) -> Iterator[Part]:
         """One frame: the picture at the smallest scale that the chain takes."""
         self.must_be_file(item)
-        yield context.picture(context.load(item.source), name=item.name)
+        yield context.picture(context.load(item.source))

@@ -53,7 +53,7 @@ class List(Reader):
 
     def read(self, item: Item, context: ReadContext) -> Iterator[Part]:
         """One frame: the picture at the smallest scale that the chain takes."""
-        yield context.picture(context.load(item.source), name=item.name)
+        yield context.picture(context.load(item.source))
 
     @property
     def _again(self) -> bool:

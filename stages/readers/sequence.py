@@ -98,7 +98,7 @@ class Sequence(Listing):
             raise ItemError("holds no picture that can be read")
 
     def _picture(self, path: str, name: str, first: Spec | None, context: ReadContext) -> Part:
-        part = context.picture(context.load(path), name=name)
+        part = context.picture(context.load(path))
         spec = part.spec
         if first is not None and replace(spec, primaries=first.primaries) != first:
             raise ItemError(f"is {spec}, and the first picture {first}", remedy="make them alike first")

@@ -161,21 +161,6 @@ def test_a_hang_that_does_not_come_back_is_done(tmp_path: Path, how: str, expect
     assert tree(tmp_path / "out") == expected
 
 
-def test_work_in_place_that_is_half_done_is_read_again(tmp_path: Path) -> None:
-    """A stage that died while it wrote into its input gets unspoilt pixels the next time."""
-    trees = []
-    for times in (0, 1):
-        folder = tmp_path / str(times)
-        folder.mkdir()
-        invert = stage("stages_for_tests.steps:Invert", how="kill", at=[2], times=times, marker=str(folder / "mark"))
-        plan = plan_of(folder, {"use": NUMBERED}, [[invert]], {"use": "files", "path": f"{folder}/out/{{stem}}.png"})
-        report = execution.run(plan)
-        assert counts(report) == {"done": 6}
-        assert restarts(report) == ({"step1": 1} if times else {})
-        trees.append(tree(folder / "out"))
-    assert trees[0] == trees[1]
-
-
 @pytest.mark.parametrize("times", [1, -1])
 def test_an_expanding_worker_killed_among_its_parts(tmp_path: Path, times: int) -> None:
     """Parts that were sent on before the death are made once only; a poison among them costs its own item."""
@@ -444,7 +429,7 @@ def test_random_kills_of_any_worker_lose_nothing(tmp_path: Path, monkeypatch: py
     reader |= ({"frames": 200}, {"frames": 50, "fan_out": 4}, {"frames": 40, "streams": 4}, {"frames": 120})[seed]
     groups: list[Any] = [["identity", {"resize": {"width": 20, "height": 20}}]]
     if seed == 3:
-        groups.append([stage("stages_for_tests.steps:Tiles", side=10, expands=4)])
+        groups.append([stage("stages_for_tests.steps:Tiles", side=10, most=4)])
     made = []
     for run in (execution.run, serial.run):
         out = tmp_path / run.__module__

@@ -137,7 +137,7 @@ def test_a_stage_that_does_not_keep_its_contract(tmp_path: Path, what: str, reas
 
 def test_more_parts_than_declared_fail_the_item(tmp_path: Path) -> None:
     """An expanding stage is held to the number it declares."""
-    tiles = stage("stages_for_tests.steps:Tiles", side=2, expands=4)
+    tiles = stage("stages_for_tests.steps:Tiles", side=2, most=4)
     report = execution.run(plan_of(tmp_path, {"use": NUMBERED, "items": 2}, [[tiles]], {"use": "null"}))
     assert counts(report) == {"failed": 2}
     assert "more than the 4 frames it declares" in report.failures[0].reason

@@ -79,7 +79,7 @@ def test_synthetic_frames(tmp_path: Path, shape: Shape, reader: dict[str, Any], 
 def test_frames_made_of_frames(tmp_path: Path, shape: Shape) -> None:
     """Tiles of pictures of random sizes, the last of each row and column smaller, some pictures dropped."""
     reader = {"use": "synthetic", "height": 30, "width": 40, "frames": 16, "random_sizes": True, "seed": 1}
-    groups = [["identity"], [tiles(side=8, least=5, expands=20)], [INVERT]]
+    groups = [["identity"], [tiles(side=8, least=5, most=20)], [INVERT]]
     assert len(compared(tmp_path, shape, reader, groups)) > 100
 
 
@@ -87,7 +87,7 @@ def test_frames_made_of_frames(tmp_path: Path, shape: Shape) -> None:
 def test_frames_made_of_frames_of_frames(tmp_path: Path, shape: Shape) -> None:
     """Two expanding groups one after the other: every part of every part has its own number."""
     reader = {"use": "synthetic", "height": 9, "width": 20, "frames": 5}
-    assert len(compared(tmp_path, shape, reader, [[tiles(side=5, expands=8)], [HALVES]])) == 5 * 8 * 2
+    assert len(compared(tmp_path, shape, reader, [[tiles(side=5, most=8)], [HALVES]])) == 5 * 8 * 2
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
@@ -96,7 +96,7 @@ def test_frames_made_of_each_frame_of_an_item(tmp_path: Path, shape: Shape, read
     """The parts of the frames of a stream, and of an item of several frames, are numbered through the item."""
     synthetic = {"use": "synthetic", "height": 9, "width": 20, **reader}
     frames = 12 if "streams" in reader else 15
-    assert len(compared(tmp_path, shape, synthetic, [[tiles(side=5, expands=8)]])) == frames * 8
+    assert len(compared(tmp_path, shape, synthetic, [[tiles(side=5, most=8)]])) == frames * 8
 
 
 @pytest.mark.parametrize("shape", [STAGED, FUSED], ids=str)
@@ -129,7 +129,7 @@ def test_an_item_without_frames_is_done(tmp_path: Path, shape: Shape) -> None:
 def test_metadata_and_time_stamps_ride_along(tmp_path: Path, shape: Shape, streamed: bool, side: int) -> None:
     """An ICC profile larger than its picture, and the PTS of each frame, reach the writer by every way."""
     reader = {"use": NUMBERED, "items": 3, "frames": 4, "streamed": streamed, "icc_nbytes": 3000}
-    groups = [["identity"], [{"crop": {"width": 4, "height": 4}}], *([[tiles(side=side, expands=4)]] if side else [])]
+    groups = [["identity"], [{"crop": {"width": 4, "height": 4}}], *([[tiles(side=side, most=4)]] if side else [])]
     name = "{stem}-{index}" if side else "{stem}-{pts}"
     made = compared(tmp_path, shape, reader, groups, name=name)
     assert len(made) == 3 * 4 * (4 if side else 1)

@@ -33,15 +33,15 @@ from pipeline import Transform, Writer
 
 @dataclass(frozen=True)
 class Tiles(Transform):
-    expands = 16
+    def expands(self, spec):
+        return 16
+
+    def expand(self, frame):
+        yield from ()
 
 @dataclass(frozen=True)
 class Alone(Transform):
     max_workers = 2
-
-@dataclass(frozen=True)
-class Paint(Transform):
-    in_place = True
 
 @dataclass(frozen=True)
 class Muxer(Writer):
@@ -101,11 +101,10 @@ def test_auto_is_every_core_for_readers_and_half_for_writers(making: Making) -> 
 
 
 def test_the_plan_names_first_and_last(making: Making) -> None:
-    """Only the first group reads and only the last one writes; transforms between pass where all inspect."""
-    plan = making.plan(f"[{group('identity')}, {group('identity, OWN:Paint', name='u')}]")
-    assert [(g.reads, g.writes, g.passes, g.in_place) for g in plan.groups] == [
-        (True, False, False, False), (False, False, True, False),
-        (False, False, False, True), (False, True, False, False),
+    """Only the first group reads and only the last one writes; those between do neither."""
+    plan = making.plan(f"[{group('identity')}, {group('identity, orient', name='u')}]")
+    assert [(g.reads, g.writes) for g in plan.groups] == [
+        (True, False), (False, False), (False, False), (False, True),
     ]  # fmt: skip
     assert [stage.label for g in plan.groups for stage in g.stages] == [
         "synthetic",
@@ -202,7 +201,7 @@ def test_an_expanding_group_is_fed_in_order_where_order_counts_later(making: Mak
         f"[{group('OWN:Tiles')}, {group('identity', name='u')}]", writer="{use: null, queue: {order: input}}"
     )
     tiles = plan.groups[1]
-    assert (tiles.expands, tiles.queue) == (16, QueuePlan(8, 1, in_order=True))
+    assert (tiles.expands, tiles.queue) == (True, QueuePlan(8, 1, in_order=True))
     assert not plan.groups[2].queue.in_order
     assert not making.plan(f"[{group('OWN:Tiles')}]").groups[1].queue.in_order
 
@@ -344,8 +343,8 @@ FOLDER, JPEGS = "{use: folder, path: .}", "{use: files, path: 'out/{stem}.jpg'}"
         ("[T]", ["folder | orient resize srgb | files"]),
         ("[{name: a, stages: [orient]}, {name: b, stages: [identity]}]", ["folder | orient | identity srgb | files"]),
         ("[{name: a, stages: [resize: {width: 9, height: 9, fit: contain}]}]", ["folder | srgb resize | files"]),
-        ("[{name: a, stages: [orient, {use: 'OWN:Paint'}, crop: {width: 1, height: 1}]}]",
-         ["folder | orient srgb Paint crop | files"]),
+        ("[{name: a, stages: [orient, {use: 'OWN:Alone'}, crop: {width: 1, height: 1}]}]",
+         ["folder | orient srgb Alone crop | files"]),
         ("[{name: a, stages: [srgb: {intent: relative}, orient]}]", ["folder | srgb orient | files"]),
     ],
 )  # fmt: skip

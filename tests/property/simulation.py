@@ -20,6 +20,7 @@ from pipeline.transport.allocator import Allocator
 from pipeline.transport.records import (
     ASSIGN,
     DONE,
+    EMIT,
     ENDED,
     FINISH,
     FLAGS,
@@ -29,6 +30,7 @@ from pipeline.transport.records import (
     LEASE,
     MADE,
     NO_SPEC,
+    NTH,
     OFFSET,
     REFUSE,
     SIDE_B,
@@ -79,7 +81,7 @@ def make_plan(shape: Shape) -> Plan:
                 queue=QueuePlan(shape.depth, 1 if lone else shape.credit, order, 1 if lone else shape.most_credit),
                 reads=number == 0,
                 writes=number == last,
-                expands=shape.expands if expanding else 1,
+                expands=expanding,
             )
         )
     return Plan(
@@ -236,7 +238,7 @@ class World:
         """A reader, or an expanding group."""
         job, group, shape = process.job, process.worker.group, self.shape
         assert job is not None
-        frames = group.plan.expands if group.number else (1 if shape.kind == "single" else shape.frames)
+        frames = shape.expands if group.number else (1 if shape.kind == "single" else shape.frames)
         slots = bool(group.number) or shape.kind == "streams"
         if process.made >= frames:
             self._answer(process, ENDED)
@@ -254,7 +256,8 @@ class World:
             self._answer(process, DONE, spec=SPEC)
             return True
         process.asked = slots
-        self.core.emit(process.worker, 0, job[LEASE], SPEC, 1)
+        index = job[NTH] * frames + process.made - 1 if group.number else process.made - 1
+        self.core.emit(process.worker, make(EMIT, lease=job[LEASE], nth=index, spec=SPEC, busy_us=1))
         return True
 
     def _ask(self, process: Process, number: int, *, slots: bool) -> bool:

@@ -90,7 +90,7 @@ class Tiles(Transform):
     """Cuts a picture into tiles of `side` pixels, the last ones smaller; drops pictures narrower than `least`."""
 
     side: int = 4
-    expands: int = 16
+    most: int = 16
     least: int = 1
     growing: bool = False
     how: str = ""
@@ -100,6 +100,9 @@ class Tiles(Transform):
 
     def output_spec(self, spec: Spec) -> Spec:
         return spec.resized(min(self.side, spec.height), min(self.side, spec.width))
+
+    def expands(self, spec: Spec) -> int:
+        return self.most
 
     def expand(self, frame: Frame) -> Iterator[Part]:
         spec, side = frame.spec, self.side
@@ -117,7 +120,8 @@ class Tiles(Transform):
 class Halves(Transform):
     """The left and the right half of a picture; a picture of one column is one half."""
 
-    expands: ClassVar[int] = 2  # type: ignore[misc]
+    def expands(self, spec: Spec) -> int:
+        return 2
 
     def output_spec(self, spec: Spec) -> Spec:
         return spec.resized(spec.height, -(-spec.width // 2))
@@ -131,23 +135,20 @@ class Halves(Transform):
 
 @dataclass(frozen=True)
 class Invert(Transform):
-    """Turns the picture into its negative where it lies."""
+    """Turns the picture into its negative, one half after the other."""
 
     how: str = ""
     at: list[int] = field(default_factory=list)
     times: int = -1
     marker: str = ""
 
-    in_place: ClassVar[bool] = True
-
     def process(self, frame: Frame, out: Pixels) -> None:
         number = read_off(frame.pixels)[0]
-        half = frame.pixels[: frame.spec.height // 2]
-        np.subtract(255, half, out=half)
+        half = frame.spec.height // 2
+        np.subtract(255, frame.pixels[:half], out=out[:half])
         if self.how and number in self.at:
             strike(self.how, f"{self.marker}.{number}", self.times)
-        rest = frame.pixels[frame.spec.height // 2 :]
-        np.subtract(255, rest, out=rest)
+        np.subtract(255, frame.pixels[half:], out=out[half:])
 
 
 @dataclass(frozen=True)

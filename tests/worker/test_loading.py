@@ -112,7 +112,7 @@ def test_magic_bytes_decide_and_not_the_name() -> None:
     files = loading()
     for format_ in ("JPEG", "PNG", "PNG", "JPEG", "PNG"):
         data = memoryview(encoded(format_))
-        part = files.picture(data, name="lying.name")
+        part = files.picture(data)
         assert part.spec.size == (7, 9)
         out = np.zeros(part.spec.shape, np.uint8)
         part.fill(out)
@@ -123,7 +123,7 @@ def test_magic_bytes_decide_and_not_the_name() -> None:
 def test_an_unknown_format_says_how_it_begins(data: bytes) -> None:
     """The first bytes and the formats that are known are in the line."""
     with pytest.raises(MissingCodec, match="known are jpeg, png"):
-        loading().picture(memoryview(data), name="x.jpg")
+        loading().picture(memoryview(data))
 
 
 @pytest.mark.parametrize("format_", ["JPEG", "PNG"])
@@ -134,9 +134,9 @@ def test_too_many_pixels_are_refused_before_they_are_decoded(format_: str) -> No
     files.smallest = lambda spec, _: asked.append(spec) or spec  # type: ignore[func-returns-value]
     for _ in range(2):
         with pytest.raises(ItemError, match=r"has 8x8 = 0.0 megapixels.*--set limits.pixels"):
-            files.picture(memoryview(encoded(format_, (8, 8))), name="a")
+            files.picture(memoryview(encoded(format_, (8, 8))))
         assert not asked
-        assert files.picture(memoryview(encoded(format_, (9, 7))), name="b").spec.size == (7, 9)
+        assert files.picture(memoryview(encoded(format_, (9, 7)))).spec.size == (7, 9)
         asked.clear()
 
 
@@ -151,10 +151,10 @@ def test_codecs_are_opened_when_first_needed_and_closed_at_the_end(monkeypatch: 
         monkeypatch.setattr(codec, "close", lambda self: calls.append(f"close {type(self).__name__}"))
     files = loading()
     for _ in range(2):
-        files.picture(memoryview(encoded("JPEG")), name="a")
+        files.picture(memoryview(encoded("JPEG")))
     assert calls == ["open Jpeg"]
-    files.picture(memoryview(encoded("PNG")), name="b")
-    files.picture(memoryview(encoded("JPEG")), name="c")
+    files.picture(memoryview(encoded("PNG")))
+    files.picture(memoryview(encoded("JPEG")))
     files.close()
     assert calls == ["open Jpeg", "open Png", "close Jpeg", "close Png"]
 
@@ -164,7 +164,7 @@ def test_the_chain_is_asked_how_small_a_picture_may_be() -> None:
     files = Loading(
         Plan("a.yaml", (), CODECS), lambda spec, codec: codec.shrunk(spec, spec.resized(spec.height // 8, 1).size)
     )
-    part = files.picture(memoryview((ROOT / "samples/photos/mountains.jpg").read_bytes()), name="x")
+    part = files.picture(memoryview((ROOT / "samples/photos/mountains.jpg").read_bytes()))
     assert part.spec.size != part.spec.full_size
     out = np.zeros(part.spec.shape, np.uint8)
     part.fill(out)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
-from pipeline.contracts.frame import Clip
+from pipeline.contracts.properties import Clip
 from stages.media.ffmpeg.files import is_cover, main_video, open_input, origin
 from stages.media.ffmpeg.loading import load_ffmpeg, refused
 from stages.media.ffmpeg.timing import JUMP_S
