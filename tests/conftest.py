@@ -23,6 +23,8 @@ MARK = f"PIPELINE_TEST_{os.getpid()}"  # in the environment of every process tha
 os.environ[MARK] = "1"
 UNWATCHED = ("PYTEST_", "QT_", "OPENCV_", "LD_LIBRARY_PATH")  # set by pytest for each test, and by importing cv2
 GRACE_S = 5.0  # for what has been told to end and has not been scheduled yet
+KERNEL = (0, 2)  # the parents of the first process and of the threads of the kernel
+strangers: set[str] = set()  # processes of others, which no test made: reading each again costs more than many a test
 HANDLED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD, signal.SIGUSR1, signal.SIGPIPE, signal.SIGXFSZ)
 
 
@@ -39,13 +41,18 @@ def relatives() -> set[str]:
     own, tracker = os.getpid(), getattr(resource_tracker._resource_tracker, "_pid", None)
     mark = MARK.encode()
     found = set()
-    for pid in filter(str.isdigit, os.listdir("/proc")):
+    listed = set(filter(str.isdigit, os.listdir("/proc")))
+    strangers.intersection_update(listed)
+    for pid in listed - strangers:
         if int(pid) in (own, tracker):
             continue
         try:
             name, state, parent = stat_of(pid)
-            if parent == own or mark in Path(f"/proc/{pid}/environ").read_bytes():
+            environ = b"" if parent in (own, *KERNEL) else Path(f"/proc/{pid}/environ").read_bytes()
+            if parent == own or mark in environ:
                 found.add(f"{pid} {name} ({state})")
+            elif environ or parent in KERNEL:  # it is empty while a program is being loaded
+                strangers.add(pid)
         except OSError:
             continue  # it ended while we looked
     return found
@@ -123,3 +130,14 @@ def nothing_is_left_behind(request: pytest.FixtureRequest) -> Iterator[None]:
     now = state()
     changed = sorted(name for name in {*was, *now} if was.get(name) != now.get(name))
     assert not changed, "the test changed the state of this process"
+
+
+@pytest.fixture(scope="session")
+def gallery(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The whole gallery of clips, made once."""
+    from films import clips  # imports PyAV, which most tests do without
+
+    folder = tmp_path_factory.mktemp("gallery")
+    for clip in clips.GALLERY.values():
+        clips.make(clip, folder / clip.name)
+    return folder
