@@ -18,7 +18,7 @@ from PIL import Image
 from pipeline.contracts.problem import ConfigError
 from pipeline.errors import Exit
 from pipeline.supervisor import execution, serial
-from pipeline.supervisor.run_loop import Loop
+from pipeline.supervisor.run_loop import RunLoop as Loop
 
 RUNS = pytest.mark.parametrize("run", [execution.run, serial.run], ids=["workers", "serial"])
 Run = Callable[..., Any]

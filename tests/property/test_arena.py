@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, multiple, rule
 
 from pipeline.errors import EnvironmentRefusal
-from pipeline.supervisor.workers import GrowingPool
+from pipeline.transport.arena import GrowingPool
 from pipeline.transport import arena as arenas
 from pipeline.transport.allocator import Allocator
 from pipeline.transport.arena import Arena, map_arena
