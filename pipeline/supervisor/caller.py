@@ -132,7 +132,7 @@ class FrameLoop(Loop):
     def _send(self) -> None:
         sends = self.core.sends
         self.arrived.extend((record, entry) for worker, record, entry, _ in sends if worker is self.here and entry)
-        self.core.sends = [send for send in sends if send[0] is not self.here]
+        sends[:] = [send for send in sends if send[0] is not self.here]
         super()._send()
 
 

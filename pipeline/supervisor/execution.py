@@ -99,7 +99,7 @@ class Run:
         seconds = time.perf_counter() - self.began
         groups = tuple(self._groups(seconds))
         total = self.counter.total if self.counter else None
-        ledger = core.verdicts.ledger
+        ledger = core.ledger
         frames = groups[-1].frames if groups else 0
         limit = verdict(groups, seconds, len(self.plan.usable_cores) or 1)
         state = "stopping" if core.draining else "running"
@@ -115,14 +115,15 @@ class Run:
             self.report.first_output_s = time.perf_counter() - self.began
 
     def _on_outcome(self, outcome: Outcome) -> None:
-        report = self.report
+        report, cause = self.report, outcome.cause
+        stage, kind, reason = (cause.stage, cause.kind, cause.reason) if cause else ("", "", "")
         if self.log is not None:
-            self.log(outcome.item, outcome.outcome, "", outcome.stage, outcome.reason, ())
+            self.log(outcome.item, outcome.outcome, "", stage, reason, ())
         if outcome.outcome == "skipped":
-            report.skips[outcome.reason] = report.skips.get(outcome.reason, 0) + 1
+            report.skips[reason] = report.skips.get(reason, 0) + 1
         elif outcome.outcome in ("failed", "quarantined"):
             if len(report.failures) < report.MAX_LISTED:
-                failure = Failure(outcome.item.source, outcome.stage, outcome.kind, outcome.reason)
+                failure = Failure(outcome.item.source, stage, kind, reason)
                 report.failures.append(failure)
             else:
                 report.failures_left_out += 1
@@ -147,7 +148,7 @@ class Run:
         core = loop.core
         if loop.halt is not None or loop.signals:
             core.cancel_rest()
-        report.ledger = core.verdicts.ledger
+        report.ledger = core.ledger
         report.seconds = time.perf_counter() - self.began
         report.groups = self._groups(report.seconds)
         report.frames = report.groups[-1].frames
@@ -171,7 +172,7 @@ class Run:
         report.exit_code, report.stopped = self._exit(report.ledger)
 
     def _exit(self, ledger: Ledger) -> tuple[Exit, str]:
-        halt, verdicts = self.loop.halt, self.loop.core.verdicts
+        halt = self.loop.halt
         if halt is not None:
             return Exit(halt.exit_code), halt.reason
         if self.loop.signal_exit is not None:
@@ -182,8 +183,9 @@ class Run:
             return Exit.INTERNAL, f"the ledger does not balance: {ledger}"
         if not ledger.found:
             return Exit.USAGE, "no input: nothing matched what the reader looks for"
-        if verdicts.share_exceeded:
-            return Exit.STOPPED, verdicts.share_text()
+        exceeded = self.loop.core.budget.final()
+        if exceeded is not None:
+            return Exit(exceeded.exit_code), exceeded.reason
         return (Exit.SOME_FAILED if ledger.lost else Exit.OK), ""
 
 

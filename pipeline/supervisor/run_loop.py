@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from ..contracts.cause import Cause
 from ..errors import Exit
 from ..plan.model import Plan
 from ..scheduler import Entry, Halt, Kill, Outcome, Start, Worker
@@ -133,7 +134,7 @@ class Loop(Crew):
         self._begin()
         while self.halt is None and not core.over:
             self._turn(TICK_S)
-            patience_us = core.pace.patience_us()
+            patience_us = core.patience_us()
             if patience_us:  # a wake-up on a busy core finds cold caches and pushes a worker aside (docs/adr/0004)
                 idle.poll(patience_us // 1000)
         self._pump()  # the last item may have ended in a tick
@@ -169,7 +170,8 @@ class Loop(Crew):
             self.on_done(core.done_items)
             core.done_items.clear()
         while core.orders:
-            orders, core.orders = core.orders, []
+            orders = core.orders.copy()
+            core.orders.clear()
             for order in orders:
                 self._carry_out(order)
 
@@ -197,19 +199,20 @@ class Loop(Crew):
                 if discovery.ended and not discovery.found:
                     if discovery.error is not None:
                         raise discovery.error
-                    core.exhausted = True
+                    core.end_of_input()
                 return
             if found.refused:
-                core.turn_away(found.item, "failed", "collision", found.refused)
+                core.turn_away(found.item, "failed", Cause("", "collision", found.refused))
             elif found.skipped:
-                core.turn_away(found.item, "skipped", "skip", found.skipped)
+                core.turn_away(found.item, "skipped", Cause("", "skip", found.skipped))
             else:
                 core.offer(found.item, found.target)
 
     # ---- records out -------------------------------------------------------------------------------------------
 
     def _send(self) -> None:
-        sends, self.core.sends = self.core.sends, []
+        sends = self.core.sends.copy()
+        self.core.sends.clear()
         handles, now = self.handles, self.now
         touched = []
         for worker, record, entry, text in sends:
@@ -233,7 +236,7 @@ class Loop(Crew):
         try:
             entry.text = encode_job(entry.item, entry.target)
         except ValueError as error:
-            self.core.failed(worker, 0, record[LEASE], "", "input", str(error))
+            self.core.failed(worker, 0, record[LEASE], Cause("", "input", str(error)))
             return False
         return True
 
@@ -292,12 +295,13 @@ class Loop(Crew):
 
     def _on_failed(self, handle: Handle, record: Record) -> None:
         stage, kind, reason = [*handle.control.text(record[SLOT]), "", "", ""][:3]
-        self.core.failed(handle.worker, record[FLAGS], record[LEASE], stage, kind, reason)
+        self.core.failed(handle.worker, record[FLAGS], record[LEASE], Cause(stage, kind, reason))
         if record[FLAGS] & FULL and self.halt is None:
             self.halt = Halt(Exit.ENVIRONMENT, f"the output cannot be written: {reason}; free space and run again")
 
     def _on_skipped(self, handle: Handle, record: Record) -> None:
-        self.core.skipped(handle.worker, record[LEASE], handle.control.text(record[SLOT])[-1])
+        stage, kind, reason = [*handle.control.text(record[SLOT]), "", "", ""][:3]
+        self.core.skipped(handle.worker, record[LEASE], Cause(stage, kind, reason))
 
     def _on_claim(self, handle: Handle, record: Record) -> None:
         unit = handle.worker.leases.get(record[LEASE])
@@ -309,7 +313,7 @@ class Loop(Crew):
         handle.write()
 
     def _on_alive(self, _: Handle, __: Record) -> None:
-        self.core.moved += 1  # what counts is that it said something: its deadline begins anew
+        self.core.alive()  # what counts is that it said something: its deadline begins anew
 
     def _on_bye(self, handle: Handle, record: Record) -> None:
         handle.cpu_s += record[CPU_US] / 1e6

@@ -8,10 +8,10 @@ from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
 
+from ..contracts.cause import Cause
 from ..errors import EnvironmentRefusal, Exit, Stall
 from ..plan.model import Plan
-from ..scheduler import Scheduler
-from ..scheduler.state import Worker
+from ..scheduler import Scheduler, Worker
 from ..transport.allocator import Allocator
 from ..transport.arena import Arena
 from ..transport.control_block import Control, control_nbytes
@@ -182,7 +182,7 @@ class Crew:
         lease, stage = handle.control.running()
         cause = None
         if handle.ended_by != "":
-            cause = (self._stage_label(handle, stage), self._kind(handle, how), self._with_tail(handle, how))
+            cause = Cause(self._stage_label(handle, stage), self._kind(handle, how), self._with_tail(handle, how))
         self._release(handle)
         if not self.stopping:
             self.core.lost(handle.worker, lease, cause)
@@ -268,7 +268,7 @@ class Crew:
 
     def _check_stall(self) -> None:
         core = self.core
-        moved = core.moved + core.verdicts.ledger.finished
+        moved = core.moved + core.ledger.finished
         closing = any(core.closes(handle.worker) for handle in self.handles)  # that has a deadline of its own
         waits_for_input = not core.open and not core.items and not core.exhausted
         if (

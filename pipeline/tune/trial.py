@@ -250,7 +250,7 @@ class _TrialLoop(Loop):
                 self.first = self._look()
             return
         spent, ended = time.perf_counter() - self.first.at, ended - self.units(self.first)
-        fails = self.core.verdicts.ledger.lost >= LEAST_UNITS  # and not for want of time
+        fails = self.core.ledger.lost >= LEAST_UNITS  # and not for want of time
         longest = STRETCH * self.window_s if ended or fails else self.patience_s
         if spent >= longest or (spent >= self.window_s and ended >= LEAST_UNITS):
             self.last = self._look()
@@ -258,12 +258,12 @@ class _TrialLoop(Loop):
 
     def _ended(self) -> int:
         """What `units` would say of a look now."""
-        ledger = self.core.verdicts.ledger
+        ledger = self.core.ledger
         streams = self.plan.streams or self.plan.many
         return self.core.groups[-1].frames if streams else ledger.done + ledger.skipped
 
     def _look(self) -> _Look:
-        groups, ledger = self.core.groups, self.core.verdicts.ledger
+        groups, ledger = self.core.groups, self.core.ledger
         times = [(handle.worker.group.number, *_times(handle)) for handle in self.handles]
         return _Look(
             time.perf_counter(),

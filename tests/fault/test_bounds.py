@@ -30,8 +30,8 @@ def test_queues_and_memory_keep_their_bounds(
             leased = sum(worker.load for worker in group.workers)
             bound = group.plan.queue.depth + group.plan.queue.most_credit * group.plan.workers
             assert core.waiting(group) + leased <= bound
-            assert core.run_lane.queues[group.number].occupied <= bound  # type: ignore[union-attr]
-        used = core.admission.pool.allocator.in_use  # type: ignore[attr-defined]
+            assert core.state.run_lane.queues[group.number].occupied <= bound
+        used = core.memory.pool.allocator.in_use  # type: ignore[attr-defined]
         seen["most"] = max(seen["most"], used)
         assert used <= core.plan.memory_nbytes
 
