@@ -213,9 +213,10 @@ class World:
                     return True
                 process.grants.append((record[OFFSET], record[SPAN] * UNIT))
                 return True
-        return self._work(process)
+        return self.work(process)
 
-    def _work(self, process: Process) -> bool:
+    def work(self, process: Process) -> bool:
+        """Let a process go on with its job."""
         job, group = process.job, process.worker.group
         assert job is not None
         unit = process.worker.leases.get(job[LEASE])
