@@ -18,8 +18,8 @@ from pipeline.plan.model import Plan
 from pipeline.scheduler import Scheduler
 from pipeline.supervisor import execution, serial
 from pipeline.supervisor.fork_server import ForkServer
+from pipeline.supervisor.hearing import Hearing
 from pipeline.supervisor.report import Report
-from pipeline.supervisor.run_loop import RunLoop as Loop
 
 ITEMS = 8
 ROLES = ("reader", "transform", "writer", "fused")
@@ -197,10 +197,10 @@ def gate() -> Iterator[Any]:
 
 def killed_when_ready(monkeypatch: pytest.MonkeyPatch, gate: Any, group: str, number: int = signal.SIGKILL) -> None:
     """The first worker of a group gets a signal once it is ready and has nothing; items come when that was noticed."""
-    ready, lost = Loop._on_ready, Scheduler.lost
+    ready, lost = Hearing._on_ready, Scheduler.lost
     victims: list[int] = []
 
-    def on_ready(self: Loop, handle: Any, record: Any) -> None:
+    def on_ready(self: Hearing, handle: Any, record: Any) -> None:
         ready(self, handle, record)
         if handle.worker.group.name == group and not victims:
             victims.append(handle.process.pid)
@@ -211,7 +211,7 @@ def killed_when_ready(monkeypatch: pytest.MonkeyPatch, gate: Any, group: str, nu
         lost(self, worker, running, cause)
         gate.set()
 
-    monkeypatch.setattr(Loop, "_on_ready", on_ready)
+    monkeypatch.setattr(Hearing, "_on_ready", on_ready)
     monkeypatch.setattr(Scheduler, "lost", noticed)
 
 
@@ -408,11 +408,11 @@ def test_the_fork_server_killed_takes_its_workers_along_and_costs_nobody_an_atte
 def test_random_kills_of_any_worker_lose_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int) -> None:
     """A dozen workers are killed or crash at random: each item is done once, and every output is right."""
     chance = random.Random(seed)
-    pump, ready = Scheduler.pump, Loop._on_ready
+    pump, ready = Scheduler.pump, Hearing._on_ready
     handles: dict[int, Any] = {}
     kills = 12
 
-    def on_ready(self: Loop, handle: Any, record: Any) -> None:
+    def on_ready(self: Hearing, handle: Any, record: Any) -> None:
         handles[handle.worker.name] = handle
         ready(self, handle, record)
 
@@ -424,7 +424,7 @@ def test_random_kills_of_any_worker_lose_nothing(tmp_path: Path, monkeypatch: py
             kills -= 1
             os.kill(chance.choice(up).process.pid, chance.choice((signal.SIGKILL, signal.SIGSEGV)))
 
-    monkeypatch.setattr(Loop, "_on_ready", on_ready)
+    monkeypatch.setattr(Hearing, "_on_ready", on_ready)
     monkeypatch.setattr(Scheduler, "pump", pumped)
     reader = {"use": "synthetic", "height": 30, "width": 40, "random_sizes": True, "workers": 2}
     reader |= ({"frames": 200}, {"frames": 50, "fan_out": 4}, {"frames": 40, "streams": 4}, {"frames": 120})[seed]
