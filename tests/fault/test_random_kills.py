@@ -14,7 +14,7 @@ from harness import counts, plan_of, stage, tree
 from pipeline.scheduler import Scheduler
 from pipeline.supervisor import execution, serial
 from pipeline.supervisor.fork_server import ForkServer
-from pipeline.supervisor.run_loop import RunLoop as Loop
+from pipeline.supervisor.hearing import Hearing
 
 pytestmark = pytest.mark.usefixtures("at_once")
 
@@ -57,11 +57,11 @@ def test_the_fork_server_killed_takes_its_workers_along_and_costs_nobody_an_atte
 def test_random_kills_of_any_worker_lose_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int) -> None:
     """A dozen workers are killed or crash at random: each item is done once, and every output is right."""
     chance = random.Random(seed)
-    pump, ready = Scheduler.pump, Loop._on_ready
+    pump, ready = Scheduler.pump, Hearing._on_ready
     handles: dict[int, Any] = {}
     kills = 12
 
-    def on_ready(self: Loop, handle: Any, record: Any) -> None:
+    def on_ready(self: Hearing, handle: Any, record: Any) -> None:
         handles[handle.worker.name] = handle
         ready(self, handle, record)
 
@@ -73,7 +73,7 @@ def test_random_kills_of_any_worker_lose_nothing(tmp_path: Path, monkeypatch: py
             kills -= 1
             os.kill(chance.choice(up).process.pid, chance.choice((signal.SIGKILL, signal.SIGSEGV)))
 
-    monkeypatch.setattr(Loop, "_on_ready", on_ready)
+    monkeypatch.setattr(Hearing, "_on_ready", on_ready)
     monkeypatch.setattr(Scheduler, "pump", pumped)
     reader = {"use": "synthetic", "height": 30, "width": 40, "random_sizes": True, "workers": 2}
     reader |= ({"frames": 200}, {"frames": 50, "fan_out": 4}, {"frames": 40, "streams": 4}, {"frames": 120})[seed]

@@ -15,7 +15,7 @@ from stages_for_tests import numbered
 from pipeline.errors import Exit
 from pipeline.scheduler import Scheduler
 from pipeline.supervisor import execution
-from pipeline.supervisor.run_loop import RunLoop as Loop
+from pipeline.supervisor.hearing import Hearing
 
 pytestmark = pytest.mark.usefixtures("at_once")
 
@@ -30,10 +30,10 @@ def gate() -> Iterator[Any]:
 
 def killed_when_ready(monkeypatch: pytest.MonkeyPatch, gate: Any, group: str, number: int = signal.SIGKILL) -> None:
     """The first worker of a group gets a signal once it is ready and has nothing; items come when that was noticed."""
-    ready, lost = Loop._on_ready, Scheduler.lost
+    ready, lost = Hearing._on_ready, Scheduler.lost
     victims: list[int] = []
 
-    def on_ready(self: Loop, handle: Any, record: Any) -> None:
+    def on_ready(self: Hearing, handle: Any, record: Any) -> None:
         ready(self, handle, record)
         if handle.worker.group.name == group and not victims:
             victims.append(handle.process.pid)
@@ -44,7 +44,7 @@ def killed_when_ready(monkeypatch: pytest.MonkeyPatch, gate: Any, group: str, nu
         lost(self, worker, running, cause)
         gate.set()
 
-    monkeypatch.setattr(Loop, "_on_ready", on_ready)
+    monkeypatch.setattr(Hearing, "_on_ready", on_ready)
     monkeypatch.setattr(Scheduler, "lost", noticed)
 
 
