@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..contracts.contexts import ErrorPolicy
+from ..config.keys import OnError
 from ..contracts.frame import Item
 from ..contracts.ledger import Ledger
 from ..errors import Exit
@@ -16,7 +16,7 @@ BACKOFF_S = (0.1, 5.0)
 class Verdicts:
     """Counts every item exactly once and says when the run must stop."""
 
-    def __init__(self, policy: ErrorPolicy) -> None:
+    def __init__(self, policy: OnError) -> None:
         self.policy = policy
         self.ledger = Ledger()
 
@@ -42,10 +42,11 @@ class Verdicts:
 
     def _exceeded(self, reason: str) -> Halt | None:
         policy, ledger = self.policy, self.ledger
-        if policy.stop:
+        most = policy.max_failures.count
+        if policy.policy == "stop":
             return Halt(Exit.STOPPED, f"stopped at the first failure (`on_error: {{policy: stop}}`): {reason}")
-        if policy.max_failures is not None and ledger.lost > policy.max_failures:
-            return Halt(Exit.STOPPED, f"more than {policy.max_failures} items failed (`on_error: {{max_failures}}`)")
+        if most is not None and ledger.lost > most:
+            return Halt(Exit.STOPPED, f"more than {most} items failed (`on_error: {{max_failures}}`)")
         if ledger.finished >= SHARE_AFTER and self.share_exceeded:
             return Halt(Exit.STOPPED, self.share_text())
         return None
@@ -53,12 +54,12 @@ class Verdicts:
     @property
     def share_exceeded(self) -> bool:
         """Whether more than the allowed share of the finished items failed."""
-        share = self.policy.max_share
+        share = self.policy.max_failures.share
         return share is not None and self.ledger.lost > share * max(1, self.ledger.finished)
 
     def share_text(self) -> str:
         """Why the share is exceeded, with the numbers."""
-        ledger, share = self.ledger, self.policy.max_share or 0.0
+        ledger, share = self.ledger, self.policy.max_failures.share or 0.0
         return (
             f"{ledger.lost} of {ledger.finished} items failed, more than the {share:.0%} of "
             "`on_error: {max_failures}`"

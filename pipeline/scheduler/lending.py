@@ -39,7 +39,7 @@ class Lending:
         self.many = plan.many and not self.fused
         self.max_streams = min([len(self.groups[-1].workers), *(group.limit for group in self.groups[1:])])
         self.admission = Admission(pool, ordered=plan.in_order and not self.streams, many=self.many)
-        self.verdicts = Verdicts(plan.on_error)
+        self.verdicts = Verdicts(plan.settings.on_error)
         self.items: deque[Entry] = deque()
         self.retry: deque[Unit] = deque()
         self.place_wait: deque[Unit] = deque()

@@ -21,7 +21,7 @@ class Scheduler(Flow):
             return
         if unit.dead:
             self._discard(unit)
-        elif flags & TRANSIENT and unit.attempt < self.plan.on_error.retries and unit.lane.producer is None:
+        elif flags & TRANSIENT and unit.attempt < self.plan.settings.on_error.retries and unit.lane.producer is None:
             unit.attempt += 1
             self._requeue(unit)
             if self.admission.ordered and not unit.group and worker.leases:
@@ -116,11 +116,11 @@ class Scheduler(Flow):
             self._restart(lane, (stage, kind, reason))
         else:
             unit.attempt += 1
-            if unit.attempt > self.plan.on_error.retries:
+            if unit.attempt > self.plan.settings.on_error.retries:
                 unit.item.quarantined = True
                 self._give_up(unit, stage, kind, f"{reason} ({unit.attempt} attempts)")
             else:
-                unit.solo = unit.attempt == self.plan.on_error.retries
+                unit.solo = unit.attempt == self.plan.settings.on_error.retries
                 self._requeue(unit)
 
     def _spare(self, unit: Unit) -> None:
@@ -183,7 +183,7 @@ class Scheduler(Flow):
         entry = lane.producer.item
         entry.attempt += cause is not None
         entry.frames = 0
-        if cause is not None and entry.attempt > self.plan.on_error.retries:
+        if cause is not None and entry.attempt > self.plan.settings.on_error.retries:
             stage, kind, reason = cause
             entry.quarantined = True
             entry.failure = entry.failure or (stage, kind, f"{reason} ({entry.attempt} attempts)")

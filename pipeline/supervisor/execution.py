@@ -175,7 +175,7 @@ class Run:
         if halt is not None:
             return Exit(halt.exit_code), halt.reason
         if self.loop.signal_exit is not None:
-            streams = self.plan.streams and self.plan.fuse != "all"
+            streams = self.plan.streams and self.plan.settings.fuse != "all"
             begun = "files under way were broken off" if streams else "what had begun was finished"
             return self.loop.signal_exit, f"interrupted: {begun}"
         if not ledger.balances:

@@ -132,7 +132,7 @@ class SerialRun:
             self.report.bytes_out += self.writer.finish(found.item, self.output)
 
     def _bounded(self, item: Item):  # type: ignore[no-untyped-def]
-        limit = self.plan.limits.frames
+        limit = self.plan.settings.limits.frames
         self.loading.nbytes_read = 0
         part: Part
         for number, part in enumerate(self.reader.read(item, self.loading)):
@@ -165,14 +165,15 @@ class SerialRun:
         self.report.failures.append(Failure(item.source, label, kind, reason))
 
     def _budget(self) -> Exit | None:
-        policy, lost = self.plan.on_error, self.ledger.lost
-        if lost and (policy.stop or (policy.max_failures is not None and lost > policy.max_failures)):
+        policy, lost = self.plan.settings.on_error, self.ledger.lost
+        most = policy.max_failures.count
+        if lost and (policy.policy == "stop" or (most is not None and lost > most)):
             self.report.stopped = "stopped: more items failed than `on_error` allows"
             return Exit.STOPPED
         return None
 
     def _conclude(self, code: Exit | None) -> None:
-        report, ledger, share = self.report, self.ledger, self.plan.on_error.max_share
+        report, ledger, share = self.report, self.ledger, self.plan.settings.on_error.max_failures.share
         report.seconds = time.perf_counter() - self.began
         report.frames = self.frames
         report.groups = [GroupReport("serial", 1, None, self.frames, time.process_time(), report.seconds)]

@@ -75,7 +75,7 @@ class Crew:
     def __init__(self, plan: Plan, run: str, fork_server: ForkServer | None = None) -> None:
         self.fork_server = fork_server
         self.server_deaths = self.server_moved = 0
-        controls = [control_nbytes(group.queue.most_credit) for group in plan.groups]
+        controls = [control_nbytes(group.queue.credit.most) for group in plan.groups]
         blocks = [size for group, size in zip(plan.groups, controls, strict=True) for _ in range(group.workers)]
         start = -(-sum(blocks) // PAGE) * PAGE
         if plan.memory_nbytes >= 16 * start:  # the budget covers the control blocks too, unless it is tiny
@@ -250,7 +250,7 @@ class Crew:
             self._lost(handle)
 
     def _limit_s(self, worker: Worker) -> float:
-        return self.plan.timeout_s * (CLOSING_TIMES if self.core.closes(worker) else 1)
+        return self.plan.settings.timeout_s * (CLOSING_TIMES if self.core.closes(worker) else 1)
 
     def _sample(self) -> None:
         """Who is idle now, and whether for want of work or of room."""
@@ -275,9 +275,9 @@ class Crew:
             moved != self.moved_at[0] or waits_for_input or closing or self.ready_at is None
         ):  # starting has a time of its own
             self.moved_at = (moved, self.now)
-        elif self.now - self.moved_at[1] > self.plan.stall_timeout_s:
+        elif self.now - self.moved_at[1] > self.plan.settings.stall_s:
             raise Stall(
-                f"no frame moved for {self.plan.stall_timeout_s:g} s (`stall_timeout`)",
+                f"no frame moved for {self.plan.settings.stall_s:g} s (`stall_timeout`)",
                 limit=f"{core.open} items in flight",
                 remedy="where a frame may take so long, raise `timeout` and `stall_timeout`; else this is a defect: "
                 "please report it with these stacks:\n" + self._stacks(),

@@ -9,7 +9,8 @@ import pickle
 import pytest
 
 from pipeline import errors
-from pipeline.contracts.contexts import ErrorPolicy
+from pipeline.config.key_types import MaxFailures
+from pipeline.config.keys import OnError
 from pipeline.contracts.frame import Item
 from pipeline.contracts.ledger import OUTCOMES, Ledger
 from pipeline.contracts.problem import ConfigError, Mark, Problem
@@ -62,7 +63,7 @@ def test_how_an_item_ends(made: dict[str, object], outcome: str) -> None:
     entry = Entry(Item(0, "a"), "")
     for name, value in made.items():
         setattr(entry, name, value)
-    verdicts = Verdicts(ErrorPolicy(max_share=None))
+    verdicts = Verdicts(OnError(max_failures=MaxFailures()))
     told, halt = verdicts.close(entry)
     assert (told.outcome, halt) == (outcome, None)
     assert getattr(verdicts.ledger, outcome) == 1
