@@ -75,9 +75,7 @@ class GroupKeys:
         default="auto", metadata={"ge": 1, "le": MAX_WORKERS, "doc": "processes of the group"}
     )
     cores: Cores = field(default=Cores(), metadata={"doc": "cores its processes are pinned to"})
-    queue: Edge = field(
-        default=Edge(), metadata={"doc": "the queue before this group; what it leaves out is as in queues"}
-    )
+    queue: Edge = field(default=Edge(), metadata={"follows": "queues", "doc": "the queue before this group"})
 
 
 @dataclass(frozen=True, slots=True)

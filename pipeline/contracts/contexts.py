@@ -32,9 +32,9 @@ class Limits:
         frames: frames of one item.
     """
 
-    pixels: int = field(default=100_000_000, metadata={"ge": 1, "le": 1 << 40, "doc": "height x width of one frame"})
+    pixels: int = field(default=100_000_000, metadata={"ge": 1, "doc": "height x width of one frame"})
     file_nbytes: Nbytes = field(default=Nbytes(512 << 20), metadata={"key": "file_size", "doc": "of one input file"})
-    frames: int = field(default=1_000_000, metadata={"ge": 1, "le": 1 << 40, "doc": "frames of one input"})
+    frames: int = field(default=1_000_000, metadata={"ge": 1, "doc": "frames of one input"})
 
 
 class Fill(Protocol):

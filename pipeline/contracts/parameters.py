@@ -4,7 +4,8 @@ Components declare their parameters and the engine its keys in the same way: `fi
 The registry, the reader of configs, the JSON Schema and the pages of docs/ ask here; a worker does not.
 
 Metadata of a field: `ge`, `gt`, `le`, `lt` bound a number; `unit` and `doc` are for people; `key` is the name in a
-config where it is not the field's; `required` asks a config for a key that has a default in Python.
+config where it is not the field's; `required` asks a config for a key that has a default in Python; `follows` names the
+section whose values are the defaults of this one.
 """
 
 from __future__ import annotations
@@ -57,7 +58,10 @@ class Parameter:
     @property
     def shown_default(self) -> Any:
         """The default as plain data, for pages and schemas."""
-        return str(self.default) if is_parameter_type(type(self.default)) else self.default
+        if not is_parameter_type(type(self.default)):
+            return self.default
+        text = str(self.default)
+        return int(text) if isinstance(self.default, int) and text.isdigit() else text
 
 
 def parameters(cls: type[Any]) -> tuple[Parameter, ...]:

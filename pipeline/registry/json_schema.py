@@ -73,20 +73,21 @@ def _parameters(cls: type[Any]) -> Schema:
     return _object(_keys(cls), *_required(cls), doc=_first_line(cls))
 
 
-def _keys(cls: type[Any]) -> dict[str, Schema]:
-    return {parameter.name: _parameter(parameter) for parameter in parameters(cls)}
+def _keys(cls: type[Any], *, defaults: bool = True) -> dict[str, Schema]:
+    return {parameter.name: _parameter(parameter, defaults=defaults) for parameter in parameters(cls)}
 
 
 def _required(cls: type[Any]) -> list[str]:
     return [parameter.name for parameter in parameters(cls) if parameter.required]
 
 
-def _parameter(parameter: Parameter) -> Schema:
+def _parameter(parameter: Parameter, *, defaults: bool) -> Schema:
     schema = _type(parameter.hint, parameter.metadata)
     if parameter.doc:
         schema["description"] = parameter.doc
     default = parameter.shown_default
-    return schema | ({"default": default} if isinstance(default, (int, float, str)) and default != "" else {})
+    told = defaults and isinstance(default, (int, float, str)) and default != ""
+    return schema | ({"default": default} if told else {})
 
 
 def _type(hint: Any, metadata: Mapping[str, Any]) -> Schema:
@@ -95,13 +96,13 @@ def _type(hint: Any, metadata: Mapping[str, Any]) -> Schema:
     if is_parameter_type(hint):
         return dict(hint.schema)
     if holds_keys(hint):
-        return _object(_keys(hint))
+        return _object(_keys(hint, defaults="follows" not in metadata))
     if hint in (int, float):
         return {"type": PLAIN[hint], **{word: metadata[name] for name, word in BOUNDS.items() if name in metadata}}
     if hint in PLAIN:
         return {"type": PLAIN[hint]}
     if origin is Literal:
-        return {"enum": list(options)}
+        return {"enum": list(options)} if len(options) > 1 else {"const": options[0]}
     if origin in (Union, UnionType):
         return {"anyOf": [_type(option, metadata) for option in options]}
     if origin is list or (origin is tuple and options[-1:] == (Ellipsis,)):
