@@ -11,7 +11,7 @@ from ..contracts.frame import NO_METADATA, Frame, Item, Metadata
 from ..contracts.spec import Spec
 from ..errors import ItemError
 from ..plan.chain import Pixels
-from ..transport.properties import are_usual, pack_properties, unpack_properties
+from ..transport.property_code import are_usual, pack_properties, unpack_properties
 from ..transport.records import (
     FLAGS,
     HEADER_NBYTES,
