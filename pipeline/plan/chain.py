@@ -7,20 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
-
-import numpy as np
 
 from ..contracts.codec import Codec
 from ..contracts.spec import Size, Spec
 from ..contracts.stage import Transform
-from ..errors import SpecError
 from ..transport.records import region_nbytes, units
 from .model import Plan
 
 FAN_OUT_SLOTS = 4  # parts of one frame that may be in flight at once
 Link = tuple[str, Transform]
-Pixels = np.ndarray[Any, Any]
 
 
 class StageError(Exception):
@@ -141,8 +136,8 @@ class Chain:
 
 def output_of(label: str, stage: Transform, spec: Spec) -> Spec:
     try:
-        if spec.is_yuv and not stage.planes:
-            raise SpecError(f"wants pixels in order HWC, got {spec} in planes", remedy="put rgb before this stage")
+        if not stage.planes:
+            spec.require_pixels()
         out = spec if stage.inspect else stage.output_spec(spec)
     except Exception as error:
         raise StageError(label, error) from error

@@ -9,9 +9,9 @@ import numpy as np
 
 from ..contracts.contexts import Part, Skip
 from ..contracts.frame import Frame, Item
-from ..contracts.spec import Spec
+from ..contracts.spec import Pixels, Spec
 from ..contracts.stage import Transform
-from ..plan.chain import Link, Pixels, StageError, expansion_of, leaves_pixels, output_of
+from ..plan.chain import Link, StageError, expansion_of, leaves_pixels, output_of
 
 
 class Scratch:

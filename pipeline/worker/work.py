@@ -9,10 +9,10 @@ import numpy as np
 
 from ..contracts.contexts import Part
 from ..contracts.frame import NO_METADATA, Frame, Item, Metadata
-from ..contracts.spec import Spec
+from ..contracts.spec import Pixels, Spec
 from ..contracts.stage import Stage
 from ..errors import ItemError
-from ..plan.chain import Pixels, StageError
+from ..plan.chain import StageError
 from ..plan.model import Plan
 from ..transport.control_block import Control
 from ..transport.properties import are_usual, pack_properties, unpack_properties

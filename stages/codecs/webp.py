@@ -11,9 +11,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from pipeline import Codec, Frame, Header, ItemError, Metadata, Spec
+from pipeline import Codec, Frame, Header, ItemError, Metadata, Pixels, Spec
 
-Pixels = np.ndarray[Any, Any]
 MOST = 16383  # rows and columns of a picture: 14 bits
 ANIMATED, ALPHA = 0x02, 0x10  # flags of the chunk VP8X
 PICTURES = (b"VP8 ", b"VP8L", b"VP8X")

@@ -108,7 +108,7 @@ class VideoFile(Writer):
 
     ordered: ClassVar[bool] = True
     example: ClassVar[Mapping[str, Any]] = {"path": "out/{dir}/{stem}.mp4", "crf": 23, "preset": "veryfast"}
-    icc: ClassVar[str] = "srgb"  # type: ignore[misc] # video has no place for a profile
+    icc: ClassVar[str] = "srgb"  # video has no place for a profile
 
     def __post_init__(self) -> None:
         encoder, template = self.encoder, Template(self.path)

@@ -9,11 +9,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from pipeline.contracts.contexts import Fill
-from pipeline.contracts.spec import Spec
+from pipeline.contracts.spec import Pixels, Spec
 from stages.media.ffmpeg.loading import load_ffmpeg
 from stages.media.ffmpeg.tags import Tags, colour, sar_of, tags_of
-
-Pixels = np.ndarray[Any, Any]
 
 
 class Layout(NamedTuple):
