@@ -244,13 +244,13 @@ TEXTS = {
     ),
     "template that cannot be unique": (
         "version: 1\nreader: {use: synthetic, fan_out: 2}\n" + 'writer: {use: files, path: "o/{stem}.jpg"}\n',
-        ["3:28: synthetic makes several frames of an item, and all get one name; add {index} to the path"],
+        ["3:28: synthetic makes several frames of an item, and some get the same name; add {index} to the path"],
     ),
     "unknown template field": (
         FILES + 'writer: {use: files, path: "o/{steam}.jpg"}\n',
         [
             "3:28: unknown template field {steam};"
-            " known are {dir} {stem} {ext} {name} {index} {pts} {width} {height} {hash}"
+            " known are {dir} {stem} {ext} {name} {index} {pts} {row} {column} {width} {height} {hash}"
         ],
     ),
     "format of the source": (

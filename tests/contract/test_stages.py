@@ -57,6 +57,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "Adjust": {"brightness": 1.2, "saturation": 0.5, "gamma": 1.1},
     "Convert": {"model": "rgba", "dtype": "uint16"},
     "Overlay": {"image": str(ROOT / "samples/mark.png"), "scale": "40%", "opacity": 0.5},
+    "Tile": {"width": 11, "height": 7, "overlap": 2},
     "Pad": {"width": 29, "height": 20, "background": Colour(0x33, 0x66, 0x99, 0x80)},
     "Resize": {"width": 7, "height": 6, "fit": "contain"},
     "Files": {"path": "out/{dir}/{stem}.jpg"},
@@ -206,6 +207,13 @@ class TestEveryTransform:
         if stage.inspect:
             assert target == spec
             stage.process(frame_of(spec, pixels), np.empty(0))
+        elif stage.expanding:
+            parts = list(stage.expand(frame_of(spec, pixels)))
+            assert 1 <= len(parts) <= stage.expands(spec)
+            for part in parts:
+                out, buffer = guarded(part.spec)
+                part.fill(out)
+                assert intact(buffer)
         elif not (stage.identity_when_equal and target == spec):
             results = []
             for canary in (CANARY, 0x55):
