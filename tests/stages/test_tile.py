@@ -141,12 +141,12 @@ TILED += "writer: {{use: files, path: '{path}'}}\n{more}"
 @pytest.mark.parametrize(
     ("stages", "path", "more", "message"),
     [
-        ("orient", "o/{stem}_{row}.png", "", "the path has {row}, and no stage cuts pictures into parts; add the stage"),
+        ("orient", "o/{stem}_{row}.png", "", "the path has {row}, and no stage cuts pictures .* add the stage tile"),
         ("orient", "o/{stem}_{column}_{row}.png", "", "the path has {column}, and no stage cuts"),
-        ("CUT", "o/{stem}_{row}.png", "", "tile makes several frames of an item, and some get the same name; add {index}"),
-        ("CUT", "o/{stem}_{pts}.png", "", "tile makes several frames of an item, and some get the same name; add {index}"),
+        ("CUT", "o/{stem}_{row}.png", "", "tile makes several frames .* the same name; add {index}"),
+        ("CUT", "o/{stem}_{pts}.png", "", "tile makes several frames .* the same name; add {index}"),
         ("CUT, flatten", "o/{stem}_{index}.png", "", "flatten follows in its group; it must be the last of its group"),
-        ("CUT", "o/{stem}_{index}.png", "fuse: all\n", "files follows in its group; it must be the last .* use fuse: none"),
+        ("CUT", "o/{stem}_{index}.png", "fuse: all\n", "files follows in its group; .* use fuse: none"),
     ],
 )  # fmt: skip
 def test_what_the_plan_refuses(stages: str, path: str, more: str, message: str, tmp_path: Path) -> None:
