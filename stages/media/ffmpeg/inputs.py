@@ -7,7 +7,7 @@ from fractions import Fraction
 from typing import Any
 
 from pipeline.errors import ItemError
-from stages.media.ffmpeg.loading import load_ffmpeg, refused
+from stages.media.ffmpeg.library import load_ffmpeg, refused
 
 PRIMING_S = Fraction(1, 10)
 ATTACHED_PICTURE = 0x400  # AV_DISPOSITION_ATTACHED_PIC
