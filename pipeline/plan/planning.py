@@ -13,7 +13,7 @@ from ..contracts.frame import Item
 from ..contracts.problem import ConfigError, Mark
 from ..contracts.stage import Reader
 from ..errors import SpecError, UsageError
-from . import components, placement
+from . import components, conversions, placement
 from .components import Findings, Parts
 from .machine import Machine
 from .model import GroupPlan, Plan
@@ -38,6 +38,7 @@ def build(config: Config, *, allow_code: bool = False, machine: Machine | None =
     findings = Findings(config.problems)
     here = machine or Machine.here()
     parts = components.find(config, findings, allow_code=allow_code)
+    conversions.put_in(parts)
     groups = placement.place(config, parts, here, findings)
     memory = placement.memory_nbytes(config, here, findings)
     if config.fuse == "auto":
