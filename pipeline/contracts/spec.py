@@ -250,7 +250,7 @@ class Spec:
         return self.require_pixels().require(dtype=dtype, model=PICTURES)
 
     def require_channels(self, most: int) -> Spec:
-        """This Spec, if its array is (H, W, C) of at most so many channels, in any colour model.
+        """This Spec, if its array is (H, W, C) of at most `most` channels, in any colour model.
 
         Raises:
             SpecError: more channels, or YUV in planes.

@@ -37,7 +37,7 @@ class _Head(NamedTuple):
 
     @property
     def nbytes(self) -> int:
-        """Of the samples; at least so many where they are text."""
+        """Of the samples; at least that number where they are text."""
         count = self.width * self.height * self.samples
         if self.kind == 4:
             return self.height * (-(-self.width // 8))
@@ -152,7 +152,7 @@ def _plain(data: memoryview, head: _Head) -> Pixels:
     count = head.width * head.height * head.samples
     characters = np.frombuffer(text, np.uint8)
     if not (BLANK[characters] | ((characters >= 48) & (characters <= (49 if head.kind == 1 else 57)))).all():
-        raise ItemError("damaged PNM: its samples are no numbers")
+        raise ItemError("damaged PNM: its samples are not numbers")
     if head.kind == 1:
         samples: Pixels = 49 - characters[~BLANK[characters]]
     else:

@@ -48,7 +48,7 @@ def lay_over(pixels: Pixels, spec: Spec, background: Colour, out: Pixels) -> Non
         alpha = source[..., -1].astype(wide)
         clear = white - alpha
         if not clear.any():
-            for channel in range(len(ground)):  # thrice as fast as all at once, whose runs are three bytes long
+            for channel in range(len(ground)):  # three times as fast as all at once, whose runs are three bytes long
                 target[..., channel] = source[..., channel]
             continue
         under = {level: clear * wide(level) + wide(half) for level in set(ground)}

@@ -18,7 +18,7 @@ LUMA = {
     "fcc": (0.30, 0.11),
     "smpte240m": (0.212, 0.087),
 }
-HD_HEIGHT = 720  # pictures of so many lines and more are HD where nothing says so
+HD_HEIGHT = 720  # pictures of this number of lines and more are HD where nothing says so
 Row = tuple[float, float, float, float]
 Matrix = tuple[Row, Row, Row]
 

@@ -61,7 +61,7 @@ class Video(Listing):
     def __post_init__(self) -> None:
         _ = self.begin_s, self.length_s, self.rate, self.step
         if self.every is not None and self.fps is not None:
-            raise UsageError("every and fps exclude each other", remedy="use one of them")
+            raise UsageError("every and fps cannot be used together", remedy="use one of them")
 
     @classmethod
     def probe(cls, path: str) -> dict[str, Any] | None:

@@ -57,7 +57,7 @@ class Blur(Transform):
                 raise SpecError(
                     f"a median of sigma {self.sigma:g} wants dtype uint8, got {spec.dtype}",
                     limit="sigma below 1.7 for others",
-                    remedy="convert before this stage, or lessen sigma",
+                    remedy="convert before this stage, or reduce sigma",
                 )
         return spec
 

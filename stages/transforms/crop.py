@@ -47,7 +47,7 @@ class Crop(Transform):
             raise SpecError(
                 f"a crop of {width}x{height} at {left},{top} reaches out of the picture",
                 limit=f"{spec.width}x{spec.height}",
-                remedy="lessen x, y, width or height",
+                remedy="reduce x, y, width or height",
             )
         return spec.resized(height, width)
 
@@ -80,5 +80,7 @@ def _pixels(name: str, length: Length, side: int) -> int:
     except ValueError:
         share = math.nan
     if not length.strip().endswith("%") or not 0 <= share <= 1:
-        raise UsageError(f"crop {name} {length!r} is not a length", remedy='write pixels as 200, or a share as "50%"')
+        raise UsageError(
+            f"crop {name} {length!r} is not a valid length", remedy='write pixels as 200, or a share as "50%"'
+        )
     return math.floor(share * side + 0.5)

@@ -22,7 +22,7 @@ WIDE: dict[tuple[str, bool], Any] = {
 }  # fmt: skip
 BLOCK = 1 << 15  # pixels
 TILE = 256  # a smaller mark is repeated up to this side beforehand, so that few pieces are laid
-FEW = 8  # marks of so many sizes and models are kept, at 4 to 40 bytes for each of their pixels
+FEW = 8  # marks of this number of sizes and models are kept, at 4 to 40 bytes for each of their pixels
 
 
 class RenderedMark(NamedTuple):
@@ -80,7 +80,7 @@ class Overlay(Transform):
             raise UsageError(f"overlay image {self.image!r} does not exist", remedy=f"looked in {os.getcwd()}")
 
     def open(self) -> None:
-        """Load the mark; raises UsageError where it is no picture that Pillow reads."""
+        """Load the mark; raises UsageError where Pillow cannot read it."""
         self._image  # noqa: B018 - read before the first frame, not within it
 
     def output_spec(self, spec: Spec) -> Spec:
@@ -212,12 +212,12 @@ def _over_alpha(below: Pixels, out: Pixels, colour: Pixels, alpha: Pixels, *, wh
 
 
 def _share(name: str, text: str) -> float:
-    """A percentage as a share from 0 to 1; raises UsageError where it is none."""
+    """A percentage as a share from 0 to 1; raises UsageError where it is not one."""
     number = text.strip().removesuffix("%")
     try:
         share = float(number) / 100
     except ValueError:
         share = math.nan
     if not text.strip().endswith("%") or not 0 <= share <= 1:
-        raise UsageError(f"overlay {name} {text!r} is not a share", remedy='write it as "20%"')
+        raise UsageError(f"overlay {name} {text!r} is not a valid share", remedy='write it as "20%"')
     return share

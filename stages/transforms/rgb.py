@@ -44,7 +44,7 @@ class Rgb(Transform):
         load_opencv("rgb")
 
     def output_spec(self, spec: Spec) -> Spec:
-        """The same picture as rgb; raises SpecError for HDR that is refused and for matrices that are no matrices."""
+        """The same picture as rgb; raises SpecError for HDR that is refused and for a matrix that is not known."""
         if spec.is_hdr and self.hdr == "refuse":
             raise SpecError(
                 f"got HDR video ({spec.transfer.upper()}), and pictures for common screens are written",

@@ -13,7 +13,7 @@ from pipeline import Frame, Pixels, Size, Spec, Transform
 
 MODES = {"gray": "L", "rgb": "RGB", "cmyk": "CMYK"}  # Pillow's names of the profile's side
 INTENTS = {"perceptual": 0, "relative": 1, "saturation": 2, "absolute": 3}  # ICC.1:2022, 7.2.15
-NOTHING = 1  # a difference of so many levels is rounding: the profile is that of sRGB
+NOTHING = 1  # a difference of this number of levels is rounding: the profile is that of sRGB
 
 
 @dataclass(frozen=True)

@@ -36,7 +36,7 @@ class Tile(Transform):
         if self.overlap >= side:
             raise UsageError(
                 f"overlap {self.overlap} is not smaller than a part of {self.width}x{self.height}",
-                limit=f"less than {side}", remedy="lessen overlap, or make the parts larger",
+                limit=f"less than {side}", remedy="reduce overlap, or make the parts larger",
             )  # fmt: skip
 
     def output_spec(self, spec: Spec) -> Spec:

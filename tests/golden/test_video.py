@@ -512,7 +512,7 @@ def test_what_is_no_video_fails_and_the_others_are_done(gallery: Path, tmp_path:
     assert counts(report) == {"done": 1, "failed": 4}
     assert report.exit_code == Exit.SOME_FAILED
     text = reasons(report)
-    assert text.count("no video or sound that FFmpeg knows") == 3
+    assert text.count("not a video or sound file that FFmpeg knows") == 3
     assert "has no video stream" in text
     assert list(tree(tmp_path / "out")) == [good.name]
 
@@ -825,7 +825,7 @@ def test_the_command_probe(gallery: Path, tmp_path: Path) -> None:
     done = cli("probe", str(gallery / "walk.mp4"), str(tmp_path / "text.mp4"), "samples/photos/meadow_turned.jpg")
     assert done.returncode == 1
     assert "60 frames" in done.stdout
-    assert "no video or sound that FFmpeg knows" in done.stdout
+    assert "not a video or sound file that FFmpeg knows" in done.stdout
     assert "EXIF orientation" in done.stdout
     import json
 

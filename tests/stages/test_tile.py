@@ -93,7 +93,7 @@ def test_decoders_do_not_shrink_before_it() -> None:
 def test_an_overlap_as_long_as_a_side_is_refused(width: int, height: int, overlap: int) -> None:
     """The next part would begin where this one does; the message says the limit and what to do."""
     limit = f"less than {min(width, height)}"
-    with pytest.raises(UsageError, match=f"overlap {overlap} is not smaller than a part .* {limit}.*lessen overlap"):
+    with pytest.raises(UsageError, match=f"overlap {overlap} is not smaller than a part .* {limit}.*reduce overlap"):
         Tile(width, height, overlap)
 
 

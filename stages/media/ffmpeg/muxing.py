@@ -69,7 +69,7 @@ class Muxing:
         if frame.spec.sar != (1, 1) and muxer in ("matroska", "webm") and settings.encoder.library not in NOTE_SHAPE:
             across, down = frame.spec.sar
             raise ItemError(
-                f"has pixels of {across}:{down}, which cannot be noted of {settings.encoder.name} in this container",
+                f"has pixels of {across}:{down}, which {settings.encoder.name} cannot say in this container",
                 remedy="write .mp4, or use `codec: h264` or `hevc`, whose streams say it themselves",
             )
         self.path = context.temporary()

@@ -116,7 +116,7 @@ def spec_of(picture: Any, stream: Any) -> Spec:
 
 
 def video_frame(pixels: Pixels, spec: Spec, bits: int) -> Any:
-    """FFmpeg's frame of YUV or gray pixels with so many bits a sample, tagged as the Spec says.
+    """FFmpeg's frame of YUV or gray pixels with `bits` bits a sample, tagged as the Spec says.
 
     Of 8-bit 4:2:0 in whole rows it is a view of `pixels`: valid as long as these are. All others are copies; deep
     samples are rounded half up to `bits`.
@@ -166,7 +166,7 @@ def nearest(form: Any) -> SampleLayout:
 
 
 def orientation(frame: Any) -> int:
-    """The EXIF orientation that does what the display matrix of a frame says; 1 where that is no quarter turn.
+    """The EXIF orientation that does what the display matrix of a frame says; 1 where that is not a quarter turn.
 
     The matrix maps a stored place (x, y) to (a x + c y, b x + d y), in 16.16 fixed point (ISO/IEC 14496-12, 8.3.2).
     """

@@ -29,7 +29,7 @@ class Shown(NamedTuple):
 def probe(path: str) -> dict[str, Any]:
     """Streams, frames by index, time, colour and what to beware of, as plain data.
 
-    Raises ItemError where it is no video or sound, OSError as the system says.
+    Raises ItemError where it is not a video or sound file, OSError as the system says.
     """
     with open_input(path) as container:
         streams = [_stream(stream) for stream in container.streams]
