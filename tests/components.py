@@ -12,7 +12,7 @@ from typing import Any
 from harness import ROOT
 from pictures import frame_of, waves
 
-from pipeline import Codec, Reader, Spec, SpecError, Transform
+from pipeline import Codec, Colour, Reader, Spec, SpecError, Transform
 from pipeline.contracts.stage import Stage
 
 FILES = sorted(
@@ -34,7 +34,8 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "Adjust": {"brightness": 1.2, "saturation": 0.5, "gamma": 1.1},
     "Convert": {"model": "rgba", "dtype": "uint16"},
     "Overlay": {"image": str(ROOT / "samples/mark.png"), "scale": "40%", "opacity": 0.5},
-    "Pad": {"width": 29, "height": 20, "background": "#33669980"},
+    "Tile": {"width": 11, "height": 7, "overlap": 2},
+    "Pad": {"width": 29, "height": 20, "background": Colour(0x33, 0x66, 0x99, 0x80)},
     "Resize": {"width": 7, "height": 6, "fit": "contain"},
     "Files": {"path": "out/{dir}/{stem}.jpg"},
 }

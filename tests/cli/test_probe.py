@@ -36,7 +36,7 @@ def test_the_command_probe(gallery: Path, tmp_path: Path) -> None:
     done = cli("probe", str(gallery / "walk.mp4"), str(tmp_path / "text.mp4"), "samples/photos/meadow_turned.jpg")
     assert done.returncode == 1
     assert "60 frames" in done.stdout
-    assert "no video or sound that FFmpeg knows" in done.stdout
+    assert "not a video or sound file that FFmpeg knows" in done.stdout
     assert "EXIF orientation" in done.stdout
     import json
 

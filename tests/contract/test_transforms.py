@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from components import REFUSED, TAKEN, TRANSFORMED, Pair, make, of_kind
+from components import REFUSED, TAKEN, TRANSFORMED, Pair, of_kind
 from pictures import CANARY, OTHER_CANARY, frame_of, guarded, intact, waves
 
-from pipeline import Size, Spec, SpecError, Transform
+from pipeline import Size, SpecError, Transform
 from pipeline.plan.chain import Chain, Link, StageError
 
 
@@ -18,9 +18,10 @@ def passes(pair: Pair) -> bool:
 
 
 PASSING = [pair for pair in TAKEN if passes(pair)]
-WRITING = [pair for pair in TAKEN if not passes(pair)]
+EXPANDING = [pair for pair in TAKEN if pair.stage().expanding]
+WRITING = [pair for pair in TAKEN if pair not in PASSING and pair not in EXPANDING]
 WITH_PLANES = [pair for pair in TAKEN if pair.spec.is_yuv]
-WITHOUT_PLANES = [pair for pair in REFUSED if pair.spec.is_yuv and not pair.cls.planes]
+WITHOUT_PLANES = [pair for pair in REFUSED if pair.spec.is_yuv and not pair.stage().planes]
 REFUSING = [pair for pair in REFUSED if pair not in WITHOUT_PLANES]
 
 
@@ -35,6 +36,7 @@ def test_most_pairs_are_taken() -> None:
     assert len(TAKEN) + len(REFUSED) == len(TRANSFORMED)
     assert len(TAKEN) > 30 * len(of_kind(Transform))
     assert len(WRITING) > len(TAKEN) / 2
+    assert EXPANDING
     assert WITH_PLANES
     assert WITHOUT_PLANES
 
@@ -54,6 +56,18 @@ def test_fills_its_output_and_nothing_else(pair: Pair) -> None:
         results.append(out.tobytes())
     assert results[0] == results[1]
     assert (pixels == before).all()
+
+
+@pytest.mark.parametrize("pair", EXPANDING, ids=str)
+def test_makes_as_many_parts_as_it_says(pair: Pair) -> None:
+    """At least one and at most `expands`; each fills its own memory and nothing else."""
+    stage: Transform = pair.stage()
+    parts = list(stage.expand(frame_of(waves(pair.spec), pair.spec)))
+    assert 1 <= len(parts) <= stage.expands(pair.spec)
+    for part in parts:
+        out, buffer = guarded(part.spec)
+        part.fill(out)
+        assert intact(buffer)
 
 
 @pytest.mark.parametrize("pair", PASSING, ids=str)
@@ -97,16 +111,3 @@ def test_never_requires_more_than_there_is(pair: Pair) -> None:
     assert isinstance(need, Size)
     assert 1 <= need.height <= pair.spec.height
     assert 1 <= need.width <= pair.spec.width
-
-
-@pytest.mark.parametrize("cls", [cls for cls in of_kind(Transform) if not cls.inspect], ids=lambda cls: cls.__name__)
-def test_refuses_planar_frames(cls: type[Transform]) -> None:
-    """None takes axis order CHW so far, and each says what to do about it; one that does changes this test."""
-    stage: Transform = make(cls)
-    spec = Spec.of("rgb", 16, 24, planar=True, orientation=6)
-    if cls.__name__ in ("Srgb", "Rgb"):
-        assert stage.output_spec(spec) == spec  # no profile applies, it is rgb already: it passes untouched
-    else:
-        with pytest.raises(SpecError) as caught:
-            stage.output_spec(spec)
-        assert caught.value.remedy

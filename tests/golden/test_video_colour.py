@@ -98,7 +98,7 @@ def test_gray_of_limited_range(tmp_path: Path, codec: str) -> None:
     assert first[40, 140].min() >= 252
 
 
-@pytest.mark.parametrize("name", registry.names("transform"))
+@pytest.mark.parametrize("name", sorted(set(registry.names("transform")) - {"tile"}))  # which the plan refuses here
 def test_every_transform_works_on_frames_of_video(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     """With its example parameters, in the chain of a film: all frames come, or it says that it left the film out."""
     path = made(tmp_path, clips.Clip("film.mp4", 320, 180, 4))

@@ -28,7 +28,7 @@ def test_what_is_no_video_fails_and_the_others_are_done(gallery: Path, tmp_path:
     assert counts(report) == {"done": 1, "failed": 4}
     assert report.exit_code == Exit.SOME_FAILED
     text = reasons(report)
-    assert text.count("no video or sound that FFmpeg knows") == 3
+    assert text.count("not a video or sound file that FFmpeg knows") == 3
     assert "has no video stream" in text
     assert list(tree(tmp_path / "out")) == [good.name]
 

@@ -14,7 +14,7 @@ from harness import ROOT
 from pictures import decoded, encoded, grain, saved, shown, smooth
 from PIL import Image
 
-from pipeline import Codec, Frame, Item, ItemError, Spec, SpecError, UsageError
+from pipeline import Codec, Colour, Frame, Item, ItemError, Spec, SpecError, UsageError
 from stages.codecs.avif import Avif
 from stages.codecs.bmp import Bmp
 from stages.codecs.gif import Gif
@@ -143,10 +143,10 @@ def test_transparency_is_flattened(codec: Any) -> None:
     """Over white, or the colour that is asked for, at every depth that the format has."""
     pixels = np.zeros((4, 5, 4), np.uint8)
     assert (decoded(codec(), encoded(codec(), pixels))[1] == 255).all()
-    red = codec(background="#ff0000")
+    red = codec(background=Colour(255, 0, 0))
     assert (decoded(red, encoded(red, pixels))[1].reshape(-1, 3) == (255, 0, 0)).all()
     with pytest.raises(UsageError):
-        codec(background="red")
+        codec(background=Colour(255, 0, 0, 254))
 
 
 @pytest.mark.parametrize("codec", [Webp(), Bmp(), Tiff(), Avif()], ids=lambda codec: type(codec).__name__)
@@ -179,7 +179,7 @@ def test_no_opencv_for_usual_files() -> None:
     """OpenCV (0.2 s, libGL) is loaded for AVIF of 10 and 12 bits only; 16-bit TIFF needs none."""
     code = (
         "import sys, numpy as np\n"
-        "from pipeline import Frame, Item, Spec\n"
+        "from pipeline import Colour, Frame, Item, Spec\n"
         "from stages.codecs import avif, bmp, gif, pnm, tiff, webp\n"
         "for cls, dtype in ((avif.Avif, 'uint8'), (webp.Webp, 'uint8'), (tiff.Tiff, 'uint16'), (gif.Gif, 'uint8'),\n"
         "                   (bmp.Bmp, 'uint8'), (pnm.Pnm, 'uint16')):\n"

@@ -30,10 +30,10 @@ def test_verification_finds_what_is_wrong(
     gallery: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str, said: str
 ) -> None:
     """A muxer that drops a frame, moves one, drops a packet of sound; other tags."""
+    from stages.media.ffmpeg import muxing
     from stages.media.ffmpeg.copies import Copies
-    from stages.writers import video
 
-    real_mux, real_copy, real_tags = video._Muxing._mux, Copies._mux, video.ffmpeg.tags_of
+    real_mux, real_copy, real_tags = muxing.Muxing._mux, Copies._mux, muxing.tags_of
     count = [0]
 
     def mux(self: Any, packets: list[Any]) -> None:
@@ -53,11 +53,11 @@ def test_verification_finds_what_is_wrong(
         real_copy(self, at, packet)
 
     if what in ("frame", "time"):
-        monkeypatch.setattr(video._Muxing, "_mux", mux)
+        monkeypatch.setattr(muxing.Muxing, "_mux", mux)
     elif what == "sound":
         monkeypatch.setattr(Copies, "_mux", copy)
     else:
-        monkeypatch.setattr(video.ffmpeg, "tags_of", lambda spec: real_tags(spec)._replace(matrix=6))
+        monkeypatch.setattr(muxing, "tags_of", lambda spec: real_tags(spec)._replace(matrix=6))
     report = job(tmp_path, gallery / "walk.mp4", in_process=True)
     assert counts(report) == {"failed": 1}
     assert said in reasons(report)

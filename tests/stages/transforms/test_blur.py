@@ -102,10 +102,9 @@ class TestBlur:
         assert (processed(Blur(sigma=1, kind="median"), speck) == pixels).all()
 
     def test_what_cannot_be_blurred_is_refused_with_a_remedy(self) -> None:
-        """CHW, subsampled chroma, five channels; medians of alpha, of two channels, of wide windows beyond 8 bits."""
+        """Planes, five channels; medians of alpha, of two channels, of wide windows beyond 8 bits."""
         plain, median = Blur(sigma=1), Blur(sigma=2, kind="median")
         for stage, spec in (
-            (plain, Spec(9, 9, planar=True)),
             (plain, Spec(9, 9, model="yuv420")),
             (plain, Spec(9, 9, 5, model="other")),
             (median, Spec.of("rgba", 9, 9)),

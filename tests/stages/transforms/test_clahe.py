@@ -90,8 +90,8 @@ class TestClahe:
         processed(Clahe(tiles=12), np.full((*shape, 3), 9, dtype))
 
     def test_what_has_no_histogram_of_whole_numbers_is_refused(self) -> None:
-        """float32 and CHW, with a remedy."""
-        for spec in (Spec(9, 9, dtype="float32"), Spec(9, 9, planar=True)):
+        """float32 and planes, with a remedy."""
+        for spec in (Spec(9, 9, dtype="float32"), Spec.of("yuv420", 9, 9)):
             with pytest.raises(SpecError) as caught:
                 Clahe().output_spec(spec)
             assert caught.value.remedy

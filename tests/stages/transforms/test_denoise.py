@@ -53,10 +53,10 @@ class TestDenoise:
         assert np.abs(clean.astype(int) - ramp)[4:-4].max() < 257
 
     def test_what_cannot_be_denoised_is_refused_with_a_remedy(self) -> None:
-        """CHW, inks, and non-local means beyond 8 bits; the message says which dtype is wanted."""
+        """Planes, inks, and non-local means beyond 8 bits; the message says which dtype is wanted."""
         with pytest.raises(SpecError, match="nlmeans wants dtype uint8, got uint16; convert before this stage, or use"):
             Denoise(method="nlmeans").output_spec(Spec.of("rgb", 9, 9, dtype="uint16"))
-        for spec in (Spec(9, 9, planar=True), Spec.of("cmyk", 9, 9)):
+        for spec in (Spec.of("yuv420", 9, 9), Spec.of("cmyk", 9, 9)):
             with pytest.raises(SpecError) as caught:
                 Denoise().output_spec(spec)
             assert caught.value.remedy

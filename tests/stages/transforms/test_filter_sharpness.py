@@ -43,9 +43,9 @@ class TestFilterSharpness:
         with pytest.raises(Skip):
             stage.process(frame_of(processed(Blur(sigma=2), pixels)), NOTHING)
 
-    @pytest.mark.parametrize("spec", [Spec(8, 8, planar=True), Spec.of("cmyk", 8, 8)], ids=str)
+    @pytest.mark.parametrize("spec", [Spec.of("yuv420", 8, 8), Spec.of("cmyk", 8, 8)], ids=str)
     def test_what_has_no_luma_is_refused_with_a_remedy(self, spec: Spec) -> None:
-        """CHW and inks."""
+        """Planes and inks."""
         frame = Frame(Item(0, ""), 0, spec, np.zeros(spec.shape, np.uint8))
         with pytest.raises(SpecError) as caught:
             FilterSharpness(min=100).process(frame, NOTHING)

@@ -34,12 +34,12 @@ class TestFilterSize:
             Spec(480, 640),
             Spec(480, 640).shrunk(60, 80),
             Spec(640, 480, orientation=6).shrunk(160, 120),
-            Spec(480, 640, orientation=3, planar=True),
+            Spec.of("yuv420", 480, 640, orientation=3),
         ],
         ids=str,
     )
     def test_says_size_and_bound(self, bound: dict[str, Any], text: str, spec: Spec) -> None:
-        """Verdict and words are the same for a frame shrunk on load, for one that lies on its side, and for CHW."""
+        """Verdict and words are the same for a frame shrunk on load, for one that lies on its side, and for planes."""
         with pytest.raises(Skip) as caught:
             FilterSize(**bound).process(Frame(Item(0, ""), 0, spec, NOTHING), NOTHING)
         assert str(caught.value) == text

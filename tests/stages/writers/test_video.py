@@ -12,6 +12,7 @@ from films import FAST, job, reasons, see
 from harness import FILM, counts, plan_of, tree
 
 from pipeline.errors import Exit
+from pipeline.plan.chain import StageError
 from pipeline.supervisor import execution, serial
 
 
@@ -104,9 +105,9 @@ def test_a_film_that_is_tried_again_in_the_same_process(
         {"use": "video", "path": f"{tmp_path}/out/{{stem}}.mp4", **FAST, "verify": True}, fuse="all",
     )  # fmt: skip
     flag = tmp_path / "struck"
-    from stages.readers import video as reader
+    from stages.media.ffmpeg import decoding
 
-    real = reader._Decoding.parts
+    real = decoding.Decoding.parts
 
     def once(self: Any) -> Any:
         for number, part in enumerate(real(self)):
@@ -115,18 +116,11 @@ def test_a_film_that_is_tried_again_in_the_same_process(
                 raise OSError(errno.EAGAIN, "for a moment")
             yield part
 
-    monkeypatch.setattr(reader._Decoding, "parts", once)
-    run = serial.SerialRun(plan)
-    item, target = next(iter(run.reader.discover())), f"{tmp_path}/out/walk.mp4"
-    run.writer.open()
-    with pytest.raises(OSError, match="for a moment"):
-        _write_all(run, item, target)
-    _write_all(run, item, target)
-    run.writer.finish(item, run.output)
+    monkeypatch.setattr(decoding.Decoding, "parts", once)
+    whole = serial.SerialRun(plan).whole
+    item, target = next(iter(whole.reader.discover())), f"{tmp_path}/out/walk.mp4"
+    whole.open()
+    with pytest.raises(StageError, match="for a moment"):
+        whole.carry_out(item, target)
+    assert whole.carry_out(item, target).frames == 60
     assert see(target).ids == list(range(60))
-
-
-def _write_all(run: Any, item: Any, target: str) -> None:
-    for frame in run.fused.frames(run.reader.read(item, run.loading), item):
-        run.output.begin(item, target, frame)
-        run.writer.write(frame, run.output)
