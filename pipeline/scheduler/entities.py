@@ -75,7 +75,7 @@ class Unit(Member):
         slots: free regions for frames of this producer; grants: regions lent to it and not yet filled, oldest first;
             part: what each of them is, None for a unit that makes no several frames, or has not said yet.
         asking: waits for memory. placed: holds a place in the next queue.
-        ended: its lease is over, its frames are not. dead: to be dropped as soon as it is in nobody's hands.
+        ended: its lease is over, its frames are not. dead: to be dropped as soon as its worker lets go of it.
     """
 
     __slots__ = (

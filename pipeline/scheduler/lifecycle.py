@@ -36,6 +36,7 @@ class Lifecycle:
         self._memory = memory
         self._endings = endings
         self._budget = budget
+        self._written = endings.written  # of every item: looked up once
 
     def offer(self, item: Item, target: str) -> None:
         """An item was found, and its output name is claimed."""
@@ -102,7 +103,7 @@ class Lifecycle:
         elif group.last:
             group.frames += record[FRAMES]
             group.nbytes_read += record[NBYTES_READ]
-            self._endings.written(unit, record[FRAMES])
+            self._written(unit, record[FRAMES])
         elif record[KIND] == ENDED:
             self._endings.leave(unit)
         else:
