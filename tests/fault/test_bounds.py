@@ -12,7 +12,7 @@ from harness import GATE, HARM, LOG, NUMBERED, counts, plan_of, stage
 from pipeline.plan import machine
 from pipeline.scheduler import Scheduler
 from pipeline.supervisor import execution
-from pipeline.supervisor.worker_process import Handle
+from pipeline.supervisor.handle import Handle
 
 
 @pytest.mark.parametrize("order", ["completed", "input"])

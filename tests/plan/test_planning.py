@@ -110,7 +110,7 @@ def test_the_plan_names_first_and_last(making: Making) -> None:
         "synthetic",
         "identity",
         "identity",
-        "Paint",
+        "orient",
         "null",
     ]
 

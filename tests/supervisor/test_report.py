@@ -34,7 +34,8 @@ def test_the_report_as_json() -> None:
     )
     data = json.loads(json.dumps(report.as_json()))
     assert (data["found"], data["failed"], data["done"], data["exit_code"]) == (1, 1, 0, 1)
-    assert data["failures"] == [{"item": "caf\udce9.jpg", "stage": "read", "kind": "input", "reason": "is empty"}]
+    told = {"item": "caf\udce9.jpg", "stage": "read", "kind": "input", "reason": "is empty"}
+    assert data["failures"] == [told | dict.fromkeys(("what", "where", "limit", "remedy", "traceback"), "")]
     assert data["groups"][0]["cores"] == [0, 1]
     assert "ledger" not in data
     for key in ("seconds", "first_output_s", "bytes_in", "bytes_out", "bottleneck", "peak_memory", "versions", "skips"):
