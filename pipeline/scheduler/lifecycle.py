@@ -73,9 +73,10 @@ class Lifecycle:
         child.index = record[NTH]  # within its item
         producer.made += 1
         if producer.grants is not None:
-            assert producer.part is not None
+            each = producer.each
+            assert each is not None
             child.region = producer.grants.popleft()
-            child.a, child.b, child.m, child.span = producer.part
+            child.a, child.b, child.m, child.span = each.a, each.b, each.m, each.span
             child.producer = producer
             producer.children += 1
         else:
