@@ -8,14 +8,16 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from .. import registry
-from ..config import GROUP_KEYS, Component, Config, Node, near, wrong
-from ..contracts.problem import Mark, Problem
+from ..config.form import Component, Config
+from ..config.mapping_reader import wrong, wrong_value
+from ..config.node import Node
+from ..config.overrides import GROUP_KEYS
+from ..contracts.parameters import Parameter, parameters, takes_text
+from ..contracts.problem import Mark, Problem, near
 from ..contracts.stage import Writer
 from ..contracts.template import Template
 from ..errors import PipelineError, UsageError
 from .model import StagePlan
-
-SRGB, ORIENT, RGB, YUV = "srgb", "orient", "rgb", "yuv"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,73 +73,7 @@ def find(config: Config, findings: Findings, *, allow_code: bool) -> Parts:
     parts.writer = _find("writer", bare, findings, allow_code=allow_code, also=[*formats, *GROUP_KEYS])
     if parts.writer is not None:
         _encoder(parts, writer, blocks, findings)
-        _convert_colours(parts, parts.writer)
-        if parts.reader is not None:
-            _convert_planes(parts, parts.reader, parts.writer)
     return parts
-
-
-def _added(name: str, params: Mapping[str, Any], place: Mark) -> Resolved:
-    """A stage that the plan puts in by itself; `place` is what asks for it."""
-    ref = registry.resolve("transform", name)
-    return Resolved(
-        StagePlan(name, ref, params, place), registry.build(registry.load(ref), params), Node(place, {}, {})
-    )
-
-
-def _convert_planes(parts: Parts, reader: Resolved, writer: Resolved) -> None:
-    """What video needs: frames upright first, rgb where a stage takes nothing else, YUV for the encoder at the end."""
-    has = {part.plan.ref for group in parts.transforms for part in group}
-    first = parts.transforms[0] if parts.transforms else parts.before_writer
-    if reader.instance.turns and registry.resolve("transform", ORIENT) not in has:
-        first.insert(0, _added(ORIENT, {}, reader.node.mark))
-    wants = writer.instance.yuv
-    if reader.instance.planes:
-        hdr = "keep" if wants is not None or not writer.instance.encodes else "refuse"
-        _before_rgb_stage(parts, _added(RGB, {"hdr": hdr}, reader.node.mark), always=writer.instance.encodes)
-    if wants is not None and registry.resolve("transform", YUV) not in has:
-        _last(parts).append(_added(YUV, dict(wants), writer.node.mark))
-
-
-def _before_rgb_stage(parts: Parts, rgb: Resolved, *, always: bool) -> None:
-    """Put the stage `rgb` before the first one that takes no YUV; `always` at the end where all do."""
-    for group in (*parts.transforms, parts.before_writer):
-        for index, stage in enumerate(group):
-            if stage.plan.ref == rgb.plan.ref:
-                return
-            if not stage.instance.planes:
-                group.insert(index, rgb)
-                return
-    if always:
-        _last(parts).append(rgb)
-
-
-def _last(parts: Parts) -> list[Resolved]:
-    """The group that frames leave for the writer: the last one, unless it makes several frames of one."""
-    if parts.before_writer or not parts.transforms:
-        return parts.before_writer
-    expands = parts.transforms[-1] and parts.transforms[-1][-1].instance.expanding
-    return parts.before_writer if expands else parts.transforms[-1]
-
-
-def _convert_colours(parts: Parts, writer: Resolved) -> None:
-    """Put the stage that applies ICC profiles where fewest pixels pass it: behind all that only move pixels.
-
-    Even where profiles are kept it is needed for CMYK, which no encoder takes.
-    """
-    ref = registry.resolve("transform", SRGB)
-    known = parts.reader is not None and parts.reader.instance.fixed_spec() is not None
-    by_hand = any(part.plan.ref == ref for group in parts.transforms for part in group)
-    if known or by_hand or not (writer.instance.encodes or writer.instance.icc == SRGB):
-        return
-    params = {} if writer.instance.icc == SRGB else {"only_cmyk": True}
-    part = _added(SRGB, params, writer.node.at(("icc",)))
-    for group in parts.transforms:
-        for index, stage in enumerate(group):
-            if not stage.instance.any_colour or stage.instance.expanding:
-                group.insert(index, part)
-                return
-    (parts.transforms[-1] if parts.transforms else parts.before_writer).append(part)
 
 
 def _codecs() -> tuple[StagePlan, ...]:
@@ -185,12 +121,13 @@ def _built(
 def _checked(
     cls: type[Any], params: Node, label: str, findings: Findings, also: Sequence[str]
 ) -> dict[str, Any] | None:
+    declared = {parameter.name: parameter for parameter in parameters(cls)}
     for name, node in params.value.items():
-        if node.raw is not None and registry.takes_text(cls, name) and not (node.value is None and node.raw == "null"):
+        text = name in declared and takes_text(declared[name].hint)
+        if node.raw is not None and text and not (node.value is None and node.raw == "null"):
             node.value = node.raw
     values, wrongs = registry.check(cls, {name: node.plain for name, node in params.value.items()})
-    declared = registry.parameters(cls)
-    known = [*(parameter.name for parameter in declared), *also]
+    known = [*declared, *also]
     for finding in wrongs:
         name = str(finding.path[0])
         if finding.kind == "missing":
@@ -200,9 +137,9 @@ def _checked(
             hint = near(name, known) if known else "it takes none"
             findings.add(mark, f"unknown parameter '{name}' of {label}", "", hint)
         else:
-            findings.problems.append(_wrong(params, finding))
+            findings.problems.append(_wrong(params, finding, declared[name]))
     refused = {finding.path[0] for finding in wrongs}
-    if any(parameter.required and parameter.name in refused for parameter in declared):
+    if any(declared[name].required for name in declared if name in refused):
         return None
     return {name: value for name, value in values.items() if name not in refused}
 
@@ -213,17 +150,12 @@ def _named(params: Node, error: UsageError) -> Mark:
     return params.at((named[0],)) if named else params.mark
 
 
-def _wrong(params: Node, finding: registry.Finding) -> Problem:
+def _wrong(params: Node, finding: registry.Finding, declared: Parameter) -> Problem:
     node: Any = params
     for part in finding.path:
         node = node.value[part]
     name = ".".join(str(part + 1) if isinstance(part, int) else part for part in finding.path)
-    problem = wrong(node, name, f"wants {finding.wants}")
-    literal = finding.wants.removeprefix("one of ")
-    if literal != finding.wants and isinstance(node.value, str) and not problem.remedy:
-        hint = near(node.value, literal.split(", "))
-        return replace(problem, remedy=hint if hint.startswith("did") else "")
-    return problem
+    return wrong_value(node, name, declared)
 
 
 def _without_blocks(writer: Component, names: Sequence[str], blocks: dict[str, Node]) -> Component:
@@ -292,7 +224,7 @@ def _codec_for(parts: Parts, place: Mark, findings: Findings) -> StagePlan | Non
 def _generic(writer: Resolved, codec: StagePlan, findings: Findings) -> dict[str, Any]:
     """The writer's generic parameters that this encoder has; those it lacks are noted where the config sets them."""
     cls = registry.load(codec.ref)
-    fields = {parameter.name for parameter in registry.parameters(cls)}
+    fields = {parameter.name for parameter in parameters(cls)}
     values: dict[str, Any] = {}
     for name in writer.instance.generic:
         value = getattr(writer.instance, name)

@@ -8,12 +8,12 @@ from collections.abc import Iterator
 from itertools import islice
 
 from .. import registry
-from ..config import Config
+from ..config.form import Config
 from ..contracts.frame import Item
 from ..contracts.problem import ConfigError, Mark
 from ..contracts.stage import Reader
 from ..errors import SpecError, UsageError
-from . import components, placement
+from . import components, conversions, placement
 from .components import Findings, Parts
 from .machine import Machine
 from .model import GroupPlan, Plan
@@ -38,10 +38,11 @@ def build(config: Config, *, allow_code: bool = False, machine: Machine | None =
     findings = Findings(config.problems)
     here = machine or Machine.here()
     parts = components.find(config, findings, allow_code=allow_code)
+    conversions.put_in(parts)
     groups = placement.place(config, parts, here, findings)
     memory = placement.memory_nbytes(config, here, findings)
-    if config.fuse == "auto":
-        findings.note(config.fuse_mark, "fuse: auto is left to the tuner", "until then it means none")
+    if config.settings.fuse == "auto":
+        findings.note(config.at("fuse"), "fuse: auto is left to the tuner", "until then it means none")
     _specs(parts, findings)
     _inputs(parts, findings)
     _unique(config, parts, findings)
@@ -69,11 +70,7 @@ def _plan(
         streams=placement.in_streams(parts),
         many=placement.in_frames(parts),
         in_order=any(group.queue.in_order for group in groups),
-        fuse="all" if config.fuse == "all" else "none",
-        limits=config.limits,
-        on_error=config.on_error,
-        timeout_s=config.timeout_s,
-        stall_timeout_s=config.stall_timeout_s or max(120.0, 2 * config.timeout_s),
+        settings=config.settings,
         usable_cores=machine.cores,
         notes=notes,
     )
@@ -111,18 +108,25 @@ def _inputs(parts: Parts, findings: Findings) -> None:
 
 
 def _unique(config: Config, parts: Parts, findings: Findings) -> None:
-    """Several frames of one item need a name each."""
+    """Several frames of one item need a name each; only parts of a picture have a row and a column."""
     if parts.reader is None or parts.writer is None or parts.destination is None or not parts.writer.instance.encodes:
         return
-    reader = parts.reader.instance
+    reader, fields = parts.reader.instance, parts.destination.fields
+    mark = parts.writer.node.at(("path",))
     expanding = [part for group in parts.transforms for part in group if part.instance.expanding]
-    several = bool(reader.streams or reader.many or expanding)
-    if several and not parts.destination.fields & {"index", "pts"}:
+    placed = sorted(fields & {"row", "column"})
+    if placed and not expanding:
+        what = f"the path has {{{placed[0]}}}, and no stage cuts pictures into parts"
+        findings.add(mark, what, "", "add the stage tile, or use {index}")
+        return
+    several = bool(reader.streams or reader.many)
+    told_apart = "index" in fields or ("pts" in fields if several else True)
+    if expanding and "index" not in fields:  # the parts of a frame have its time stamp, and places of the last cut
+        told_apart = told_apart and len(placed) == 2 and len(expanding) == 1
+    if not told_apart:
         who = expanding[0].plan.label if expanding else config.reader.stages[0].label
-        mark = parts.writer.node.at(("path",))
-        findings.add(
-            mark, f"{who} makes several frames of an item, and all get one name", "", "add {index} to the path"
-        )
+        what = f"{who} makes several frames of an item, and some get the same name"
+        findings.add(mark, what, "", "add {index} to the path")
 
 
 def _apart(parts: Parts, findings: Findings) -> None:
@@ -163,7 +167,7 @@ def _streams(config: Config, parts: Parts, readers: int, writers: int, findings:
         _one_stream(config, parts, findings)
     if placement.in_streams(parts) and readers > writers:
         what = f"{readers} readers and {writers} writers: at most {writers} streams are under way"
-        findings.note(config.reader.workers_mark, what, "each stream has its own writer")
+        findings.note(config.reader.at("workers"), what, "each stream has its own writer")
 
 
 def _one_stream(config: Config, parts: Parts, findings: Findings) -> None:

@@ -5,8 +5,8 @@ The core counts with it in the parent, and so does the serial run: one policy, a
 
 from __future__ import annotations
 
+from ..config.keys import OnError
 from ..contracts.cause import Cause
-from ..contracts.contexts import ErrorPolicy
 from ..contracts.frame import Item
 from ..contracts.ledger import Ledger
 from ..errors import Exit
@@ -24,7 +24,7 @@ class Budget:
         ledger: the counts so far. The caller adds to `found` when it finds an item; `count` adds how it ended.
     """
 
-    def __init__(self, policy: ErrorPolicy) -> None:
+    def __init__(self, policy: OnError) -> None:
         self.ledger = Ledger()
         self._policy = policy
 
@@ -39,19 +39,19 @@ class Budget:
 
     def final(self) -> Halt | None:
         """Judge a run that has come to its end: the allowed share holds for few items too."""
-        ledger, share = self.ledger, self._policy.max_share
+        ledger, share = self.ledger, self._policy.max_failures.share
         if share is None or ledger.lost <= share * max(1, ledger.finished):
             return None
         text = f"{ledger.lost} of {ledger.finished} items failed, more than the {share:.0%}"
         return Halt(Exit.STOPPED, f"{text} of `on_error: {{max_failures}}`")
 
     def _exceeded(self, cause: Cause | None) -> Halt | None:
-        policy, ledger = self._policy, self.ledger
-        if policy.stop:
+        policy, ledger, most = self._policy, self.ledger, self._policy.max_failures.count
+        if policy.policy == "stop":
             text = "stopped at the first failure (`on_error: {policy: stop}`)"
             return Halt(Exit.STOPPED, f"{text}: {cause.reason}" if cause else text)
-        if policy.max_failures is not None and ledger.lost > policy.max_failures:
-            return Halt(Exit.STOPPED, f"more than {policy.max_failures} items failed (`on_error: {{max_failures}}`)")
+        if most is not None and ledger.lost > most:
+            return Halt(Exit.STOPPED, f"more than {most} items failed (`on_error: {{max_failures}}`)")
         return self.final() if ledger.finished >= SHARE_AFTER else None
 
 

@@ -188,8 +188,8 @@ class Group:
         self.name = plan.name
         self.number = number
         self.last = last
-        self.credit = plan.queue.credit
-        self.most_credit = plan.queue.most_credit
+        self.credit = plan.queue.credit.first
+        self.most_credit = plan.queue.credit.most
         self.review_at = REVIEW_FIRST
         self.reviewed_frames = self.reviewed_busy_us = 0
         self.lease_us = 0
@@ -214,7 +214,7 @@ class Group:
         self.review_at = self.frames + REVIEW_EVERY
         self.lease_us = busy_us // frames
         fit = IN_HAND_US * frames // max(1, busy_us)
-        credit = min(self.most_credit, max(self.plan.queue.credit, fit))
+        credit = min(self.most_credit, max(self.plan.queue.credit.first, fit))
         changed, self.credit = credit != self.credit, credit
         return changed
 

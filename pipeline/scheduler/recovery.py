@@ -23,7 +23,7 @@ class Recovery:
         self._answers = answers
         self._endings = endings
         self._budget = budget
-        self._retries = state.plan.on_error.retries
+        self._retries = state.plan.settings.on_error.retries
 
     def failed(self, worker: Worker, flags: int, lease: int, cause: Cause) -> None:
         """A stage raised. Only an error that may pass (flag TRANSIENT) is tried again."""

@@ -9,9 +9,10 @@ from dataclasses import replace
 from types import TracebackType
 from typing import Any, Self
 
+from ..config.key_types import Credit
 from ..contracts.frame import Frame
 from ..errors import EnvironmentRefusal, Exit, PipelineError, StopRun, UsageError
-from ..plan.model import GroupPlan, Plan, QueuePlan, StagePlan
+from ..plan.model import GroupPlan, Plan, StagePlan
 from ..scheduler import Entry
 from ..transport.arena import map_arena
 from ..transport.records import ASSIGN, DONE, KIND, LEASE, SLOT, Record
@@ -138,6 +139,6 @@ def _ending_here(plan: Plan) -> Plan:
         groups.append(replace(
             last, name="last", stages=last.stages[:-1], workers=max(1, len(plan.usable_cores)), writes=False
         ))  # fmt: skip
-    queue = QueuePlan(last.queue.depth, 1, last.queue.in_order)
+    queue = replace(last.queue, credit=Credit(1, 1))
     here = GroupPlan("loop", (LOOP,), 1, queue=queue, writes=True)
     return replace(plan, groups=(*groups, here), encoder=None, destination=None)

@@ -81,7 +81,7 @@ class Deadlines:
             self.workers.end(handle, f"timed out after {limit:g} s (`timeout`)")
 
     def _limit_s(self, worker: Worker) -> float:
-        return self.plan.timeout_s * (CLOSING_TIMES if self.core.closes(worker) else 1)
+        return self.plan.settings.timeout_s * (CLOSING_TIMES if self.core.closes(worker) else 1)
 
     def _check_stall(self) -> None:
         core, now = self.core, self.workers.now
@@ -91,9 +91,9 @@ class Deadlines:
         starting = self.hearing.ready_at is None  # that has a time of its own too
         if moved != self._moved or waits_for_input or closing or starting:
             self._moved, self._moved_at = moved, now
-        elif now - self._moved_at > self.plan.stall_timeout_s:
+        elif now - self._moved_at > self.plan.settings.stall_s:
             raise Stall(
-                f"no frame moved for {self.plan.stall_timeout_s:g} s (`stall_timeout`)",
+                f"no frame moved for {self.plan.settings.stall_s:g} s (`stall_timeout`)",
                 limit=f"{core.open} items in flight",
                 remedy="where a frame may take so long, raise `timeout` and `stall_timeout`; else this is a defect: "
                 "please report it with these stacks:\n" + self._stacks(),

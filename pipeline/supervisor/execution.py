@@ -178,7 +178,7 @@ class Run:
         loop = self.loop
         ledger, halt = loop.core.ledger, loop.halt or loop.core.budget.final()
         if loop.halt is None and loop.signals.exit_code is not None:
-            streams = self.plan.streams and self.plan.fuse != "all"
+            streams = self.plan.streams and self.plan.settings.fuse != "all"
             begun = "files under way were broken off" if streams else "what had begun was finished"
             return loop.signals.exit_code, f"interrupted: {begun}"
         if loop.halt is None and not ledger.balances:

@@ -25,7 +25,7 @@ class RunMemory:
     """
 
     def __init__(self, plan: Plan) -> None:
-        sizes = [control_nbytes(group.queue.most_credit) for group in plan.groups for _ in range(group.workers)]
+        sizes = [control_nbytes(group.queue.credit.most) for group in plan.groups for _ in range(group.workers)]
         self.offsets = [sum(sizes[:number]) for number in range(len(sizes))]
         start = -(-sum(sizes) // PAGE) * PAGE
         if plan.memory_nbytes >= 16 * start:  # the budget covers the control blocks too, unless it is tiny

@@ -53,7 +53,7 @@ class SerialRun:
         self.plan = plan
         self.on_bug = on_bug
         self.intake = Intake(plan, limit=limit)
-        self.budget = Budget(plan.on_error)
+        self.budget = Budget(plan.settings.on_error)
         self.report = Report(ledger=self.budget.ledger, destination=plan.destination or "", notes=list(plan.notes))
         self.recorder = Recorder(self.report, log=log, show=show)
         self.remarks: list[str] = []

@@ -15,7 +15,8 @@ from typing import Self
 
 import psutil
 
-from ..contracts.contexts import ErrorPolicy
+from ..config.key_types import MaxFailures
+from ..config.keys import OnError
 from ..contracts.frame import Item
 from ..contracts.template import Template
 from ..errors import EnvironmentRefusal, Exit, StopRun, UsageError
@@ -136,12 +137,13 @@ def _sweep(home: str) -> None:
 
 def _for_trials(plan: Plan, folder: str) -> Plan:
     """Outputs in the scratch folder under names of their own; no failure ends a trial."""
-    on_error = ErrorPolicy(retries=plan.on_error.retries, max_share=None)
+    on_error = OnError(retries=plan.settings.on_error.retries, max_failures=MaxFailures())
+    settings = replace(plan.settings, on_error=on_error)
     if plan.destination is None:
-        return replace(plan, on_error=on_error)
+        return replace(plan, settings=settings)
     below = plan.destination.removeprefix(Template(plan.destination).root).lstrip("/")
     below = below.replace("{dir}/", "").replace("{dir}", "")  # stands in front, and is another one for each item
-    return replace(plan, destination=f"{folder}/{{dir}}-{below}", on_error=on_error)
+    return replace(plan, destination=f"{folder}/{{dir}}-{below}", settings=settings)
 
 
 class _Repeating(Intake):

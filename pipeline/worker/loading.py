@@ -40,7 +40,7 @@ class Loading:
         self.remark = remark
         self.alive = alive
         self._with_icc: dict[Spec, Spec] = {}
-        self.limits = plan.limits
+        self.limits = plan.settings.limits
         self.nbytes_read = 0
         self._full: Spec | None = None
         self._decode: Spec

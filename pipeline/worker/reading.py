@@ -153,7 +153,7 @@ class Reading(Work):
         beside = max(part.metadata.nbytes, STREAM_METADATA_NBYTES)
         nbytes = route.nbytes(beside)
         groups = self.plan.groups[1:]
-        limits = [group.queue.depth + group.queue.most_credit * group.workers for group in groups]
+        limits = [group.queue.depth + group.queue.credit.most * group.workers for group in groups]
         lanes = min([self.plan.groups[-1].workers, *limits])
         useful = 1 + sum(max(1, limit // lanes) for limit in limits)
         share = self.plan.memory_nbytes // lanes // nbytes

@@ -89,6 +89,6 @@ class Work:
 def bounded(parts: Iterator[Part], plan: Plan) -> Iterator[Part]:
     """The frames of an item, up to the limit. Raises ItemError beyond it."""
     for number, part in enumerate(parts):
-        if number >= plan.limits.frames:
-            raise ItemError("has too many frames", limit=f"`limits: {{frames}}` is {plan.limits.frames}")
+        if number >= plan.settings.limits.frames:
+            raise ItemError("has too many frames", limit=f"`limits: {{frames}}` is {plan.settings.limits.frames}")
         yield part

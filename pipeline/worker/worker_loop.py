@@ -70,7 +70,7 @@ class WorkerLoop:
         self.results = results
         self.map = map_arena(arena, boot.arena_nbytes)
         os.close(arena)
-        self.control = Control(self.map, boot.control, boot.plan.groups[boot.group].queue.most_credit)
+        self.control = Control(self.map, boot.control, boot.plan.groups[boot.group].queue.credit.most)
         self.inbox: deque[Record] = deque()
         self.outbox: list[bytes] = []
         self.remarks: list[str] = []

@@ -118,7 +118,7 @@ TEXTS = {
     "undefined alias": (
         ENDS + "fuse: *x\n",
         [
-            "4:7: fuse is empty; wants none, all or auto",
+            "4:7: fuse is empty; wants one of none, all, auto",
             "4:7: the alias *x has no anchor before it; want &x on a value above",
         ],
     ),
@@ -192,7 +192,7 @@ TEXTS = {
         ENDS + "queues: {memory: 1TiB}\n",
         ["4:18: memory is 1048576 MiB; this process may use 8192 MiB"],
     ),
-    "order": (ENDS + "queues: {order: sorted}\n", ["4:17: order is the text 'sorted'; wants input or completed"]),
+    "order": (ENDS + "queues: {order: sorted}\n", ["4:17: order is the text 'sorted'; wants one of completed, input"]),
     "failures": (
         ENDS + "on_error: {max_failures: 500%}\n",
         ["4:26: max_failures is the text '500%'; wants a number, a share such as 5%, or none"],
@@ -215,7 +215,7 @@ TEXTS = {
     "unset variable": (
         ENDS + "fuse: ${NO_SUCH_VARIABLE}\n",
         [
-            "4:7: fuse is the text ''; wants none, all or auto",
+            "4:7: fuse is the text ''; wants one of none, all, auto",
             "4:7: the variable NO_SUCH_VARIABLE is not set; set it, or write ${NO_SUCH_VARIABLE:-default}",
         ],
     ),
@@ -223,7 +223,7 @@ TEXTS = {
         ENDS + "fuse: ${1st:-all}\n",
         [
             "4:7: ${1st:-all} names no variable; want ${VAR} or ${VAR:-default}",
-            "4:7: fuse is the text '${1st:-all}'; wants none, all or auto",
+            "4:7: fuse is the text '${1st:-all}'; wants one of none, all, auto",
         ],
     ),
     "unquoted variable in a flow mapping": (
@@ -244,13 +244,13 @@ TEXTS = {
     ),
     "template that cannot be unique": (
         "version: 1\nreader: {use: synthetic, fan_out: 2}\n" + 'writer: {use: files, path: "o/{stem}.jpg"}\n',
-        ["3:28: synthetic makes several frames of an item, and all get one name; add {index} to the path"],
+        ["3:28: synthetic makes several frames of an item, and some get the same name; add {index} to the path"],
     ),
     "unknown template field": (
         FILES + 'writer: {use: files, path: "o/{steam}.jpg"}\n',
         [
             "3:28: unknown template field {steam};"
-            " known are {dir} {stem} {ext} {name} {index} {pts} {width} {height} {hash}"
+            " known are {dir} {stem} {ext} {name} {index} {pts} {row} {column} {width} {height} {hash}"
         ],
     ),
     "format of the source": (
@@ -280,7 +280,7 @@ TEXTS = {
     ),
     "Spec that a stage refuses": (
         group("[identity, resize: {width: 3}]").replace("frames: 3", "channels: 7"),
-        ["6:24: resize wants 1 to 4 channels in order HWC, got 1920x1080 other uint8; convert before this stage"],
+        ["6:24: resize wants 1 to 4 channels, got 7; convert before this stage"],
     ),
     "two stages in one entry": (
         group("\n      - identity: {}\n        orient: {}"),
@@ -315,8 +315,12 @@ TEXTS = {
         ["3:50: jpeg is 3; wants settings of the encoder"],
     ),
     "parameter that the component refuses": (
+        FILES + 'writer: {use: files, path: "o/{stem}.jpg", jpeg: {background: "#ff000080"}}\n',
+        ['3:63: jpeg: background #ff000080 is not opaque; write it as "#rrggbb"'],
+    ),
+    "colour by its name": (
         FILES + 'writer: {use: files, path: "o/{stem}.jpg", jpeg: {background: red}}\n',
-        ["3:63: jpeg: background 'red' is no colour; write it as \"#rrggbb\""],
+        ["3:63: background is the text 'red'; wants a colour such as #ffcc00, or #ffcc0080 with its alpha"],
     ),
     "fused with two counts": (
         ENDS.replace("frames: 3", "workers: 1").replace('"null"', '"null", workers: 2') + "fuse: all\n",

@@ -11,11 +11,12 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from random import Random
 
+from pipeline.config.key_types import Credit, MaxFailures
+from pipeline.config.keys import Edge, OnError, Settings
 from pipeline.contracts.cause import Cause
-from pipeline.contracts.contexts import ErrorPolicy
 from pipeline.contracts.frame import Item
 from pipeline.contracts.spec import Spec
-from pipeline.plan.model import GroupPlan, Plan, QueuePlan, StagePlan
+from pipeline.plan.model import GroupPlan, Plan, StagePlan
 from pipeline.scheduler import Halt, Kill, Outcome, Scheduler, Start, Worker
 from pipeline.transport.allocator import Allocator
 from pipeline.transport.records import (
@@ -73,13 +74,15 @@ def make_plan(shape: Shape) -> Plan:
     for number, workers in enumerate(shape.workers):
         expanding = shape.expands > 1 and number == 1 and last > 1
         lone = expanding or (number == 0 and shape.kind != "single" and last > 0)
+        credit = 1 if lone else shape.credit
+        most = credit if lone else max(credit, shape.most_credit)
         order = shape.in_order or (number == last and shape.kind == "streams")
         groups.append(
             GroupPlan(
                 f"g{number}",
                 (StagePlan(f"s{number}", "x:Y"),),
                 workers,
-                queue=QueuePlan(shape.depth, 1 if lone else shape.credit, order, 1 if lone else shape.most_credit),
+                queue=Edge(shape.depth, "input" if order else "completed", Credit(credit, most)),
                 reads=number == 0,
                 writes=number == last,
                 expands=expanding,
@@ -91,7 +94,7 @@ def make_plan(shape: Shape) -> Plan:
         streams=shape.kind == "streams",
         many=shape.kind == "many",
         in_order=any(group.queue.in_order for group in groups[1:]),
-        on_error=ErrorPolicy(retries=shape.retries, max_share=None),
+        settings=Settings(on_error=OnError(retries=shape.retries, max_failures=MaxFailures())),
     )
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from pipeline.config.key_types import MaxFailures
+from pipeline.config.keys import OnError
 from pipeline.contracts.cause import Cause
-from pipeline.contracts.contexts import ErrorPolicy
 from pipeline.contracts.frame import Item
 from pipeline.errors import Exit
 from pipeline.scheduler import Budget, Entry, Halt
@@ -35,7 +36,7 @@ def test_how_an_item_ends(made: dict[str, object], outcome: str) -> None:
     assert entry.outcome == outcome
 
 
-def counted(policy: ErrorPolicy, *outcomes: str) -> list[Halt | None]:
+def counted(policy: OnError, *outcomes: str) -> list[Halt | None]:
     """What the budget says to each of these ends, and at the end of all."""
     budget = Budget(policy)
     said = []
@@ -52,27 +53,27 @@ def counted(policy: ErrorPolicy, *outcomes: str) -> list[Halt | None]:
 
 def test_every_outcome_is_counted_and_only_losses_are_judged() -> None:
     """A run that allows no failure at all does not mind items that are done, skipped, up to date or cancelled."""
-    none = ErrorPolicy(stop=True, max_failures=0, max_share=0.0)
+    none = OnError(policy="stop", max_failures=MaxFailures(0, 0.0))
     assert counted(none, "done", "up_to_date", "skipped", "cancelled") == [None] * 5
 
 
 def test_stop_is_at_the_first_failure() -> None:
     """The reason is that of the item, in one line."""
-    _, halt, _ = counted(ErrorPolicy(stop=True, max_share=None), "done", "quarantined")
+    _, halt, _ = counted(OnError(policy="stop", max_failures=MaxFailures()), "done", "quarantined")
     told = "stopped at the first failure (`on_error: {policy: stop}`): is bad; at most 3"
     assert halt == Halt(Exit.STOPPED, told)
 
 
 def test_a_number_of_failures_stops_at_once() -> None:
     """Two are allowed: the third one stops the run, failed and quarantined alike."""
-    said = counted(ErrorPolicy(max_failures=2, max_share=None), "failed", "quarantined", "done", "failed")
+    said = counted(OnError(max_failures=MaxFailures(count=2)), "failed", "quarantined", "done", "failed")
     assert said[:3] == [None, None, None]
     assert said[3] == Halt(Exit.STOPPED, "more than 2 items failed (`on_error: {max_failures}`)")
 
 
 def test_a_share_is_judged_after_200_items_and_at_the_end() -> None:
     """Five per cent of few items mean nothing while the run goes, and count when it is over."""
-    share = ErrorPolicy(max_share=0.05)
+    share = OnError(max_failures=MaxFailures(share=0.05))
     *during, final = counted(share, "failed", *["done"] * 18, "failed")
     assert during == [None] * 20
     assert final == Halt(Exit.STOPPED, "2 of 20 items failed, more than the 5% of `on_error: {max_failures}`")
