@@ -96,6 +96,15 @@ class Plan:
         """The folder that holds all outputs, None where nothing is written."""
         return Template(self.destination).root if self.destination else None
 
+    def number_of(self, group: int, place: int) -> int:
+        """The number of a stage among all stages of the plan, from the reader on: what a control block says runs."""
+        return sum(len(each.stages) for each in self.groups[:group]) + place
+
+    def stage_at(self, number: int) -> StagePlan:
+        """The stage of this number; the last one for a number that no stage has."""
+        stages = [stage for group in self.groups for stage in group.stages]
+        return stages[min(number, len(stages) - 1)]
+
     @property
     def reader(self) -> StagePlan:
         return self.groups[0].stages[0]

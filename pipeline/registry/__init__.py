@@ -100,7 +100,7 @@ def describe(kind: str, name: str) -> dict[str, Any]:
     cls = load(ref)
     limits = {
         limit: getattr(cls, limit)
-        for limit in ("max_workers", "inspect", "expands", "ordered", "encodes", "extensions", "models")
+        for limit in ("max_workers", "inspect", "ordered", "encodes", "extensions", "models")
         if isinstance(getattr(cls, limit, None), (int, str, tuple)) and getattr(cls, limit) not in (False, 1)
     }
     fields = [

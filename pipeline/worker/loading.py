@@ -14,8 +14,8 @@ from ..contracts.frame import NO_METADATA, Metadata
 from ..contracts.spec import Spec
 from ..errors import ItemError, MissingCodec
 from ..plan.model import Plan
+from ..transport.records import SIDECAR_NBYTES
 
-SIDECAR_NBYTES = 1 << 20
 KNOWN_SPECS = 256
 
 

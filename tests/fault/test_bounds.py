@@ -13,7 +13,7 @@ from pipeline.config.key_types import parse_cores
 from pipeline.plan import machine
 from pipeline.scheduler import Scheduler
 from pipeline.supervisor import execution
-from pipeline.supervisor.worker_process import Handle
+from pipeline.supervisor.handle import Handle
 
 
 @pytest.mark.parametrize("order", ["completed", "input"])
@@ -31,8 +31,8 @@ def test_queues_and_memory_keep_their_bounds(
             leased = sum(worker.load for worker in group.workers)
             bound = group.plan.queue.depth + group.plan.queue.credit.most * group.plan.workers
             assert core.waiting(group) + leased <= bound
-            assert core.run_lane.queues[group.number].occupied <= bound  # type: ignore[union-attr]
-        used = core.admission.pool.allocator.in_use  # type: ignore[attr-defined]
+            assert core.state.run_lane.queues[group.number].occupied <= bound
+        used = core.memory.pool.allocator.in_use  # type: ignore[attr-defined]
         seen["most"] = max(seen["most"], used)
         assert used <= core.plan.memory_nbytes
 
