@@ -86,9 +86,10 @@ def config() -> str:
         "\nA group of transforms may have a `name` too: letters, digits, - and _.\n",
         "## Keys of the config\n", *_keys(keys.Settings),
         "\n## Templates of paths\n",
-        "`path` of a writer knows `{dir} {stem} {ext} {name} {index} {pts} {width} {height} {hash}`: folder below the"
-        " input's, name without and with extension, number of the frame within its input, its time stamp, its size, and"
-        " a hash of the source's bytes. Put it in quotes where it begins with a brace.\n",
+        "`path` of a writer knows `{dir} {stem} {ext} {name} {index} {pts} {row} {column} {width} {height} {hash}`:"
+        " folder below the input's, name without and with extension, number of the frame within its input, its time"
+        " stamp, its row and column among the parts of a picture (after the stage `tile`), its size, and a hash of the"
+        " source's bytes. Put it in quotes where it begins with a brace.\n",
         "```yaml\nversion: 1\nreader: {use: folder, path: samples/photos, workers: 2}\ntransforms:\n"
         "  - name: small\n    workers: 2\n    cores: none\n    queue: {depth: 16}\n"
         "    stages: [orient, resize: {width: 640}]\n"

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from .contracts.parameter_types import Colour
     from .contracts.problem import ConfigError
     from .contracts.properties import Clip
-    from .contracts.spec import Size, Spec
+    from .contracts.spec import Pixels, Size, Spec
     from .contracts.stage import Health, Reader, Transform, Writer
     from .contracts.template import Template
     from .errors import EnvironmentRefusal, ItemError, MissingCodec, PipelineError, SpecError, StopRun, UsageError
@@ -37,7 +37,7 @@ _HOMES = {
     ),
     "contracts.properties": ("Clip",),
     "contracts.frame": ("NO_METADATA", "Frame", "Item", "Metadata"),
-    "contracts.spec": ("Size", "Spec"),
+    "contracts.spec": ("Pixels", "Size", "Spec"),
     "contracts.stage": ("Health", "Reader", "Transform", "Writer"),
     "contracts.codec": ("Codec", "Header"),
     "contracts.contexts": ("Limits", "Part", "ReadContext", "Skip", "WriteContext"),
@@ -53,7 +53,7 @@ _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 __version__ = "0.1.0"
 __all__ = [
     "NO_METADATA", "Clip", "Codec", "Colour", "ConfigError", "EnvironmentRefusal", "Frame", "Header", "Health", "Item",
-    "ItemError", "Limits", "Listing", "Metadata", "MissingCodec", "Part", "PipelineError", "ReadContext",
+    "ItemError", "Limits", "Listing", "Metadata", "MissingCodec", "Part", "PipelineError", "Pixels", "ReadContext",
     "Reader", "Report", "Size", "Skip", "Spec", "SpecError", "StopRun", "Template", "Transform", "UsageError",
     "WriteContext", "Writer", "__version__", "frames", "load_opencv", "run",
 ]  # fmt: skip

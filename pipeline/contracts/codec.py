@@ -3,16 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import ClassVar
 
 from .frame import NO_METADATA, Frame, Metadata
-from .spec import Size, Spec
+from .spec import Pixels, Size, Spec
 from .stage import Health, Stage
-
-if TYPE_CHECKING:
-    import numpy as np
-
-    Pixels = np.ndarray[Any, Any]
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from .frame import NO_METADATA, Frame, Metadata
 from .parameter_types import Nbytes
 from .properties import Properties
-from .spec import Spec
+from .spec import Pixels, Spec
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from .codec import Codec
-
-    Pixels = np.ndarray[Any, Any]
 
 
 class Skip(Exception):

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import NamedTuple
 
 from .properties import Properties
-from .spec import Spec
-
-if TYPE_CHECKING:
-    import numpy as np
+from .spec import Pixels, Spec
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +82,7 @@ class Frame(Properties):
     item: Item
     index: int
     spec: Spec
-    pixels: np.ndarray[Any, Any]
+    pixels: Pixels
     metadata: Metadata = NO_METADATA
     remarks: list[str] = field(default_factory=list)
 

@@ -59,7 +59,7 @@ class Colour:
         if isinstance(value, cls):
             return value
         if not isinstance(value, str) or not _HEX.fullmatch(value):
-            raise ValueError(f"{value!r} is not a colour")
+            raise ValueError(f"{value!r} is not a valid colour")
         return cls(*bytes.fromhex(value[1:]))
 
     def __str__(self) -> str:

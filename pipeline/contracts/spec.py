@@ -6,12 +6,14 @@ import struct
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import product
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from ..errors import SpecError
 
 if TYPE_CHECKING:
     import numpy as np
+
+Pixels: TypeAlias = "np.ndarray[Any, Any]"  # an array of samples; text, so that nothing here imports numpy
 
 
 DTYPES = ("uint8", "uint16", "float32")
@@ -53,7 +55,13 @@ MAX_SIDE = (1 << 32) - 1
 ITEMSIZE = {"uint8": 1, "uint16": 2, "float32": 4}
 
 
+WHITE = {"uint8": 255, "uint16": 65535, "float32": 1}  # the largest sample of each dtype
+
+
 CHANNELS = {"gray": 1, "gray_alpha": 2, "rgb": 3, "rgba": 4, "cmyk": 4, "yuv420": 3, "yuv422": 3, "yuv444": 3}
+
+
+PICTURES = ("gray", "gray_alpha", "rgb", "rgba")  # models of pixels whose colours every stage knows
 
 
 # Height, width, full height, full width; SAR across, down; channels, dtype, model, light, matrix, primaries,
@@ -84,7 +92,6 @@ class Spec:
         range, matrix, primaries, transfer: how samples map to light; "unspecified" is kept as such, never guessed.
             Primaries of "icc" mean that the frame's ICC profile says it, and that it has not been applied yet. The
             matrix of an rgb frame is the one it came from YUV by, so that it can go back the same way.
-        planar: False is axis order "HWC", True is "CHW". The yuv models have an order of their own, see `planes`.
         orientation: EXIF tag 1..8; what the rows and columns still mean until a stage applies it.
         full_height, full_width: the size before shrink-on-load. A decoder that shrank keeps the size of the
             file here, so that the last resize rounds and weighs its edges as if it had seen every pixel.
@@ -102,7 +109,6 @@ class Spec:
     range: str = "full"
     matrix: str = "unspecified"
     primaries: str = "unspecified"
-    planar: bool = False
     orientation: int = 1
     full_height: int = 0
     full_width: int = 0
@@ -144,11 +150,8 @@ class Spec:
 
     @cached_property
     def shape(self) -> tuple[int, ...]:
-        """The array's shape: (H, W, C), (C, H, W) when planar, (N,) for the yuv models."""
-        if self.is_yuv:
-            return (self.samples,)
-        hwc = (self.height, self.width, self.channels)
-        return (hwc[2], hwc[0], hwc[1]) if self.planar else hwc
+        """The array's shape: (H, W, C), or (N,) for the yuv models, whose planes lie one after the other."""
+        return (self.samples,) if self.is_yuv else (self.height, self.width, self.channels)
 
     @property
     def is_yuv(self) -> bool:
@@ -176,7 +179,7 @@ class Spec:
     def nbytes(self) -> int:
         return self.samples * ITEMSIZE[self.dtype]
 
-    def planes(self, pixels: np.ndarray[Any, Any]) -> tuple[np.ndarray[Any, Any], ...]:
+    def planes(self, pixels: Pixels) -> tuple[Pixels, ...]:
         """The planes Y (H, W), U and V (`chroma`) of a yuv frame's flat array, as views one after the other."""
         luma, chroma = self.height * self.width, self.chroma.height * self.chroma.width
         return (
@@ -187,7 +190,22 @@ class Spec:
 
     @property
     def has_alpha(self) -> bool:
+        """Whether the last channel is alpha: straight, from 0 (clear) to `white` (opaque)."""
         return self.model in ("gray_alpha", "rgba")
+
+    @property
+    def base_model(self) -> str:
+        """The colour model without alpha."""
+        return {"gray_alpha": "gray", "rgba": "rgb"}.get(self.model, self.model)
+
+    @property
+    def white(self) -> int:
+        """The largest sample: 255, 65535, or 1 of floats."""
+        return WHITE[self.dtype]
+
+    def in_model(self, model: str) -> Spec:
+        """The same picture in another colour model, with the number of channels that belongs to it."""
+        return replace(self, model=model, channels=CHANNELS[model])
 
     def resized(self, height: int, width: int) -> Spec:
         """The same picture at another size, with no memory of a shrink-on-load."""
@@ -211,6 +229,34 @@ class Spec:
             wanted = (want,) if isinstance(want, str) else want
             if wanted is not None and got not in wanted:
                 raise SpecError(f"wants {what} {' or '.join(wanted)}, got {got}", remedy="convert before this stage")
+        return self
+
+    def require_pixels(self) -> Spec:
+        """This Spec, if its array is (H, W, C): any colour model but YUV, whose samples lie in planes.
+
+        Raises:
+            SpecError: it is YUV.
+        """
+        if self.model in SUBSAMPLING:
+            raise SpecError(f"wants pixels in order HWC, got {self} in planes", remedy="put rgb before this stage")
+        return self
+
+    def require_picture(self, *, dtype: str | tuple[str, ...] | None = None) -> Spec:
+        """This Spec, if it is gray or rgb with or without alpha, (H, W, C), and of one of these dtypes.
+
+        Raises:
+            SpecError: another colour model or dtype, or YUV in planes.
+        """
+        return self.require_pixels().require(dtype=dtype, model=PICTURES)
+
+    def require_channels(self, most: int) -> Spec:
+        """This Spec, if its array is (H, W, C) of at most `most` channels, in any colour model.
+
+        Raises:
+            SpecError: more channels, or YUV in planes.
+        """
+        if self.require_pixels().channels > most:
+            raise SpecError(f"wants 1 to {most} channels, got {self.channels}", remedy="convert before this stage")
         return self
 
     def pack(self) -> bytes:

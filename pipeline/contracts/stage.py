@@ -10,16 +10,12 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from .frame import Frame, Item
-from .spec import Size, Spec
+from .spec import Pixels, Size, Spec
 from .template import Template
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from .codec import Codec
     from .contexts import Part, ReadContext, WriteContext
-
-    Pixels = np.ndarray[Any, Any]
 
 
 class Health(NamedTuple):
@@ -62,17 +58,25 @@ class Transform(Stage):
 
     Class constants:
         inspect: looks only; the frame goes on in the memory it lies in, and `process` gets no output.
+        identity_when_equal: a frame whose `output_spec` equals its Spec passes untouched (nothing is called).
+
+    Properties that the plan asks once; a class constant of the name serves where parameters do not decide:
         any_colour: moves or looks at pixels and gives their values no meaning, so it may work before the picture is
             converted to sRGB; a stage that mixes colours of its own into the picture, or judges colours, may not.
         planes: takes YUV in planes as it comes from video (`Spec.planes`); before the first stage that does not, the
             plan has it turned into rgb.
-        identity_when_equal: a frame whose `output_spec` equals its Spec passes untouched (nothing is called).
     """
 
     inspect: ClassVar[bool] = False
-    any_colour: ClassVar[bool] = False
-    planes: ClassVar[bool] = False
     identity_when_equal: ClassVar[bool] = False
+
+    @property
+    def any_colour(self) -> bool:
+        return False
+
+    @property
+    def planes(self) -> bool:
+        return False
 
     def output_spec(self, spec: Spec) -> Spec:
         """What comes out for what goes in; an upper bound where data decides. Pure; asked once per Spec.
@@ -112,16 +116,16 @@ class Transform(Stage):
 class Reader(Stage):
     """Where frames come from. `discover` runs in the parent, `read` in a worker.
 
-    Class constants:
+    Properties that the plan asks once; a class constant of the name serves where parameters do not decide:
         planes: frames may be YUV in planes (`Spec.planes`).
-
-    Properties that the plan asks once:
         turns: the plan applies the orientation of its frames first.
         streams: an item is an ordered stream of frames of one Spec (a video).
         many: an item is several frames of any Spec (pages), each finding its own memory.
     """
 
-    planes: ClassVar[bool] = False
+    @property
+    def planes(self) -> bool:
+        return False
 
     @property
     def turns(self) -> bool:
@@ -187,10 +191,6 @@ class Reader(Stage):
 class Writer(Stage):
     """Where frames go.
 
-    Attributes:
-        icc: what becomes of ICC profiles: "srgb" has the plan convert to sRGB before the writer, "keep" writes them
-            into the outputs, "drop" leaves them out.
-
     Class constants:
         encodes: each frame becomes one file in the format of the destination's extension.
         generic: fields that set the encoder's field of the same name.
@@ -198,13 +198,20 @@ class Writer(Stage):
             `finish`. A writer with `encodes` gets the frames of a stream as they come, on all its workers.
         discards: leaves nothing behind, so that a trial run may call it on real input. Outputs of other writers
             are led to a scratch folder for trials, which takes a `destination`.
+
+    Properties that the plan asks once; a field or a class constant of the name serves as well:
+        icc: what becomes of ICC profiles: "srgb" has the plan convert to sRGB before the writer, "keep" writes them
+            into the outputs, "drop" leaves them out.
     """
 
     encodes: ClassVar[bool] = False
     discards: ClassVar[bool] = False
     ordered: ClassVar[bool] = False
     generic: ClassVar[tuple[str, ...]] = ()
-    icc: str = "keep"
+
+    @property
+    def icc(self) -> str:
+        return "keep"
 
     @property
     def yuv(self) -> Mapping[str, Any] | None:

@@ -10,7 +10,7 @@ from ..errors import ItemError, UsageError
 from .frame import Frame, Item
 
 ITEM_FIELDS = ("dir", "stem", "ext", "name")
-FRAME_FIELDS = ("index", "pts", "width", "height", "hash")
+FRAME_FIELDS = ("index", "pts", "row", "column", "width", "height", "hash")
 _FIELD = re.compile(r"\{([^{}]*)\}")
 
 
@@ -18,8 +18,9 @@ _FIELD = re.compile(r"\{([^{}]*)\}")
 class Template:
     """An output path with fields in braces.
 
-    `{dir} {stem} {ext} {name}` come from the item and are known before it is read; `{index} {pts} {width}
-    {height} {hash}` come from the frame and are known in the writer. `{dir}` keeps the folders below the input's root.
+    `{dir} {stem} {ext} {name}` come from the item and are known before it is read; `{index} {pts} {row} {column}
+    {width} {height} {hash}` come from the frame and are known in the writer. `{dir}` keeps the folders below the
+    input's root; `{row}` and `{column}` are of frames that were cut from a picture only.
 
     Raises:
         UsageError: a field that is not known, or a brace that is not closed.
@@ -66,7 +67,7 @@ class Template:
         """The path for an item, or for one of its frames; empty folders fold away.
 
         Raises:
-            ItemError: a field would lead out of its folder (`..`, a NUL), or is not known.
+            ItemError: the name would leave its folder (`..`, a NUL), or a frame that was not cut has no row.
         """
         _, source, folder, name, _ = item
         if ("." in folder and ".." in folder.split("/")) or name in ("", ".", "..") or "\0" in name:
@@ -98,4 +99,12 @@ def _value(field: str, item: Item, frame: Frame | None, digest: str) -> str:
         return f"{frame.index:06d}"
     if field == "pts":
         return "" if frame.pts is None else str(frame.pts)
+    if field in ("row", "column"):
+        return _place(field, frame.row if field == "row" else frame.column)
     return str(frame.spec.width if field == "width" else frame.spec.height)
+
+
+def _place(field: str, number: int | None) -> str:
+    if number is None:
+        raise ItemError(f"the path has {{{field}}}, and the frame has no {field}", remedy="use {index} in the path")
+    return f"{number:03d}"

@@ -8,9 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, NamedTuple
-
-import numpy as np
+from typing import NamedTuple
 
 from ..contracts.codec import Codec
 from ..contracts.spec import Size, Spec
@@ -20,7 +18,6 @@ from ..transport.records import region_nbytes, units
 from .model import Plan
 
 FAN_OUT_SLOTS = 4  # parts of one frame that may be in flight at once
-Pixels = np.ndarray[Any, Any]
 Now = Callable[[int], None]
 
 
@@ -174,8 +171,8 @@ def output_of(link: Link, spec: Spec, now: Now = unnoticed) -> Spec:
     label, stage, number = link
     now(number)
     with naming(label):
-        if spec.is_yuv and not stage.planes:
-            raise SpecError(f"wants pixels in order HWC, got {spec} in planes", remedy="put rgb before this stage")
+        if not stage.planes:
+            spec.require_pixels()
         out = spec if stage.inspect else stage.output_spec(spec)
         if not isinstance(out, Spec):
             raise SpecError(f"its output_spec returned {type(out).__name__}", limit="wants a Spec")

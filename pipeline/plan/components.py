@@ -19,8 +19,6 @@ from ..contracts.template import Template
 from ..errors import PipelineError, UsageError
 from .model import StagePlan
 
-SRGB, ORIENT, RGB, YUV = "srgb", "orient", "rgb", "yuv"
-
 
 @dataclass(frozen=True, slots=True)
 class Resolved:
@@ -75,73 +73,7 @@ def find(config: Config, findings: Findings, *, allow_code: bool) -> Parts:
     parts.writer = _find("writer", bare, findings, allow_code=allow_code, also=[*formats, *GROUP_KEYS])
     if parts.writer is not None:
         _encoder(parts, writer, blocks, findings)
-        _convert_colours(parts, parts.writer)
-        if parts.reader is not None:
-            _convert_planes(parts, parts.reader, parts.writer)
     return parts
-
-
-def _added(name: str, params: Mapping[str, Any], place: Mark) -> Resolved:
-    """A stage that the plan puts in by itself; `place` is what asks for it."""
-    ref = registry.resolve("transform", name)
-    return Resolved(
-        StagePlan(name, ref, params, place), registry.build(registry.load(ref), params), Node(place, {}, {})
-    )
-
-
-def _convert_planes(parts: Parts, reader: Resolved, writer: Resolved) -> None:
-    """What video needs: frames upright first, rgb where a stage takes nothing else, YUV for the encoder at the end."""
-    has = {part.plan.ref for group in parts.transforms for part in group}
-    first = parts.transforms[0] if parts.transforms else parts.before_writer
-    if reader.instance.turns and registry.resolve("transform", ORIENT) not in has:
-        first.insert(0, _added(ORIENT, {}, reader.node.mark))
-    wants = writer.instance.yuv
-    if reader.instance.planes:
-        hdr = "keep" if wants is not None or not writer.instance.encodes else "refuse"
-        _before_rgb_stage(parts, _added(RGB, {"hdr": hdr}, reader.node.mark), always=writer.instance.encodes)
-    if wants is not None and registry.resolve("transform", YUV) not in has:
-        _last(parts).append(_added(YUV, dict(wants), writer.node.mark))
-
-
-def _before_rgb_stage(parts: Parts, rgb: Resolved, *, always: bool) -> None:
-    """Put the stage `rgb` before the first one that takes no YUV; `always` at the end where all do."""
-    for group in (*parts.transforms, parts.before_writer):
-        for index, stage in enumerate(group):
-            if stage.plan.ref == rgb.plan.ref:
-                return
-            if not stage.instance.planes:
-                group.insert(index, rgb)
-                return
-    if always:
-        _last(parts).append(rgb)
-
-
-def _last(parts: Parts) -> list[Resolved]:
-    """The group that frames leave for the writer: the last one, unless it makes several frames of one."""
-    if parts.before_writer or not parts.transforms:
-        return parts.before_writer
-    expands = parts.transforms[-1] and parts.transforms[-1][-1].instance.expanding
-    return parts.before_writer if expands else parts.transforms[-1]
-
-
-def _convert_colours(parts: Parts, writer: Resolved) -> None:
-    """Put the stage that applies ICC profiles where fewest pixels pass it: behind all that only move pixels.
-
-    Even where profiles are kept it is needed for CMYK, which no encoder takes.
-    """
-    ref = registry.resolve("transform", SRGB)
-    known = parts.reader is not None and parts.reader.instance.fixed_spec() is not None
-    by_hand = any(part.plan.ref == ref for group in parts.transforms for part in group)
-    if known or by_hand or not (writer.instance.encodes or writer.instance.icc == SRGB):
-        return
-    params = {} if writer.instance.icc == SRGB else {"only_cmyk": True}
-    part = _added(SRGB, params, writer.node.at(("icc",)))
-    for group in parts.transforms:
-        for index, stage in enumerate(group):
-            if not stage.instance.any_colour or stage.instance.expanding:
-                group.insert(index, part)
-                return
-    (parts.transforms[-1] if parts.transforms else parts.before_writer).append(part)
 
 
 def _codecs() -> tuple[StagePlan, ...]:

@@ -13,7 +13,7 @@ from ..contracts.frame import Item
 from ..contracts.problem import ConfigError, Mark
 from ..contracts.stage import Reader
 from ..errors import SpecError, UsageError
-from . import components, placement
+from . import components, conversions, placement
 from .components import Findings, Parts
 from .machine import Machine
 from .model import GroupPlan, Plan
@@ -38,6 +38,7 @@ def build(config: Config, *, allow_code: bool = False, machine: Machine | None =
     findings = Findings(config.problems)
     here = machine or Machine.here()
     parts = components.find(config, findings, allow_code=allow_code)
+    conversions.put_in(parts)
     groups = placement.place(config, parts, here, findings)
     memory = placement.memory_nbytes(config, here, findings)
     if config.settings.fuse == "auto":
@@ -107,18 +108,25 @@ def _inputs(parts: Parts, findings: Findings) -> None:
 
 
 def _unique(config: Config, parts: Parts, findings: Findings) -> None:
-    """Several frames of one item need a name each."""
+    """Several frames of one item need a name each; only parts of a picture have a row and a column."""
     if parts.reader is None or parts.writer is None or parts.destination is None or not parts.writer.instance.encodes:
         return
-    reader = parts.reader.instance
+    reader, fields = parts.reader.instance, parts.destination.fields
+    mark = parts.writer.node.at(("path",))
     expanding = [part for group in parts.transforms for part in group if part.instance.expanding]
-    several = bool(reader.streams or reader.many or expanding)
-    if several and not parts.destination.fields & {"index", "pts"}:
+    placed = sorted(fields & {"row", "column"})
+    if placed and not expanding:
+        what = f"the path has {{{placed[0]}}}, and no stage cuts pictures into parts"
+        findings.add(mark, what, "", "add the stage tile, or use {index}")
+        return
+    several = bool(reader.streams or reader.many)
+    told_apart = "index" in fields or ("pts" in fields if several else True)
+    if expanding and "index" not in fields:  # the parts of a frame have its time stamp, and places of the last cut
+        told_apart = told_apart and len(placed) == 2 and len(expanding) == 1
+    if not told_apart:
         who = expanding[0].plan.label if expanding else config.reader.stages[0].label
-        mark = parts.writer.node.at(("path",))
-        findings.add(
-            mark, f"{who} makes several frames of an item, and all get one name", "", "add {index} to the path"
-        )
+        what = f"{who} makes several frames of an item, and some get the same name"
+        findings.add(mark, what, "", "add {index} to the path")
 
 
 def _apart(parts: Parts, findings: Findings) -> None:

@@ -6,19 +6,14 @@ import dataclasses
 import inspect
 from collections.abc import Callable
 from functools import cache, cached_property, lru_cache
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from ..contracts.frame import Frame
-from ..contracts.spec import CHANNELS, DTYPES, Spec
+from ..contracts.spec import CHANNELS, DTYPES, PICTURES, Pixels, Spec
 from ..contracts.stage import Transform
 from ..errors import SpecError, UsageError
 
-if TYPE_CHECKING:
-    import numpy as np
-
-    Pixels = np.ndarray[Any, Any]
-
-MODELS = {CHANNELS[model]: model for model in ("gray", "gray_alpha", "rgb", "rgba")}
+MODELS = {CHANNELS[model]: model for model in PICTURES}
 
 
 class FunctionTransform(Transform):
@@ -42,8 +37,7 @@ class FunctionTransform(Transform):
     def _learned(self, spec: Spec) -> Spec:
         import numpy as np
 
-        if spec.planar:
-            raise SpecError("wants axis order HWC, got planar CHW", remedy="convert before this stage")
+        spec.require_pixels()
         noise = np.random.default_rng(0).integers(64, 192, spec.shape, np.uint8)
         pixels = noise.astype(spec.dtype) / (255 if spec.dtype == "float32" else 1)
         pixels = pixels.astype(spec.dtype)

@@ -46,8 +46,8 @@ class Budget:
         return Halt(Exit.STOPPED, f"{text} of `on_error: {{max_failures}}`")
 
     def _exceeded(self, cause: Cause | None) -> Halt | None:
-        ledger, most = self.ledger, self._policy.max_failures.count
-        if self._policy.policy == "stop":
+        policy, ledger, most = self._policy, self.ledger, self._policy.max_failures.count
+        if policy.policy == "stop":
             text = "stopped at the first failure (`on_error: {policy: stop}`)"
             return Halt(Exit.STOPPED, f"{text}: {cause.reason}" if cause else text)
         if most is not None and ledger.lost > most:

@@ -58,7 +58,7 @@ class Output:
         """Leave the encoder the ICC profile only where it says what the pixels mean."""
         spec, model = frame.spec, frame.metadata.icc_model
         applies = self._keeps_icc and spec.primaries != "srgb"  # else the pixels were converted by it
-        if applies and model in ("", spec.model.removesuffix("_alpha").replace("rgba", "rgb")):
+        if applies and model in ("", spec.base_model):
             return
         if applies:
             frame.remark(f"its ICC profile was dropped: it is for {model} pictures, and the output is {spec.model}")

@@ -9,8 +9,8 @@ import numpy as np
 
 from ..contracts.contexts import Part, Skip
 from ..contracts.frame import Frame, Item
-from ..contracts.spec import Spec
-from ..plan.chain import Link, Now, Pixels, StageError, expansion_of, leaves_pixels, naming, output_of
+from ..contracts.spec import Pixels, Spec
+from ..plan.chain import Link, Now, StageError, expansion_of, leaves_pixels, naming, output_of
 
 
 class Scratch:

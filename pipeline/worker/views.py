@@ -8,10 +8,9 @@ import numpy as np
 
 from ..contracts.contexts import Part
 from ..contracts.frame import NO_METADATA, Frame, Item, Metadata
-from ..contracts.spec import Spec
+from ..contracts.spec import Pixels, Spec
 from ..errors import ItemError
-from ..plan.chain import Pixels
-from ..transport.properties import are_usual, pack_properties, unpack_properties
+from ..transport.property_code import are_usual, pack_properties, unpack_properties
 from ..transport.records import (
     FLAGS,
     HEADER_NBYTES,

@@ -11,12 +11,11 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 
-from pipeline import Codec, Frame, Header, ItemError, Metadata, Spec
+from pipeline import Codec, Frame, Header, ItemError, Metadata, Pixels, Spec
 
 if TYPE_CHECKING:
     from PIL.AvifImagePlugin import AvifImageFile
 
-Pixels = np.ndarray[Any, Any]
 MOST = 32768  # rows and columns that libavif decodes
 MODELS = {"L": "gray", "LA": "gray_alpha", "RGB": "rgb", "RGBA": "rgba"}  # by Pillow's mode
 BRANDS = (b"avif", b"avis")

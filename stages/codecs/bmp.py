@@ -11,12 +11,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from pipeline import Codec, Frame, Header, ItemError, Spec
+from pipeline import Codec, Frame, Header, ItemError, Pixels, Spec
 
 if TYPE_CHECKING:
     from PIL.BmpImagePlugin import BmpImageFile
 
-Pixels = np.ndarray[Any, Any]
 MODELS = {"1": "gray", "L": "gray", "P": "rgb", "RGB": "rgb", "RGBA": "rgba"}  # by Pillow's mode
 HEADERS = (12, 40, 52, 56, 64, 108, 124)  # sizes of the information header, which tell its version
 HEAD_NBYTES = 1 << 19  # more than all headers and a palette of 65536 colours

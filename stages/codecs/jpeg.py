@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,9 +10,9 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 
-from pipeline import Codec, Frame, Header, ItemError, Metadata, Size, Spec, UsageError
+from pipeline import Codec, Colour, Frame, Header, ItemError, Metadata, Pixels, Size, Spec
+from stages.media.background import flattened, require_opaque
 
-Pixels = np.ndarray[Any, Any]
 SOS, EOI, APP1, APP2 = 0xFFDA, 0xFFD9, 0xFFE1, 0xFFE2
 SOFS = frozenset(range(0xFFC0, 0xFFD0)) - {0xFFC4, 0xFFC8, 0xFFCC}  # frame headers (ITU-T T.81, table B.1)
 TOLD = SOFS | {APP1, APP2}
@@ -40,8 +39,9 @@ class Jpeg(Codec):
         default="420",
         metadata={"doc": "resolution of colour: 420 a quarter, 422 a half, 444 all (sharp coloured edges)"},
     )
-    background: str = field(
-        default="#ffffff", metadata={"doc": "colour #rrggbb that rgba and gray_alpha pictures are flattened over"}
+    background: Colour = field(
+        default=Colour(255, 255, 255),
+        metadata={"doc": "opaque colour that rgba and gray_alpha pictures are flattened over"},
     )
 
     extensions: ClassVar[tuple[str, ...]] = ("jpg", "jpeg", "jpe", "jfif")
@@ -49,8 +49,7 @@ class Jpeg(Codec):
     example: ClassVar[Mapping[str, Any]] = {"subsampling": "444"}
 
     def __post_init__(self) -> None:
-        if not re.fullmatch("#[0-9a-fA-F]{6}", self.background):
-            raise UsageError(f"background {self.background!r} is no colour", remedy='write it as "#rrggbb"')
+        require_opaque(self.background)
 
     def open(self) -> None:
         import simplejpeg  # noqa: F401 - loaded before the first frame, not within it
@@ -141,24 +140,12 @@ class Jpeg(Codec):
         spec, pixels = frame.spec, frame.pixels
         spec.require(dtype="uint8", model=self.models)
         if spec.has_alpha:
-            pixels = self._flattened(pixels)
+            pixels = flattened(pixels, spec, self.background)
         gray = pixels.shape[2] == 1
         encoded: bytes = simplejpeg.encode_jpeg(
             pixels, self.quality, "GRAY" if gray else "RGB", "Gray" if gray else self.subsampling
         )
         return _with_icc(encoded, frame.metadata.icc) if frame.metadata.icc else encoded
-
-    def _flattened(self, pixels: Pixels) -> Pixels:
-        """(H, W, C + 1) with straight alpha over the background, (H, W, C); exact to rounding."""
-        colour = np.array([int(self.background[at : at + 2], 16) for at in (1, 3, 5)], np.float32)
-        if pixels.shape[2] == 2:
-            colour = colour @ np.array([[0.299], [0.587], [0.114]], np.float32)  # luma, ITU-R BT.601
-        ground = np.rint(colour).astype(np.uint16)
-        flat = np.empty((*pixels.shape[:2], pixels.shape[2] - 1), np.uint8)
-        for row, line in enumerate(pixels):  # a line at a time: the wide intermediate stays in the cache
-            alpha = line[:, -1:].astype(np.uint16)
-            flat[row] = (line[:, :-1] * alpha + ground * (255 - alpha) + 127) // 255
-        return flat
 
 
 @lru_cache(maxsize=64)  # a folder has few sizes, and a Spec seen before is the same object: quick to look up by

@@ -11,9 +11,8 @@ from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
-from pipeline import Codec, Frame, Header, ItemError, Metadata, Spec
+from pipeline import Codec, Frame, Header, ItemError, Metadata, Pixels, Spec
 
-Pixels = np.ndarray[Any, Any]
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 MODELS = {0: "gray", 2: "rgb", 3: "rgb", 4: "gray_alpha", 6: "rgba"}  # by colour type
 SAMPLES = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}

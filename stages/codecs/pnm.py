@@ -9,9 +9,9 @@ from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
-from pipeline import Codec, Frame, Header, ItemError, Spec, UsageError
+from pipeline import Codec, Colour, Frame, Header, ItemError, Pixels, Spec
+from stages.media.background import flattened, require_opaque
 
-Pixels = np.ndarray[Any, Any]
 GAP = rb"(?:[ \t\n\v\f\r]|#[^\n\r]*[\n\r])+"  # white space and comments
 HEAD = re.compile(rb"P(?:([14])" + GAP + rb"(\d{1,9})" + GAP + rb"(\d{1,9})"
                   rb"|([2356])" + GAP + rb"(\d{1,9})" + GAP + rb"(\d{1,9})" + GAP + rb"(\d{1,9}))"
@@ -37,7 +37,7 @@ class _Head(NamedTuple):
 
     @property
     def nbytes(self) -> int:
-        """Of the samples; at least so many where they are text."""
+        """Of the samples; at least that number where they are text."""
         count = self.width * self.height * self.samples
         if self.kind == 4:
             return self.height * (-(-self.width // 8))
@@ -55,8 +55,9 @@ class Pnm(Codec):
     transparency is flattened over `background`; the format keeps no profile.
     """
 
-    background: str = field(
-        default="#ffffff", metadata={"doc": "colour #rrggbb that rgba and gray_alpha pictures are flattened over"}
+    background: Colour = field(
+        default=Colour(255, 255, 255),
+        metadata={"doc": "opaque colour that rgba and gray_alpha pictures are flattened over"},
     )
 
     extensions: ClassVar[tuple[str, ...]] = ("ppm", "pgm", "pbm", "pnm")
@@ -64,8 +65,7 @@ class Pnm(Codec):
     example: ClassVar[Mapping[str, Any]] = {"background": "#ffffff"}
 
     def __post_init__(self) -> None:
-        if not re.fullmatch("#[0-9a-fA-F]{6}", self.background):
-            raise UsageError(f"background {self.background!r} is no colour", remedy='write it as "#rrggbb"')
+        require_opaque(self.background)
 
     def matches(self, head: bytes) -> bool:
         return re.match(rb"P[1-6][ \t\n\v\f\r]+[#\d]", head) is not None
@@ -117,23 +117,10 @@ class Pnm(Codec):
         spec, pixels = frame.spec, frame.pixels
         spec.require(dtype=("uint8", "uint16"), model=self.models)
         if spec.has_alpha:
-            pixels = self._flattened(pixels)
+            pixels = flattened(pixels, spec, self.background)
         kind, top = 6 if pixels.shape[2] == 3 else 5, 255 if spec.dtype == "uint8" else 65535
         head = b"P%d\n%d %d\n%d\n" % (kind, spec.width, spec.height, top)
         return b"".join((head, np.ascontiguousarray(pixels, ">u2" if top > 255 else np.uint8).data))
-
-    def _flattened(self, pixels: Pixels) -> Pixels:
-        """(H, W, C + 1) with straight alpha over the background, (H, W, C); exact to rounding."""
-        top = int(np.iinfo(pixels.dtype).max)
-        colour = np.array([int(self.background[at : at + 2], 16) for at in (1, 3, 5)], np.float64) * (top // 255)
-        if pixels.shape[2] == 2:
-            colour = colour @ np.array([[0.299], [0.587], [0.114]])  # luma, ITU-R BT.601
-        ground = np.rint(colour).astype(np.uint32)
-        flat = np.empty((*pixels.shape[:2], pixels.shape[2] - 1), pixels.dtype)
-        for row, line in enumerate(pixels):  # a line at a time: the wide intermediate stays in the cache
-            alpha = line[:, -1:].astype(np.uint32)
-            flat[row] = (line[:, :-1] * alpha + ground * (top - alpha) + top // 2) // top
-        return flat
 
 
 def _head(data: memoryview, at: int, found: re.Match[bytes] | None = None) -> _Head:
@@ -165,7 +152,7 @@ def _plain(data: memoryview, head: _Head) -> Pixels:
     count = head.width * head.height * head.samples
     characters = np.frombuffer(text, np.uint8)
     if not (BLANK[characters] | ((characters >= 48) & (characters <= (49 if head.kind == 1 else 57)))).all():
-        raise ItemError("damaged PNM: its samples are no numbers")
+        raise ItemError("damaged PNM: its samples are not numbers")
     if head.kind == 1:
         samples: Pixels = 49 - characters[~BLANK[characters]]
     else:

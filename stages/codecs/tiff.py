@@ -17,9 +17,8 @@ from typing import Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
 
-from pipeline import Codec, Frame, Header, ItemError, Metadata, Spec, SpecError
+from pipeline import Codec, Frame, Header, ItemError, Metadata, Pixels, Spec, SpecError
 
-Pixels = np.ndarray[Any, Any]
 SUBFILE, WIDTH, LENGTH, BITS, COMPRESSION, PHOTOMETRIC, FILL = 254, 256, 257, 258, 259, 262, 266  # tags (TIFF 6.0)
 OFFSETS, ORIENTATION, SAMPLES, ROWS, COUNTS, PLANAR, PREDICTOR = 273, 274, 277, 278, 279, 284, 317
 TILE_WIDTH, TILE_LENGTH, TILE_OFFSETS, TILE_COUNTS, INKS, EXTRA, FORMAT = 322, 323, 324, 325, 332, 338, 339

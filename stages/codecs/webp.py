@@ -11,9 +11,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from pipeline import Codec, Frame, Header, ItemError, Metadata, Spec
+from pipeline import Codec, Frame, Header, ItemError, Metadata, Pixels, Spec
 
-Pixels = np.ndarray[Any, Any]
 MOST = 16383  # rows and columns of a picture: 14 bits
 ANIMATED, ALPHA = 0x02, 0x10  # flags of the chunk VP8X
 PICTURES = (b"VP8 ", b"VP8L", b"VP8X")
@@ -134,7 +133,7 @@ def _canvas(name: bytes, chunk: memoryview) -> tuple[tuple[int, int], bool, bool
     if name == b"VP8X":
         width, height = (int.from_bytes(chunk[at : at + 3], "little") + 1 for at in (4, 7))
         return (height, width), bool(chunk[0] & ALPHA), bool(chunk[0] & ANIMATED)
-    if name == b"VP8 ":  # key frame header (RFC 6386, 9.1); the two upper bits are a scale that nobody applies
+    if name == b"VP8 ":  # key frame header (RFC 6386, 9.1); the two upper bits are a scale that no decoder applies
         width, height = struct.unpack_from("<HH", chunk, 6)
         return (height & MOST, width & MOST), False, False
     bits = int.from_bytes(chunk[1:5], "little")

@@ -5,7 +5,7 @@ Source of the formulas: Rec. ITU-R BT.601-7 and BT.709-6, 3.2 to 3.5; BT.2020-2,
 
 from __future__ import annotations
 
-from pipeline.contracts.spec import SUBSAMPLING, Spec
+from pipeline.contracts.spec import SUBSAMPLING, WHITE, Spec
 
 __all__ = ["HD_HEIGHT", "LUMA", "SUBSAMPLING", "levels", "to_rgb", "to_yuv"]
 
@@ -18,8 +18,7 @@ LUMA = {
     "fcc": (0.30, 0.11),
     "smpte240m": (0.212, 0.087),
 }
-HD_HEIGHT = 720  # pictures of so many lines and more are HD where nothing says so
-WHITE = {"uint8": 255, "uint16": 65535}
+HD_HEIGHT = 720  # pictures of this number of lines and more are HD where nothing says so
 Row = tuple[float, float, float, float]
 Matrix = tuple[Row, Row, Row]
 
@@ -40,7 +39,7 @@ def to_rgb(spec: Spec) -> Matrix:
     red, blue = LUMA[spec.matrix]
     green = 1 - red - blue
     black, luma, zero, chroma = levels(spec.dtype, spec.range)
-    white = WHITE[spec.dtype]
+    white = spec.white
     shares = (
         (0.0, 2 * (1 - red)),
         (-2 * blue * (1 - blue) / green, -2 * red * (1 - red) / green),
@@ -58,7 +57,7 @@ def to_yuv(spec: Spec) -> Matrix:
     """Rows for Y, U, V of this YUV Spec on the levels R, G, B, 1 of full range in the same dtype."""
     red, blue = LUMA[spec.matrix]
     black, luma, zero, chroma = levels(spec.dtype, spec.range)
-    white = WHITE[spec.dtype]
+    white = spec.white
     y = (red, 1 - red - blue, blue)
     u = tuple((share - part) / (2 * (1 - blue)) for share, part in zip((0.0, 0.0, 1.0), y, strict=True))
     v = tuple((share - part) / (2 * (1 - red)) for share, part in zip((1.0, 0.0, 0.0), y, strict=True))

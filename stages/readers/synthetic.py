@@ -11,9 +11,8 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 
-from pipeline import Item, Part, ReadContext, Reader, Spec
+from pipeline import Item, Part, Pixels, ReadContext, Reader, Spec
 
-Pixels = np.ndarray[Any, Any]
 PAGE_NBYTES = 4096
 MASK = (1 << 64) - 1
 BLOCK = 1 << 16  # samples of noise, repeated from another offset in each frame; it stays in the second-level cache

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, ClassVar
 
 import numpy as np
 
-from pipeline import Frame, Size, Spec, SpecError, Transform
+from pipeline import Frame, Pixels, Size, Spec, Transform
+from stages.media.lines import blocks
 
-Pixels = np.ndarray[Any, Any]
-WHITE = {"uint8": 255, "uint16": 65535, "float32": 1}
 EXACT: dict[str, Any] = {"uint8": np.float32, "uint16": np.float64}  # hold a thousand times white
-BLOCK = 1 << 17  # samples: fewer and numpy's calls cost more than its work, many more and the cache is left
 
 
 @dataclass(frozen=True)
@@ -44,11 +42,8 @@ class Adjust(Transform):
     example: ClassVar[Mapping[str, Any]] = {"brightness": 1.1, "contrast": 1.2, "saturation": 0.9, "gamma": 1.1}
 
     def output_spec(self, spec: Spec) -> Spec:
-        """The same Spec; raises SpecError for planar frames and models beside gray and rgb."""
-        spec.require(model=("gray", "gray_alpha", "rgb", "rgba"))
-        if spec.planar:
-            raise SpecError("wants axis order HWC, got planar CHW", remedy="convert before this stage")
-        return spec
+        """The same Spec; raises SpecError for models beside gray and rgb."""
+        return spec.require_picture()
 
     def required_input(self, spec: Spec, need: Size) -> Size:
         """`need` without gamma, as averages may then be taken before (but for what is clipped); else every pixel."""
@@ -56,12 +51,12 @@ class Adjust(Transform):
 
     def process(self, frame: Frame, out: Pixels) -> None:
         """Write the adjusted picture into `out`; the input is not touched."""
-        dtype, colour = frame.spec.dtype, "rgb" in frame.spec.model and self.saturation != 1
-        table = None if colour or dtype == "float32" else _rounded(self, dtype)
-        for lines in _blocks(frame.pixels):
+        dtype, colour = frame.spec.dtype, frame.spec.base_model == "rgb" and self.saturation != 1
+        table = None if colour or dtype == "float32" else _rounded(self, dtype, frame.spec.white)
+        for lines in blocks(frame.pixels):
             source, target = frame.pixels[lines], out[lines]
             if colour:
-                self._saturated(source, target)
+                self._saturated(source, frame.spec, target)
             elif table is None:
                 target[...] = self.tone(source, 1)
             elif isinstance(table, bytes):
@@ -72,16 +67,16 @@ class Adjust(Transform):
             if frame.spec.has_alpha:
                 target[..., -1] = source[..., -1]
 
-    def _saturated(self, pixels: Pixels, out: Pixels) -> None:
+    def _saturated(self, pixels: Pixels, spec: Spec, out: Pixels) -> None:
         """Tone and saturation of (h, w, 3 or 4), in float64 for uint16 and float32 otherwise; alpha is left out."""
-        dtype, half = pixels.dtype.name, 0.0 if pixels.dtype.kind == "f" else 0.5
+        dtype, half = spec.dtype, 0.0 if spec.dtype == "float32" else 0.5
         channels = [pixels[..., channel] for channel in range(3)]
         if dtype == "float32":
             planes = [self.tone(channel, 1) for channel in channels]
         elif self.brightness == self.contrast == self.gamma == 1:
             planes = [channel.astype(EXACT[dtype]) for channel in channels]  # twice as fast as through the table
         else:
-            planes = [_exact(self, dtype).take(channel) for channel in channels]
+            planes = [_exact(self, dtype, spec.white).take(channel) for channel in channels]
         # A sum of whole multiples and one division: exact where the tone is as it was.
         rest = (planes[0] * 299 + planes[1] * 587 + planes[2] * 114) / 1000
         rest *= 1 - self.saturation
@@ -89,7 +84,7 @@ class Adjust(Transform):
         for channel, plane in enumerate(planes):
             plane *= self.saturation
             plane += rest
-            out[..., channel] = np.clip(plane, 0, WHITE[dtype] + half, out=plane)
+            out[..., channel] = np.clip(plane, 0, spec.white + half, out=plane)
 
     def tone(self, values: Pixels, white: int) -> Pixels:
         """Brightness, contrast and gamma of samples on a scale to `white`, as floats within it. Pure.
@@ -111,19 +106,13 @@ class Adjust(Transform):
 
 
 @lru_cache(maxsize=16)
-def _exact(stage: Adjust, dtype: str) -> Pixels:
+def _exact(stage: Adjust, dtype: str, white: int) -> Pixels:
     """The tone of every level of an integer dtype, on its scale and not rounded."""
-    return stage.tone(np.arange(WHITE[dtype] + 1), WHITE[dtype]).astype(EXACT[dtype])
+    return stage.tone(np.arange(white + 1), white).astype(EXACT[dtype])
 
 
 @lru_cache(maxsize=16)
-def _rounded(stage: Adjust, dtype: str) -> bytes | Pixels:
+def _rounded(stage: Adjust, dtype: str, white: int) -> bytes | Pixels:
     """The tone of every level, rounded half up; bytes for uint8, as `bytes.translate` is faster than `numpy.take`."""
-    table: Pixels = np.floor(stage.tone(np.arange(WHITE[dtype] + 1), WHITE[dtype]) + 0.5).astype(dtype)
+    table: Pixels = np.floor(stage.tone(np.arange(white + 1), white) + 0.5).astype(dtype)
     return table.tobytes() if dtype == "uint8" else table
-
-
-def _blocks(pixels: Pixels) -> Iterator[slice]:
-    """Whole lines, about BLOCK samples at a time: the wide intermediates stay in the cache."""
-    lines = max(1, BLOCK // (pixels.shape[1] * pixels.shape[2]))
-    return (slice(top, top + lines) for top in range(0, len(pixels), lines))

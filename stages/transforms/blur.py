@@ -9,10 +9,7 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 
-from pipeline import Frame, Spec, SpecError, Transform, UsageError, load_opencv
-
-Pixels = np.ndarray[Any, Any]
-WHITE = {"uint8": 255, "uint16": 65535, "float32": 1}
+from pipeline import Frame, Pixels, Spec, SpecError, Transform, UsageError, load_opencv
 
 
 @dataclass(frozen=True)
@@ -51,10 +48,8 @@ class Blur(Transform):
         load_opencv("blur")
 
     def output_spec(self, spec: Spec) -> Spec:
-        """The same; raises SpecError for planar, subsampled or many-channel frames, and for what a median cannot do."""
-        spec.require(model=("gray", "gray_alpha", "rgb", "rgba", "cmyk", "yuv444", "other"))
-        if spec.planar or spec.channels > 4:
-            raise SpecError(f"wants 1 to 4 channels in order HWC, got {spec}", remedy="convert before this stage")
+        """The same; raises SpecError for planes, for more than 4 channels, and for what a median cannot do."""
+        spec.require_channels(4)
         if self.kind == "median":
             if spec.has_alpha or spec.channels == 2:
                 raise SpecError(f"a median wants 1, 3 or 4 channels without alpha, got {spec}", remedy="flatten first")
@@ -62,13 +57,13 @@ class Blur(Transform):
                 raise SpecError(
                     f"a median of sigma {self.sigma:g} wants dtype uint8, got {spec.dtype}",
                     limit="sigma below 1.7 for others",
-                    remedy="convert before this stage, or lessen sigma",
+                    remedy="convert before this stage, or reduce sigma",
                 )
         return spec
 
     def process(self, frame: Frame, out: Pixels) -> None:
         """Write the blurred picture into `out`, in the dtype of the input."""
-        pixels, white = frame.pixels, WHITE[frame.spec.dtype]
+        pixels, white = frame.pixels, frame.spec.white
         if frame.spec.has_alpha and pixels[:, :, -1].min() < white:
             self._weighed(pixels, white, out)
         elif frame.spec.channels == 1:

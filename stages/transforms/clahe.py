@@ -8,10 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from pipeline import Frame, Spec, SpecError, Transform, load_opencv
-
-Pixels = np.ndarray[Any, Any]
-WHITE = {"uint8": 255, "uint16": 65535}
+from pipeline import Frame, Pixels, Spec, Transform, load_opencv
 
 
 @dataclass(frozen=True)
@@ -36,11 +33,8 @@ class Clahe(Transform):
         load_opencv("clahe")
 
     def output_spec(self, spec: Spec) -> Spec:
-        """The same; raises SpecError for other dtypes and colour models and for planar frames."""
-        spec.require(dtype=("uint8", "uint16"), model=("gray", "gray_alpha", "rgb", "rgba"))
-        if spec.planar:
-            raise SpecError(f"wants axis order HWC, got planar {spec}", remedy="convert before this stage")
-        return spec
+        """The same; raises SpecError for other dtypes and colour models."""
+        return spec.require_picture(dtype=("uint8", "uint16"))
 
     def process(self, frame: Frame, out: Pixels) -> None:
         """Write the equalised picture into `out`, in the dtype of the input."""
@@ -48,7 +42,7 @@ class Clahe(Transform):
         if spec.channels < 3:
             self._equalise(pixels[:, :, 0], out[:, :, 0])
         else:
-            self._colour(pixels[:, :, :3], WHITE[spec.dtype], out[:, :, :3])
+            self._colour(pixels[:, :, :3], spec.white, out[:, :, :3])
         if spec.has_alpha:
             out[:, :, -1] = pixels[:, :, -1]
 
@@ -91,7 +85,7 @@ def _curves(gray: Pixels, clip_limit: float, tiles: int, side: tuple[int, int]) 
     counts = np.bincount(places.ravel(), minlength=tiles * tiles * 256).reshape(tiles, tiles, 256)
     shares = np.minimum(counts / (side[0] * side[1]), clip_limit / 256)
     shares += (1 - shares.sum(axis=2, keepdims=True)) / 256  # what was cut, spread evenly
-    return (np.pad(shares.cumsum(axis=2), ((0, 0), (0, 0), (1, 0))) * WHITE[gray.dtype.name]).astype(np.float32)
+    return (np.pad(shares.cumsum(axis=2), ((0, 0), (0, 0), (1, 0))) * np.iinfo(gray.dtype).max).astype(np.float32)
 
 
 def _levels(gray: Pixels, curve: Pixels) -> Pixels:

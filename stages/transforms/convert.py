@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Literal
 
 import numpy as np
 
-from pipeline import Frame, Size, Spec, SpecError, Transform, UsageError
-
-Pixels = np.ndarray[Any, Any]
-CHANNELS = {"gray": 1, "gray_alpha": 2, "rgb": 3, "rgba": 4}
-WHITE = {"uint8": 255, "uint16": 65535, "float32": 1}
-BLOCK = 1 << 17  # samples: fewer and numpy's calls cost more than its work, many more and the cache is left
+from pipeline import Frame, Pixels, Size, Spec, SpecError, Transform, UsageError
+from stages.media.lines import blocks
 
 
 @dataclass(frozen=True)
@@ -42,8 +38,8 @@ class Convert(Transform):
     example: ClassVar[Mapping[str, Any]] = {"model": "rgb", "dtype": "uint8"}
 
     @property
-    def any_colour(self) -> bool:  # type: ignore[override] # it depends: luma is of sRGB, and so are 16 bits
-        """Whether samples are only narrowed to 8 bits, which a conversion to sRGB can follow."""
+    def any_colour(self) -> bool:
+        """Whether samples are only narrowed to 8 bits, which a conversion to sRGB can follow; luma is of sRGB."""
         return self.model is None and self.dtype == "uint8"
 
     def __post_init__(self) -> None:
@@ -51,16 +47,12 @@ class Convert(Transform):
             raise UsageError("convert has neither model nor dtype", remedy="give one or both")
 
     def output_spec(self, spec: Spec) -> Spec:
-        """The Spec asked for; raises SpecError for planar frames, other models, and where alpha would be lost."""
-        if spec.planar or spec.model not in CHANNELS:
-            raise SpecError(
-                f"wants gray, gray_alpha, rgb or rgba in axis order HWC, got {'planar ' * spec.planar}{spec}",
-                remedy="have the reader give one of these",
-            )
+        """The Spec asked for; raises SpecError for other models, and where alpha would be lost."""
+        spec.require_picture()
         model = self.model or spec.model
         if spec.has_alpha and model not in ("gray_alpha", "rgba"):
             raise SpecError(f"{model} has no transparency, and {spec} has", remedy="flatten before this stage")
-        return replace(spec, model=model, channels=CHANNELS[model], dtype=self.dtype or spec.dtype)
+        return replace(spec.in_model(model), dtype=self.dtype or spec.dtype)
 
     def required_input(self, spec: Spec, need: Size) -> Size:
         """`need`: each pixel comes from one, by a formula that is linear, so averages may be taken before it."""
@@ -68,29 +60,23 @@ class Convert(Transform):
 
     def process(self, frame: Frame, out: Pixels) -> None:
         """Write the converted picture into `out`; the input is not touched."""
-        pixels, white = frame.pixels, WHITE[frame.spec.dtype]
+        pixels, scale = frame.pixels, (frame.spec.white, self.output_spec(frame.spec).white)
         have, want = (pixels.shape[2] + 1) // 2, (out.shape[2] + 1) // 2  # 1 is gray, 2 is colour
-        for lines in _blocks(pixels):
+        for lines in blocks(pixels):
             source, target = pixels[lines], out[lines]
             if source.shape == target.shape:
-                _write(source, white, target)
+                _write(source, scale, target)
                 continue
             for channel in range(1 if want == 1 else 3):
                 if have > want:
-                    _write(_luma(source), 1000 * white, target[..., channel])
+                    _write(_luma(source), (1000 * scale[0], scale[1]), target[..., channel])
                 else:
-                    _write(source[..., channel if have == want else 0], white, target[..., channel])
+                    _write(source[..., channel if have == want else 0], scale, target[..., channel])
             if out.shape[2] in (2, 4):
                 if frame.spec.has_alpha:
-                    _write(source[..., -1], white, target[..., -1])
+                    _write(source[..., -1], scale, target[..., -1])
                 else:
-                    target[..., -1] = WHITE[out.dtype.name]
-
-
-def _blocks(pixels: Pixels) -> Iterator[slice]:
-    """Whole lines, about BLOCK samples at a time: the wide intermediates stay in the cache."""
-    lines = max(1, BLOCK // (pixels.shape[1] * pixels.shape[2]))
-    return (slice(top, top + lines) for top in range(0, len(pixels), lines))
+                    target[..., -1] = scale[1]
 
 
 def _luma(pixels: Pixels) -> Pixels:
@@ -102,9 +88,9 @@ def _luma(pixels: Pixels) -> Pixels:
     return luma
 
 
-def _write(values: Pixels, white: int, out: Pixels) -> None:
-    """Write samples on a scale where white is `white` into `out`, on the scale of its dtype."""
-    full = WHITE[out.dtype.name]
+def _write(values: Pixels, scale: tuple[int, int], out: Pixels) -> None:
+    """Write samples on a scale whose white is the first number into `out`, whose white is the second."""
+    white, full = scale
     if out.dtype.kind == "f":
         kind = np.result_type(values.dtype, np.float32)  # float64 where float32 does not hold every value
         np.divide(values, white, out=out, dtype=kind, casting="same_kind")

@@ -5,11 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
-import numpy as np
-
-from pipeline import Frame, Size, Spec, SpecError, Transform, UsageError
+from pipeline import Frame, Pixels, Size, Spec, SpecError, Transform, UsageError
+from stages.media.position import Position, anchor
 
 Length = int | str
 
@@ -26,10 +25,7 @@ class Crop(Transform):
     height: Length = field(metadata={"doc": 'pixels, or a share of the picture\'s height as "50%"', "unit": "px"})
     x: Length | None = field(default=None, metadata={"doc": "left edge, from the left", "unit": "px"})
     y: Length | None = field(default=None, metadata={"doc": "upper edge, from the top", "unit": "px"})
-    position: Literal[
-        "centre", "center", "top", "right top", "right", "right bottom", "bottom", "left bottom", "left", "left top",
-        "north", "northeast", "east", "southeast", "south", "southwest", "west", "northwest",
-    ] = field(default="centre", metadata={"doc": "place on an axis whose x or y is left out"})  # fmt: skip
+    position: Position = field(default="centre", metadata={"doc": "place on an axis whose x or y is left out"})
 
     any_colour: ClassVar[bool] = True
     example: ClassVar[Mapping[str, Any]] = {"width": "50%", "height": "50%"}
@@ -45,15 +41,13 @@ class Crop(Transform):
                 raise UsageError(f"crop {name} {value!r} is too small", limit=f"at least {least}")
 
     def output_spec(self, spec: Spec) -> Spec:
-        """The Spec of the rectangle; raises SpecError where it is not wholly inside, or for planar frames."""
-        top, left, height, width = self.rectangle(spec.size)
-        if spec.planar or spec.model in ("yuv420", "yuv422"):
-            raise SpecError(f"wants whole pixels in order HWC, got {spec}", remedy="convert before this stage")
+        """The Spec of the rectangle; raises SpecError where it is not wholly inside, or for planes."""
+        top, left, height, width = self.rectangle(spec.require_pixels().size)
         if top + height > spec.height or left + width > spec.width:
             raise SpecError(
                 f"a crop of {width}x{height} at {left},{top} reaches out of the picture",
                 limit=f"{spec.width}x{spec.height}",
-                remedy="lessen x, y, width or height",
+                remedy="reduce x, y, width or height",
             )
         return spec.resized(height, width)
 
@@ -61,7 +55,7 @@ class Crop(Transform):
         """Every pixel: the rectangle is given in those of the full size."""
         return spec.size
 
-    def process(self, frame: Frame, out: np.ndarray[Any, Any]) -> None:
+    def process(self, frame: Frame, out: Pixels) -> None:
         """Copy the rectangle into `out`, in the dtype of the input."""
         top, left, height, width = self.rectangle(frame.spec.size)
         out[...] = frame.pixels[top : top + height, left : left + width]
@@ -70,15 +64,10 @@ class Crop(Transform):
         """Top, left, height and width in a picture of this size. Pure."""
         height = max(1, _pixels("height", self.height, size.height))
         width = max(1, _pixels("width", self.width, size.width))
-        across = 0.0 if _has(self.position, "left", "west") else 1.0 if _has(self.position, "right", "east") else 0.5
-        down = 0.0 if _has(self.position, "top", "north") else 1.0 if _has(self.position, "bottom", "south") else 0.5
+        across, down = anchor(self.position)
         left = int((size.width - width) * across) if self.x is None else _pixels("x", self.x, size.width)
         top = int((size.height - height) * down) if self.y is None else _pixels("y", self.y, size.height)
         return max(0, top), max(0, left), height, width
-
-
-def _has(position: str, *words: str) -> bool:
-    return any(word in position for word in words)
 
 
 def _pixels(name: str, length: Length, side: int) -> int:
@@ -91,5 +80,7 @@ def _pixels(name: str, length: Length, side: int) -> int:
     except ValueError:
         share = math.nan
     if not length.strip().endswith("%") or not 0 <= share <= 1:
-        raise UsageError(f"crop {name} {length!r} is no length", remedy='write pixels as 200, or a share as "50%"')
+        raise UsageError(
+            f"crop {name} {length!r} is not a valid length", remedy='write pixels as 200, or a share as "50%"'
+        )
     return math.floor(share * side + 0.5)

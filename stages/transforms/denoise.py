@@ -8,10 +8,7 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 
-from pipeline import Frame, Spec, SpecError, Transform, load_opencv
-
-Pixels = np.ndarray[Any, Any]
-WHITE = {"uint8": 255, "uint16": 65535, "float32": 1}
+from pipeline import Frame, Pixels, Spec, SpecError, Transform, load_opencv
 
 
 @dataclass(frozen=True)
@@ -49,10 +46,8 @@ class Denoise(Transform):
         load_opencv("denoise")
 
     def output_spec(self, spec: Spec) -> Spec:
-        """The same; raises SpecError for other colour models, planar frames, and `nlmeans` beyond 8 bits."""
-        spec.require(model=("gray", "gray_alpha", "rgb", "rgba"))
-        if spec.planar:
-            raise SpecError(f"wants axis order HWC, got planar {spec}", remedy="convert before this stage")
+        """The same; raises SpecError for other colour models, and `nlmeans` beyond 8 bits."""
+        spec.require_picture()
         if self.method == "nlmeans" and spec.dtype != "uint8":
             raise SpecError(
                 f"nlmeans wants dtype uint8, got {spec.dtype}", remedy="convert before this stage, or use bilateral"
@@ -66,9 +61,9 @@ class Denoise(Transform):
         source = np.ascontiguousarray(pixels[:, :, :-1]) if spec.has_alpha else pixels
         source = source.astype(np.float32) if spec.dtype == "uint16" else source
         if source is pixels:
-            self._filter(source, WHITE[spec.dtype], out)
+            self._filter(source, spec.white, out)
             return
-        self._filter(source, WHITE[spec.dtype], clean := np.empty_like(source))
+        self._filter(source, spec.white, clean := np.empty_like(source))
         out[:, :, : clean.shape[2]] = np.rint(clean, out=clean) if spec.dtype == "uint16" else clean
         if spec.has_alpha:
             out[:, :, -1] = pixels[:, :, -1]

@@ -8,10 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from pipeline import Frame, Skip, SpecError, Transform, load_opencv
-
-Pixels = np.ndarray[Any, Any]
-WHITE = {"uint8": 255, "uint16": 65535, "float32": 1}
+from pipeline import Frame, Pixels, Skip, Transform, load_opencv
 
 
 @dataclass(frozen=True)
@@ -44,12 +41,10 @@ class FilterSharpness(Transform):
         """Nothing; `out` is not written.
 
         Raises:
-            Skip: blurred; says how much. SpecError: planar, or a colour model without luma.
+            Skip: blurred; says how much. SpecError: a colour model without luma.
         """
-        spec = frame.spec.require(model=("gray", "gray_alpha", "rgb", "rgba"))
-        if spec.planar:
-            raise SpecError(f"wants axis order HWC, got planar {spec}", remedy="convert before this stage")
-        found = self.variance(frame.pixels, WHITE[spec.dtype])
+        spec = frame.spec.require_picture()
+        found = self.variance(frame.pixels, spec.white)
         if not found >= self.min:  # not a number is no sharpness either
             raise Skip(f"blurred: the variance of its Laplacian is {found:.1f}, below min {self.min:g}")
 

@@ -6,9 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar
 
-import numpy as np
-
-from pipeline import Frame, Skip, Transform, UsageError
+from pipeline import Frame, Pixels, Skip, Transform, UsageError
 
 
 @dataclass(frozen=True)
@@ -43,7 +41,7 @@ class FilterSize(Transform):
             if least is not None and most is not None and least > most:
                 raise UsageError(f"no picture passes min_{what} {least} and max_{what} {most}", remedy="swap them")
 
-    def process(self, frame: Frame, out: np.ndarray[Any, Any]) -> None:
+    def process(self, frame: Frame, out: Pixels) -> None:
         """Nothing; `out` is not written. Raises Skip with the size and the first bound that it breaks."""
         height, width = frame.spec.full_size
         if frame.spec.orientation >= 5:

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
 import numpy as np
 
-from pipeline import Frame, Size, Spec, SpecError, Transform
+from pipeline import Frame, Pixels, Size, Spec, Transform
+from stages.media.lines import blocks
 
-Pixels = np.ndarray[Any, Any]
 LUMA, LUMA_SUM = (299, 587, 114), 1000
-BLOCK = 1 << 17  # samples: fewer and numpy's calls cost more than its work, many more and the cache is left
 
 
 @dataclass(frozen=True)
@@ -35,13 +34,8 @@ class Grayscale(Transform):
     example: ClassVar[Mapping[str, Any]] = {"method": "luma"}
 
     def output_spec(self, spec: Spec) -> Spec:
-        """The Spec with one colour sample; raises SpecError for planar frames and models beside gray and rgb."""
-        spec.require(model=("gray", "gray_alpha", "rgb", "rgba"))
-        if spec.planar:
-            raise SpecError("wants axis order HWC, got planar CHW", remedy="convert before this stage")
-        if "gray" in spec.model:
-            return spec
-        return replace(spec, model="gray_alpha" if spec.has_alpha else "gray", channels=spec.channels - 2)
+        """The Spec with one colour sample; raises SpecError for models beside gray and rgb."""
+        return spec.require_picture().in_model("gray_alpha" if spec.has_alpha else "gray")
 
     def required_input(self, spec: Spec, need: Size) -> Size:
         """`need` for a weighted sum, which averages do not disturb; every pixel for `lightness`."""
@@ -49,7 +43,7 @@ class Grayscale(Transform):
 
     def process(self, frame: Frame, out: Pixels) -> None:
         """Write (H, W, 1), or 2 with the alpha of the input, into `out`; the input is not touched."""
-        for lines in _blocks(frame.pixels):
+        for lines in blocks(frame.pixels):
             source, target = frame.pixels[lines], out[lines]
             total, parts = self._total(source)
             if frame.spec.dtype == "float32":
@@ -72,9 +66,3 @@ class Grayscale(Transform):
         total += green * wide(weights[1])
         total += blue * wide(weights[2])
         return total, parts
-
-
-def _blocks(pixels: Pixels) -> Iterator[slice]:
-    """Whole lines, about BLOCK samples at a time: the wide intermediates stay in the cache."""
-    lines = max(1, BLOCK // (pixels.shape[1] * pixels.shape[2]))
-    return (slice(top, top + lines) for top in range(0, len(pixels), lines))

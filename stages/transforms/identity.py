@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
-import numpy as np
-
-from pipeline import Frame, Transform
+from pipeline import Frame, Pixels, Transform
 
 
 @dataclass(frozen=True)
@@ -18,5 +16,5 @@ class Identity(Transform):
     any_colour: ClassVar[bool] = True
     planes: ClassVar[bool] = True
 
-    def process(self, frame: Frame, out: np.ndarray[Any, Any]) -> None:
+    def process(self, frame: Frame, out: Pixels) -> None:
         """Nothing; `out` is not written."""

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
-from pipeline import Frame, Size, Spec, SpecError, Transform
+from pipeline import Frame, Pixels, Size, Spec, Transform
 
 
 @dataclass(frozen=True)
@@ -25,11 +25,9 @@ class Orient(Transform):
     any_colour: ClassVar[bool] = True
 
     def output_spec(self, spec: Spec) -> Spec:
-        """The upright Spec; raises SpecError for planar frames that would have to be turned."""
+        """The upright Spec."""
         if spec.orientation == 1:
             return spec
-        if spec.planar:
-            raise SpecError("wants axis order HWC, got planar CHW", remedy="convert before this stage")
         if spec.orientation < 5:
             return replace(spec, orientation=1)
         model = "yuv444" if spec.model == "yuv422" else spec.model
@@ -42,7 +40,7 @@ class Orient(Transform):
         """`need` in the axes of the file."""
         return Size(need.width, need.height) if spec.orientation >= 5 else need
 
-    def process(self, frame: Frame, out: np.ndarray[Any, Any]) -> None:
+    def process(self, frame: Frame, out: Pixels) -> None:
         """Write the upright picture into `out`, in the dtype of the input; EXIF 2.32, 4.6.4 A."""
         turn, spec = frame.spec.orientation, frame.spec
         if not spec.is_yuv:
@@ -56,7 +54,7 @@ class Orient(Transform):
             _turn(plane, turn, target)
 
 
-def _widened(plane: np.ndarray[Any, Any], width: int) -> np.ndarray[Any, Any]:
+def _widened(plane: Pixels, width: int) -> Pixels:
     """Chroma of 4:2:2 at every column: that of the even ones, and the means of two between, half up."""
     after = np.concatenate((plane[:, 1:], plane[:, -1:]), axis=1)
     wide = np.empty((len(plane), 2 * plane.shape[1]), plane.dtype)
@@ -65,7 +63,7 @@ def _widened(plane: np.ndarray[Any, Any], width: int) -> np.ndarray[Any, Any]:
     return wide[:, :width]
 
 
-def _turn(source: np.ndarray[Any, Any], turn: int, out: np.ndarray[Any, Any]) -> None:
+def _turn(source: Pixels, turn: int, out: Pixels) -> None:
     if turn >= 5:
         source = source.T
     rows = slice(None, None, -1 if turn in (3, 4, 7, 8) else 1)
@@ -73,7 +71,7 @@ def _turn(source: np.ndarray[Any, Any], turn: int, out: np.ndarray[Any, Any]) ->
     out[...] = source[rows, columns]
 
 
-def _whole_pixels(pixels: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+def _whole_pixels(pixels: Pixels) -> Pixels:
     """(H, W, C) seen as (H, W) of opaque pixels: numpy then moves a pixel at a time, twice as fast as samples."""
     height, width, channels = pixels.shape
     return pixels.view(np.dtype((np.void, channels * pixels.itemsize))).reshape(height, width)

@@ -8,14 +8,13 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from itertools import product
-from typing import Any, ClassVar, Literal, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
-from pipeline import Frame, Size, Spec, SpecError, Transform, UsageError
+from pipeline import Frame, Pixels, Size, Spec, Transform, UsageError
+from stages.media.position import Position, anchor
 
-Pixels = np.ndarray[Any, Any]
-WHITE = {"uint8": 255, "uint16": 65535, "float32": 1}
 # What holds white * white over an opaque picture, and white * white * white over one with alpha.
 WIDE: dict[tuple[str, bool], Any] = {
     ("uint8", False): np.uint16, ("uint16", False): np.uint32, ("float32", False): np.float64,
@@ -23,10 +22,10 @@ WIDE: dict[tuple[str, bool], Any] = {
 }  # fmt: skip
 BLOCK = 1 << 15  # pixels
 TILE = 256  # a smaller mark is repeated up to this side beforehand, so that few pieces are laid
-FEW = 8  # marks of so many sizes and models are kept, at 4 to 40 bytes for each of their pixels
+FEW = 8  # marks of this number of sizes and models are kept, at 4 to 40 bytes for each of their pixels
 
 
-class Mark(NamedTuple):
+class RenderedMark(NamedTuple):
     """A mark of one size for pictures of one model and dtype.
 
     Attributes:
@@ -55,10 +54,7 @@ class Overlay(Transform):
     """
 
     image: str = field(metadata={"doc": "file of the mark, with or without transparency, from the working directory"})
-    position: Literal[
-        "centre", "center", "top", "right top", "right", "right bottom", "bottom", "left bottom", "left", "left top",
-        "north", "northeast", "east", "southeast", "south", "southwest", "west", "northwest",
-    ] = field(default="right bottom", metadata={"doc": "place of the mark; with tile, of a copy"})  # fmt: skip
+    position: Position = field(default="right bottom", metadata={"doc": "place of the mark; with tile, of a copy"})
     margin: int | str = field(
         default=0,
         metadata={"unit": "px", "doc": 'to the edges and between tiles, or a share of the shorter side as "5%"'},
@@ -84,15 +80,12 @@ class Overlay(Transform):
             raise UsageError(f"overlay image {self.image!r} does not exist", remedy=f"looked in {os.getcwd()}")
 
     def open(self) -> None:
-        """Load the mark; raises UsageError where it is no picture that Pillow reads."""
+        """Load the mark; raises UsageError where Pillow cannot read it."""
         self._image  # noqa: B018 - read before the first frame, not within it
 
     def output_spec(self, spec: Spec) -> Spec:
-        """The same Spec; raises SpecError for planar frames and models beside gray and rgb."""
-        spec.require(model=("gray", "gray_alpha", "rgb", "rgba"))
-        if spec.planar:
-            raise SpecError("wants axis order HWC, got planar CHW", remedy="convert before this stage")
-        return spec
+        """The same Spec; raises SpecError for models beside gray and rgb."""
+        return spec.require_picture()
 
     def required_input(self, spec: Spec, need: Size) -> Size:
         """Every pixel: the size and place of the mark are given in those of the full size."""
@@ -103,10 +96,13 @@ class Overlay(Transform):
         out[...] = frame.pixels
         spec, image = frame.spec, self._image
         size, at, gap = self.layout(spec.size, Size(image.height, image.width))
-        mark = self._mark(size, gap if self.tile else 0, spec.model, spec.dtype)
+        mark = self._mark(Spec.of(spec.model, *size, dtype=spec.dtype), gap if self.tile else 0)
         over = _over_alpha if spec.has_alpha else _over
         for rows, columns, part in self._pieces(mark, at, spec.size):
-            over(frame.pixels[rows, columns], out[rows, columns], mark.colour[:, *part], mark.alpha[part])
+            over(
+                frame.pixels[rows, columns], out[rows, columns], mark.colour[:, *part], mark.alpha[part],
+                white=spec.white,
+            )  # fmt: skip
 
     def layout(self, size: Size, own: Size) -> tuple[Size, tuple[int, int], int]:
         """Size of the mark on a picture, its top and left, and the margin, for a mark of its own size. Pure."""
@@ -118,13 +114,13 @@ class Overlay(Transform):
         factor = min(factor, room.height / own.height, room.width / own.width)
         height, width = (max(1, math.floor(side * factor + 0.5)) for side in own)
         height, width = min(height, room.height), min(width, room.width)
-        x, y = _anchor(self.position)
+        x, y = anchor(self.position)
         top = (size.height - room.height) // 2 + int((room.height - height) * y)
         left = (size.width - room.width) // 2 + int((room.width - width) * x)
         return Size(height, width), (top, left), margin
 
     def _pieces(
-        self, mark: Mark, at: tuple[int, int], size: Size
+        self, mark: RenderedMark, at: tuple[int, int], size: Size
     ) -> Iterator[tuple[slice, slice, tuple[slice, slice]]]:
         """Rows and columns of the picture that the mark covers, and those of the mark; none overlap."""
         height, width = mark.alpha.shape
@@ -158,40 +154,39 @@ class Overlay(Transform):
             raise UsageError(f"overlay image {self.image!r} cannot be read: {what}") from error
 
     @cached_property
-    def _mark(self) -> Callable[[Size, int, str, str], Mark]:
+    def _mark(self) -> Callable[[Spec, int], RenderedMark]:
         return lru_cache(maxsize=FEW)(self._rendered)
 
-    def _rendered(self, size: Size, gap: int, model: str, dtype: str) -> Mark:
-        """The mark scaled to `size`, for pictures of a model and dtype; `gap` follows each copy."""
+    def _rendered(self, spec: Spec, gap: int) -> RenderedMark:
+        """The mark at the size, model and dtype of a Spec; `gap` follows each copy."""
         from PIL import Image
 
-        image, wide, unit = self._image, WIDE[dtype, model in ("gray_alpha", "rgba")], WHITE[dtype] / 255
-        if (size.width, size.height) != image.size:
-            image = image.resize((size.width, size.height), Image.Resampling.LANCZOS)  # premultiplied by Pillow
+        image, wide, unit = self._image, WIDE[spec.dtype, spec.has_alpha], spec.white / 255
+        if (spec.width, spec.height) != image.size:
+            image = image.resize((spec.width, spec.height), Image.Resampling.LANCZOS)  # premultiplied by Pillow
         planes = np.ascontiguousarray(np.asarray(image).transpose(2, 0, 1))
-        half = 0.0 if dtype == "float32" else 0.5  # floats are not rounded
+        half = 0.0 if spec.dtype == "float32" else 0.5  # floats are not rounded
         alpha = (np.arange(256) * (self.opacity * unit) + half).astype(wide).take(planes[3])
-        if "gray" in model:
+        if spec.base_model == "gray":
             luma = np.tensordot([[299, 587, 114]], planes[:3], 1)
             colour = (luma * unit / 1000 + half).astype(wide)
         else:
             colour = np.multiply(planes[:3], wide(unit), dtype=wide)
         colour *= alpha
         if not self.tile:
-            return Mark(colour, alpha, size)
+            return RenderedMark(colour, alpha, spec.size)
         # Small copies are repeated here, each followed by its gap; of large ones each is a piece of its own.
-        steps = [side + gap for side in size]
+        steps = [side + gap for side in spec.size]
         times = [max(1, TILE // step) for step in steps]
         ends = [(0, gap if many > 1 else 0) for many in times]
         colour = np.tile(np.pad(colour, ((0, 0), *ends)), (1, *times))
         alpha = np.tile(np.pad(alpha, ends), times)
-        return Mark(colour, alpha, (steps[0] * times[0], steps[1] * times[1]))
+        return RenderedMark(colour, alpha, (steps[0] * times[0], steps[1] * times[1]))
 
 
-def _over(below: Pixels, out: Pixels, colour: Pixels, alpha: Pixels) -> None:
+def _over(below: Pixels, out: Pixels, colour: Pixels, alpha: Pixels, *, white: int) -> None:
     """Write colour * alpha + below * (1 - alpha), for pictures without alpha."""
     floats = below.dtype.kind == "f"
-    white = WHITE[below.dtype.name]
     clear = white - alpha
     for channel, above in enumerate(colour):
         mixed = below[..., channel] * clear
@@ -202,10 +197,9 @@ def _over(below: Pixels, out: Pixels, colour: Pixels, alpha: Pixels) -> None:
         out[..., channel] = mixed
 
 
-def _over_alpha(below: Pixels, out: Pixels, colour: Pixels, alpha: Pixels) -> None:
+def _over_alpha(below: Pixels, out: Pixels, colour: Pixels, alpha: Pixels, *, white: int) -> None:
     """Write source over a backdrop with straight alpha; a pixel that stays wholly transparent keeps its colour."""
     floats = below.dtype.kind == "f"
-    white = WHITE[below.dtype.name]
     under = below[..., -1] * (white - alpha)  # alpha of what still shows of the backdrop
     both = alpha * white + under
     nothing = both == 0
@@ -218,19 +212,12 @@ def _over_alpha(below: Pixels, out: Pixels, colour: Pixels, alpha: Pixels) -> No
 
 
 def _share(name: str, text: str) -> float:
-    """A percentage as a share from 0 to 1; raises UsageError where it is none."""
+    """A percentage as a share from 0 to 1; raises UsageError where it is not one."""
     number = text.strip().removesuffix("%")
     try:
         share = float(number) / 100
     except ValueError:
         share = math.nan
     if not text.strip().endswith("%") or not 0 <= share <= 1:
-        raise UsageError(f"overlay {name} {text!r} is no share", remedy='write it as "20%"')
+        raise UsageError(f"overlay {name} {text!r} is not a valid share", remedy='write it as "20%"')
     return share
-
-
-def _anchor(position: str) -> tuple[float, float]:
-    """A named position as shares of the free width and height: 0 left or top, 1 right or bottom."""
-    x = 0.0 if "left" in position or "west" in position else 1.0 if "right" in position or "east" in position else 0.5
-    y = 0.0 if "top" in position or "north" in position else 1.0 if "bottom" in position or "south" in position else 0.5
-    return x, y

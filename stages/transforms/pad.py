@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 import numpy as np
 
-from pipeline import Frame, Size, Spec, SpecError, Transform, UsageError
-
-Pixels = np.ndarray[Any, Any]
-WHITE = {"uint8": 255, "uint16": 65535, "float32": 1}
+from pipeline import Colour, Frame, Pixels, Size, Spec, Transform, UsageError
+from stages.media.background import samples
+from stages.media.position import Position, anchor
 
 
 @dataclass(frozen=True)
@@ -29,15 +27,12 @@ class Pad(Transform):
 
     width: int | None = field(default=None, metadata={"ge": 1, "unit": "px", "doc": "of the canvas, at least"})
     height: int | None = field(default=None, metadata={"ge": 1, "unit": "px", "doc": "of the canvas, at least"})
-    position: Literal[
-        "centre", "center", "top", "right top", "right", "right bottom", "bottom", "left bottom", "left", "left top",
-        "north", "northeast", "east", "southeast", "south", "southwest", "west", "northwest",
-    ] = field(default="centre", metadata={"doc": "place of the picture on the canvas"})  # fmt: skip
+    position: Position = field(default="centre", metadata={"doc": "place of the picture on the canvas"})
     left: int = field(default=0, metadata={"ge": 0, "unit": "px", "doc": "margin, in place of width and height"})
     top: int = field(default=0, metadata={"ge": 0, "unit": "px", "doc": "margin, in place of width and height"})
     right: int = field(default=0, metadata={"ge": 0, "unit": "px", "doc": "margin, in place of width and height"})
     bottom: int = field(default=0, metadata={"ge": 0, "unit": "px", "doc": "margin, in place of width and height"})
-    background: str = field(default="#000000", metadata={"doc": "colour #rrggbb or #rrggbbaa of what is added"})
+    background: Colour = field(default=Colour(0, 0, 0), metadata={"doc": "of what is added"})
 
     identity_when_equal: ClassVar[bool] = True
     example: ClassVar[Mapping[str, Any]] = {"width": 256, "height": 256, "background": "#ffffff"}
@@ -48,15 +43,10 @@ class Pad(Transform):
         if canvas == margins:
             what = "both a canvas and margins" if canvas else "neither a canvas nor margins"
             raise UsageError(f"pad has {what}", remedy="give width and height, or left, top, right and bottom")
-        if not re.fullmatch("#([0-9a-fA-F]{2}){3,4}", self.background):
-            raise UsageError(f"background {self.background!r} is no colour", remedy='write it as "#rrggbb"')
 
     def output_spec(self, spec: Spec) -> Spec:
-        """The Spec of the canvas; raises SpecError for planar frames and other colour models."""
-        spec.require(model=("gray", "gray_alpha", "rgb", "rgba"))
-        if spec.planar:
-            raise SpecError("wants axis order HWC, got planar CHW", remedy="convert before this stage")
-        size, _, _ = self.layout(spec.size)
+        """The Spec of the canvas; raises SpecError for other colour models."""
+        size, _, _ = self.layout(spec.require_picture().size)
         return spec if size == spec.size else spec.resized(*size)
 
     def required_input(self, spec: Spec, need: Size) -> Size:
@@ -67,7 +57,7 @@ class Pad(Transform):
         """Write the four margins and one copy of the picture, each byte of `out` once."""
         height, width, channels = frame.pixels.shape
         _, top, left = self.layout(frame.spec.size)
-        line = _line(self.background, frame.spec.model, frame.spec.dtype, out.shape[1])
+        line = _line(self.background, self.output_spec(frame.spec))
         # Lines of samples: numpy then moves runs of many bytes and not of one pixel.
         canvas, start, stop = out.reshape(len(out), -1), left * channels, (left + width) * channels
         canvas[:top] = line
@@ -83,26 +73,13 @@ class Pad(Transform):
             height, width = size.height + self.top + self.bottom, size.width + self.left + self.right
             return Size(height, width), self.top, self.left
         canvas = Size(max(size.height, self.height or 1), max(size.width, self.width or 1))
-        x, y = _anchor(self.position)
+        x, y = anchor(self.position)
         return canvas, int((canvas.height - size.height) * y), int((canvas.width - size.width) * x)
 
 
-def _anchor(position: str) -> tuple[float, float]:
-    """A named position as shares of the free width and height: 0 left or top, 1 right or bottom."""
-    x = 0.0 if "left" in position or "west" in position else 1.0 if "right" in position or "east" in position else 0.5
-    y = 0.0 if "top" in position or "north" in position else 1.0 if "bottom" in position or "south" in position else 0.5
-    return x, y
-
-
 @lru_cache(maxsize=64)
-def _line(background: str, model: str, dtype: str, width: int) -> Pixels:
-    """`width` pixels of a colour, as (width * C) samples; gray is its luma, rounded half up."""
-    red, green, blue, alpha = (int((background + "ff")[at : at + 2], 16) for at in (1, 3, 5, 7))
-    luma = 299 * red + 587 * green + 114 * blue
-    thousandths = [luma] if "gray" in model else [1000 * red, 1000 * green, 1000 * blue]
-    thousandths += [1000 * alpha] * (model in ("gray_alpha", "rgba"))
-    white = WHITE[dtype]
-    pixel = [level / 255_000 if dtype == "float32" else (level * (white // 255) + 500) // 1000 for level in thousandths]
-    line = np.tile(np.array(pixel, dtype), width)
+def _line(background: Colour, spec: Spec) -> Pixels:
+    """A line of a Spec in one colour, as (W * C) samples."""
+    line = np.tile(np.array(samples(background, spec), spec.dtype), spec.width)
     line.flags.writeable = False
     return line

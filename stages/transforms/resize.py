@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
@@ -11,21 +10,17 @@ from typing import Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
 
-from pipeline import Frame, Size, Spec, SpecError, Transform, UsageError
+from pipeline import Colour, Frame, Pixels, Size, Spec, Transform, UsageError
 from stages.media import colour
-
-FILTERS = {"linear": "bilinear", "cubic": "catmull_rom", "mitchell": "mitchell", "lanczos3": "lanczos3", "area": "box"}
-TYPES = {"uint8": "U8", "uint16": "U16", "float32": "F32"}
-WHITE = {"uint8": 255, "uint16": 65535, "float32": 1}
-Box = tuple[float, float, float, float]  # left, top, width, height
-Pixels = np.ndarray[Any, Any]
+from stages.media.background import samples
+from stages.media.position import Position, anchor
+from stages.media.resampling import Box, Resampler, Resampling
 
 
-class Job(NamedTuple):
-    """What `process` needs for a Spec: the library's objects, and the edges and margins that are ours to do."""
+class ResizeJob(NamedTuple):
+    """What `process` needs for a Spec: how it is resampled, and the edges and margins that are ours to do."""
 
-    kind: Any
-    options: Any
+    prepared: Resampling
     last: tuple[float, float]
     target: Size
     at: tuple[int, int]
@@ -35,12 +30,11 @@ class Job(NamedTuple):
 class PlaneJob(NamedTuple):
     """The same for one plane of YUV; `margins` are rows and columns to be repeated around it first."""
 
-    kind: Any
-    options: Any
+    prepared: Resampling
     margins: tuple[tuple[int, int], tuple[int, int]]
 
 
-class Layout(NamedTuple):
+class Geometry(NamedTuple):
     """Where the pixels of the output come from and go to.
 
     Attributes:
@@ -81,10 +75,7 @@ class Resize(Transform):
             " inside: as large as fits; outside: as small as covers"
         },
     )
-    position: Literal[
-        "centre", "center", "top", "right top", "right", "right bottom", "bottom", "left bottom", "left", "left top",
-        "north", "northeast", "east", "southeast", "south", "southwest", "west", "northwest",
-    ] = field(default="centre", metadata={"doc": "part kept by cover, or place taken in contain"})  # fmt: skip
+    position: Position = field(default="centre", metadata={"doc": "part kept by cover, or place taken in contain"})
     without_enlargement: bool = field(default=False, metadata={"doc": "never scale up"})
     kernel: Literal["nearest", "linear", "cubic", "mitchell", "lanczos3", "area"] = field(
         default="lanczos3", metadata={"doc": "all but nearest are antialiased when scaling down"}
@@ -93,37 +84,35 @@ class Resize(Transform):
         default=2.0,
         metadata={"ge": 1.0, "doc": "decoders may shrink to this many times the output; null decodes every pixel"},
     )
-    background: str = field(default="#000000", metadata={"doc": "colour #rrggbb or #rrggbbaa around `fit: contain`"})
+    background: Colour = field(default=Colour(0, 0, 0), metadata={"doc": "around `fit: contain`"})
 
     identity_when_equal: ClassVar[bool] = True
     example: ClassVar[Mapping[str, Any]] = {"width": 256, "height": 256, "fit": "inside"}
 
     @property
-    def any_colour(self) -> bool:  # type: ignore[override] # it depends: contain paints a background of its own
-        """Whether pixels are only mixed with each other."""
+    def any_colour(self) -> bool:
+        """Whether pixels are only mixed with each other; contain paints a background of its own."""
         return self.fit != "contain"
 
     @property
-    def planes(self) -> bool:  # type: ignore[override] # the background of contain is a colour of rgb
-        """Whether YUV planes are taken as they are."""
+    def planes(self) -> bool:
+        """Whether YUV planes are taken as they are; the background of contain is a colour of rgb."""
         return self.fit != "contain"
 
     def __post_init__(self) -> None:
         if self.width is None and self.height is None:
             raise UsageError("resize has neither width nor height", remedy="give one or both")
-        if not re.fullmatch("#([0-9a-fA-F]{2}){3,4}", self.background):
-            raise UsageError(f"background {self.background!r} is no colour", remedy='write it as "#rrggbb"')
 
     def open(self) -> None:
         import cykooz_resizer  # noqa: F401 - loaded before the first frame, not within it
 
     def output_spec(self, spec: Spec) -> Spec:
-        """The Spec of the new size; raises SpecError for planar or many-channel frames, and for a background in YUV."""
-        if spec.planar or spec.channels > 4:
-            raise SpecError(f"wants 1 to 4 channels in order HWC, got {spec}", remedy="convert before this stage")
+        """The Spec of the new size; raises SpecError for more than 4 channels, and for a background in YUV or inks."""
+        if not spec.is_yuv:
+            spec.require_channels(4)
         layout = self.layout(spec.full_size)
         if layout.target != layout.size or self.fit == "contain":
-            spec.require(model=("gray", "gray_alpha", "rgb", "rgba"))
+            spec.require_picture()
         return spec.resized(*layout.size)
 
     def required_input(self, spec: Spec, need: Size) -> Size:
@@ -141,12 +130,9 @@ class Resize(Transform):
         if frame.spec.is_yuv:
             self._resize_planes(frame, out)
             return
-        image, spec, job = self._image_data, frame.spec, self._job(frame.spec)
+        job = self._job(frame.spec)
         pixels = frame.pixels if job.last == (1, 1) else _last_weighed(frame.pixels, job.last)
-        result = image(job.target.width, job.target.height, job.kind)
-        # The library takes and gives bytes only, and copies them once more into memory of its own.
-        self._resizer.resize(image(spec.width, spec.height, job.kind, pixels.tobytes()), result, job.options)
-        pixels = np.frombuffer(result.get_buffer(), out.dtype).reshape(*job.target, spec.channels)
+        pixels = self._resampler.resample(pixels, job.target, job.prepared)
         if job.background is None:
             out[...] = pixels
         else:
@@ -155,24 +141,20 @@ class Resize(Transform):
             out[top : top + job.target.height, left : left + job.target.width] = pixels
 
     def _resize_planes(self, frame: Frame, out: Pixels) -> None:
-        image, spec = self._image_data, frame.spec
-        target = self.output_spec(spec)
+        spec, target = frame.spec, self.output_spec(frame.spec)
         for job, plane, place in zip(
             self._plane_jobs(spec), spec.planes(frame.pixels), target.planes(out), strict=True
         ):
             if any(map(any, job.margins)):
                 plane = np.pad(plane, job.margins, "edge")
-            height, width = plane.shape
-            result = image(place.shape[1], place.shape[0], job.kind)
-            self._resizer.resize(image(width, height, job.kind, plane.tobytes()), result, job.options)
-            place[...] = np.frombuffer(result.get_buffer(), out.dtype).reshape(place.shape)
+            place[...] = self._resampler.resample(plane, Size(*place.shape), job.prepared)
 
     @cached_property
-    def layout(self) -> Callable[[Size], Layout]:
+    def layout(self) -> Callable[[Size], Geometry]:
         """Sizes and box for a picture of a full size. Pure; integers throughout, and halves round up."""
         return lru_cache(maxsize=256)(self._layout)
 
-    def _layout(self, full: Size) -> Layout:
+    def _layout(self, full: Size) -> Geometry:
         want = Size(self.height or full.height, self.width or full.width)
         tall, wide = (want.height, full.height), (want.width, full.width)  # ratios as numerator, denominator
         if self.width is None or self.height is None:
@@ -184,59 +166,44 @@ class Resize(Transform):
             tall, wide = min(tall, (1, 1), key=_value), min(wide, (1, 1), key=_value)
         whole = Size(_scaled(full.height, tall), _scaled(full.width, wide))
         everything = (0.0, 0.0, float(full.width), float(full.height))
-        x, y = _anchor(self.position)
+        x, y = anchor(self.position)
         if self.width and self.height and self.fit == "contain":
             at = (int((want.height - whole.height) * y), int((want.width - whole.width) * x))
-            return Layout(want, whole, at, everything, whole)
+            return Geometry(want, whole, at, everything, whole)
         if self.width and self.height and self.fit == "cover":
             size = Size(min(want.height, whole.height), min(want.width, whole.width))
             height = min(size.height / _value(tall), full.height)
             width = min(size.width / _value(wide), full.width)
             box = ((full.width - width) * x, (full.height - height) * y, width, height)
-            return Layout(size, size, (0, 0), box, whole)
-        return Layout(whole, whole, (0, 0), everything, whole)
+            return Geometry(size, size, (0, 0), box, whole)
+        return Geometry(whole, whole, (0, 0), everything, whole)
 
     @cached_property
-    def _resizer(self) -> Any:
-        from cykooz_resizer import Resizer
-
-        return Resizer()
+    def _resampler(self) -> Resampler:
+        return Resampler(self.kernel)
 
     @cached_property
-    def _image_data(self) -> Any:
-        from cykooz_resizer import ImageData
-
-        return ImageData
-
-    @cached_property
-    def _job(self) -> Callable[[Spec], Job]:
+    def _job(self) -> Callable[[Spec], ResizeJob]:
         return lru_cache(maxsize=64)(self._new_job)
 
-    def _new_job(self, spec: Spec) -> Job:
-        from cykooz_resizer import CropBox, FilterType, PixelType, ResizeAlg, ResizeOptions
-
+    def _new_job(self, spec: Spec) -> ResizeJob:
         layout = self.layout(spec.full_size)
-        kind = PixelType[TYPES[spec.dtype] + (f"x{spec.channels}" if spec.channels > 1 else "")]
-        name = FILTERS.get(self.kernel)
-        method = ResizeAlg.convolution(FilterType[name]) if name else ResizeAlg.nearest()
         down, across = _scale(spec)
         left, top = layout.box[0] * across, layout.box[1] * down
         width, height = min(layout.box[2] * across, spec.width - left), min(layout.box[3] * down, spec.height - top)
-        options = ResizeOptions(method, use_alpha=spec.has_alpha, crop_box=CropBox(left, top, width, height))
+        box = (left, top, width, height)
+        prepared = self._resampler.prepare(spec.dtype, spec.channels, box, weigh_alpha=spec.has_alpha)
         last = (spec.full_height * down - spec.height + 1, spec.full_width * across - spec.width + 1)
-        background = None if layout.target == layout.size else self._colour(spec)
-        return Job(kind, options, last, layout.target, layout.at, background)
+        margins = layout.target != layout.size
+        background = np.array(samples(self.background, spec), spec.dtype) if margins else None
+        return ResizeJob(prepared, last, layout.target, layout.at, background)
 
     @cached_property
     def _plane_jobs(self) -> Callable[[Spec], tuple[PlaneJob, ...]]:
         return lru_cache(maxsize=64)(self._new_plane_jobs)
 
     def _new_plane_jobs(self, spec: Spec) -> tuple[PlaneJob, ...]:
-        from cykooz_resizer import CropBox, FilterType, PixelType, ResizeAlg, ResizeOptions
-
         layout, target = self.layout(spec.full_size), self.output_spec(spec)
-        name = FILTERS.get(self.kernel)
-        method = ResizeAlg.convolution(FilterType[name]) if name else ResizeAlg.nearest()
         down, across = colour.SUBSAMPLING[spec.model]
         left, top, width, height = layout.box
         jobs = []
@@ -247,16 +214,9 @@ class Resize(Transform):
             x = _stretch(left, width / target.width, (steps[1], want.width), shift=0.25 * (steps[1] == 2))
             y = _stretch(top, height / target.height, (steps[0], want.height), shift=0)
             margins = (_margin(y, have.height), _margin(x, have.width))
-            box = CropBox(x[0] + margins[1][0], y[0] + margins[0][0], x[1], y[1])
-            jobs.append(PlaneJob(PixelType[TYPES[spec.dtype]], ResizeOptions(method, crop_box=box), margins))
+            box = (x[0] + margins[1][0], y[0] + margins[0][0], x[1], y[1])
+            jobs.append(PlaneJob(self._resampler.prepare(spec.dtype, 1, box), margins))
         return tuple(jobs)
-
-    def _colour(self, spec: Spec) -> Pixels:
-        """`background` in the model and dtype of a Spec; gray is its luma by ITU-R BT.601."""
-        red, green, blue, alpha = (int((self.background + "ff")[at : at + 2], 16) / 255 for at in (1, 3, 5, 7))
-        colour = [0.299 * red + 0.587 * green + 0.114 * blue] if "gray" in spec.model else [red, green, blue]
-        samples = np.array(colour + [alpha] * spec.has_alpha) * WHITE[spec.dtype]
-        return (samples if spec.dtype == "float32" else np.rint(samples)).astype(spec.dtype)
 
 
 def _stretch(start: float, scale: float, grid: tuple[int, int], *, shift: float) -> tuple[float, float]:
@@ -283,13 +243,6 @@ def _value(ratio: tuple[int, int]) -> float:
 def _scaled(side: int, ratio: tuple[int, int]) -> int:
     """max(1, floor(side * ratio + 1/2))."""
     return max(1, (2 * side * ratio[0] + ratio[1]) // (2 * ratio[1]))
-
-
-def _anchor(position: str) -> tuple[float, float]:
-    """A named position as shares of the free width and height: 0 left or top, 1 right or bottom."""
-    x = 0.0 if "left" in position or "west" in position else 1.0 if "right" in position or "east" in position else 0.5
-    y = 0.0 if "top" in position or "north" in position else 1.0 if "bottom" in position or "south" in position else 0.5
-    return x, y
 
 
 def _scale(spec: Spec) -> tuple[float, float]:

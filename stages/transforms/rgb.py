@@ -9,10 +9,8 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 
-from pipeline import Frame, Size, Spec, SpecError, Transform, load_opencv
+from pipeline import Frame, Pixels, Size, Spec, SpecError, Transform, load_opencv
 from stages.media import colour
-
-Pixels = np.ndarray[Any, Any]
 
 
 @dataclass(frozen=True)
@@ -46,7 +44,7 @@ class Rgb(Transform):
         load_opencv("rgb")
 
     def output_spec(self, spec: Spec) -> Spec:
-        """The same picture as rgb; raises SpecError for HDR that is refused and for matrices that are no matrices."""
+        """The same picture as rgb; raises SpecError for HDR that is refused and for a matrix that is not known."""
         if spec.is_hdr and self.hdr == "refuse":
             raise SpecError(
                 f"got HDR video ({spec.transfer.upper()}), and pictures for common screens are written",
@@ -58,7 +56,7 @@ class Rgb(Transform):
             raise SpecError(
                 f"wants a matrix of {', '.join(colour.LUMA)}, got {spec.matrix}", remedy="re-encode the source"
             )
-        return replace(spec, model="rgb", range="full")
+        return replace(spec.in_model("rgb"), range="full")
 
     def required_input(self, spec: Spec, need: Size) -> Size:
         """No more than what is wanted: each pixel is converted by itself."""

@@ -8,10 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from pipeline import Frame, Spec, SpecError, Transform, load_opencv
-
-Pixels = np.ndarray[Any, Any]
-WHITE = {"uint8": 255, "uint16": 65535, "float32": 1}
+from pipeline import Frame, Pixels, Spec, Transform, load_opencv
 
 
 @dataclass(frozen=True)
@@ -42,17 +39,14 @@ class Sharpen(Transform):
         load_opencv("sharpen")
 
     def output_spec(self, spec: Spec) -> Spec:
-        """The same; raises SpecError for other colour models and for planar frames."""
-        spec.require(model=("gray", "gray_alpha", "rgb", "rgba"))
-        if spec.planar:
-            raise SpecError(f"wants axis order HWC, got planar {spec}", remedy="convert before this stage")
-        return spec
+        """The same; raises SpecError for other colour models."""
+        return spec.require_picture()
 
     def process(self, frame: Frame, out: Pixels) -> None:
         """Write the sharpened picture into `out`, in the dtype of the input."""
         import cv2
 
-        pixels, white = frame.pixels, WHITE[frame.spec.dtype]
+        pixels, white = frame.pixels, frame.spec.white
         if frame.spec.has_alpha and pixels[:, :, -1].min() < white:
             low = self._weighed(pixels, white)
         else:

@@ -9,12 +9,11 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 
-from pipeline import Frame, Size, Spec, SpecError, Transform
+from pipeline import Frame, Pixels, Size, Spec, Transform
 
-Pixels = np.ndarray[Any, Any]
 MODES = {"gray": "L", "rgb": "RGB", "cmyk": "CMYK"}  # Pillow's names of the profile's side
 INTENTS = {"perceptual": 0, "relative": 1, "saturation": 2, "absolute": 3}  # ICC.1:2022, 7.2.15
-NOTHING = 1  # a difference of so many levels is rounding: the profile is that of sRGB
+NOTHING = 1  # a difference of this number of levels is rounding: the profile is that of sRGB
 
 
 @dataclass(frozen=True)
@@ -40,13 +39,10 @@ class Srgb(Transform):
     example: ClassVar[Mapping[str, Any]] = {"intent": "relative"}
 
     def output_spec(self, spec: Spec) -> Spec:
-        """The same with primaries "srgb"; cmyk becomes rgb. Raises SpecError for planar or deep CMYK."""
+        """The same with primaries "srgb"; cmyk becomes rgb. Raises SpecError for deep CMYK."""
         if spec.model == "cmyk":
-            spec.require(dtype="uint8")
-            if spec.planar:
-                raise SpecError("wants axis order HWC, got planar CHW", remedy="convert before this stage")
-            return replace(spec, model="rgb", channels=3, primaries="srgb")
-        taken = spec.model in ("gray", "gray_alpha", "rgb", "rgba") and spec.dtype == "uint8" and not spec.planar
+            return replace(spec.require(dtype="uint8").in_model("rgb"), primaries="srgb")
+        taken = spec.base_model in ("gray", "rgb") and spec.dtype == "uint8"
         if self.only_cmyk or spec.primaries != "icc" or not taken:
             return spec
         return replace(spec, primaries="srgb")
@@ -61,7 +57,7 @@ class Srgb(Transform):
     def process(self, frame: Frame, out: Pixels) -> None:
         """Write the picture in sRGB into `out`."""
         spec, pixels = frame.spec, frame.pixels
-        convert = self._converter(frame.metadata.icc, spec.model.removesuffix("_alpha").replace("rgba", "rgb"))
+        convert = self._converter(frame.metadata.icc, spec.base_model)
         if convert is None:
             frame.remark("its ICC profile cannot be applied; its colours were taken as sRGB")
             out[...] = _without_profile(pixels) if spec.model == "cmyk" else pixels

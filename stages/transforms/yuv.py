@@ -9,10 +9,8 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 
-from pipeline import Frame, Size, Spec, SpecError, Transform, load_opencv
+from pipeline import Frame, Pixels, Size, Spec, SpecError, Transform, load_opencv
 from stages.media import colour
-
-Pixels = np.ndarray[Any, Any]
 
 
 @dataclass(frozen=True)
@@ -48,12 +46,10 @@ class Yuv(Transform):
         load_opencv("yuv")
 
     def output_spec(self, spec: Spec) -> Spec:
-        """The YUV Spec; raises SpecError for alpha, floats, planar frames, finer chroma, and HDR in 8 bits."""
+        """The YUV Spec; raises SpecError for alpha, floats, inks, finer chroma, and HDR in 8 bits."""
         if spec.has_alpha:
             raise SpecError(f"video has no transparency, and {spec} has", remedy="flatten before this stage")
         spec.require(dtype=("uint8", "uint16"), model=("gray", "rgb", *colour.SUBSAMPLING))
-        if spec.planar:
-            raise SpecError(f"wants axis order HWC, got planar {spec}", remedy="convert before this stage")
         dtype = "uint8" if self.depth == "8" else spec.dtype
         if spec.is_hdr and dtype == "uint8":
             raise SpecError(
@@ -62,7 +58,7 @@ class Yuv(Transform):
             )
         model = self._model(spec)
         height, width = self._even(spec.size, model)
-        same = replace(spec.resized(height, width), model=model, channels=3, dtype=dtype)
+        same = replace(spec.resized(height, width).in_model(model), dtype=dtype)
         return same if spec.is_yuv else _tagged(same)
 
     def required_input(self, spec: Spec, need: Size) -> Size:

@@ -15,8 +15,8 @@ class Files(Writer):
 
     path: str = field(
         metadata={
-            "doc": "path of the outputs; {dir} {stem} {ext} {name} {index} {pts} {width} {height} {hash} are filled in,"
-            " the extension names the format"
+            "doc": "path of the outputs; {dir} {stem} {ext} {name} {index} {pts} {row} {column} {width} {height} {hash}"
+            " are filled in, the extension names the format"
         }
     )
     quality: int = field(

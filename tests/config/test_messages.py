@@ -248,13 +248,13 @@ TEXTS = {
     ),
     "template that cannot be unique": (
         "version: 1\nreader: {use: synthetic, fan_out: 2}\n" + 'writer: {use: files, path: "o/{stem}.jpg"}\n',
-        ["3:28: synthetic makes several frames of an item, and all get one name; add {index} to the path"],
+        ["3:28: synthetic makes several frames of an item, and some get the same name; add {index} to the path"],
     ),
     "unknown template field": (
         FILES + 'writer: {use: files, path: "o/{steam}.jpg"}\n',
         [
             "3:28: unknown template field {steam};"
-            " known are {dir} {stem} {ext} {name} {index} {pts} {width} {height} {hash}"
+            " known are {dir} {stem} {ext} {name} {index} {pts} {row} {column} {width} {height} {hash}"
         ],
     ),
     "format of the source": (
@@ -284,7 +284,7 @@ TEXTS = {
     ),
     "Spec that a stage refuses": (
         group("[identity, resize: {width: 3}]").replace("frames: 3", "channels: 7"),
-        ["6:24: resize wants 1 to 4 channels in order HWC, got 1920x1080 other uint8; convert before this stage"],
+        ["6:24: resize wants 1 to 4 channels, got 7; convert before this stage"],
     ),
     "two stages in one entry": (
         group("\n      - identity: {}\n        orient: {}"),
@@ -319,8 +319,12 @@ TEXTS = {
         ["3:50: jpeg is 3; wants settings of the encoder"],
     ),
     "parameter that the component refuses": (
+        FILES + 'writer: {use: files, path: "o/{stem}.jpg", jpeg: {background: "#ff000080"}}\n',
+        ['3:63: jpeg: background #ff000080 is not opaque; write it as "#rrggbb"'],
+    ),
+    "colour by its name": (
         FILES + 'writer: {use: files, path: "o/{stem}.jpg", jpeg: {background: red}}\n',
-        ["3:63: jpeg: background 'red' is no colour; write it as \"#rrggbb\""],
+        ["3:63: background is the text 'red'; wants a colour such as #ffcc00, or #ffcc0080 with its alpha"],
     ),
     "fused with two counts": (
         ENDS.replace("frames: 3", "workers: 1").replace('"null"', '"null", workers: 2') + "fuse: all\n",

@@ -8,7 +8,7 @@ import pytest
 from pipeline import Frame, Item, ItemError, Spec, Template, UsageError
 
 ITEM = Item(3, "in/trip/a.b.JPG", "trip", "a.b.JPG")
-FRAME = Frame(ITEM, 7, Spec(20, 30), np.zeros((20, 30, 3), np.uint8), pts=1500)
+FRAME = Frame(ITEM, 7, Spec(20, 30), np.zeros((20, 30, 3), np.uint8), pts=1500, row=2, column=11)
 
 
 @pytest.mark.parametrize(
@@ -20,6 +20,7 @@ FRAME = Frame(ITEM, 7, Spec(20, 30), np.zeros((20, 30, 3), np.uint8), pts=1500)
         ("out/{stem}-{index}.png", "out/a.b-000007.png"),
         ("out/{pts}_{width}x{height}.png", "out/1500_30x20.png"),
         ("out/{hash}.png", "out/d1.png"),
+        ("out/{row}_{column}.png", "out/002_011.png"),
         ("/srv/{dir}{stem}", "/srv/tripa.b"),
         ("fixed.png", "fixed.png"),
     ],
@@ -27,6 +28,14 @@ FRAME = Frame(ITEM, 7, Spec(20, 30), np.zeros((20, 30, 3), np.uint8), pts=1500)
 def test_every_field(text: str, path: str) -> None:
     """Each field is filled in from the item, or from the frame."""
     assert Template(text).render(ITEM, FRAME, "d1") == path
+
+
+@pytest.mark.parametrize("field", ["row", "column"])
+def test_a_frame_that_was_not_cut_has_no_place(field: str) -> None:
+    """No name with an empty place is made up."""
+    whole = Frame(ITEM, 0, Spec(20, 30), np.zeros((20, 30, 3), np.uint8))
+    with pytest.raises(ItemError, match=f"the frame has no {field}; use {{index}} in the path"):
+        Template(f"out/{{{field}}}.png").render(ITEM, whole)
 
 
 @pytest.mark.parametrize(

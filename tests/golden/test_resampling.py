@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipeline import Frame, Item, Size, Spec
+from pipeline import Colour, Frame, Item, Size, Spec
 from stages.codecs.jpeg import Jpeg
 from stages.transforms.resize import Resize
 
@@ -175,10 +175,13 @@ def test_sixteen_bits_are_not_eight() -> None:
 
 def test_contain_lays_the_picture_on_its_background() -> None:
     """The margins have the colour asked for, in the model and type of the frame, and alpha where there is some."""
-    gray = resize(np.zeros((10, 20, 1), np.uint16), width=10, height=10, fit="contain", background="#ffffff")
+    gray = resize(
+        np.zeros((10, 20, 1), np.uint16), width=10, height=10, fit="contain", background=Colour(255, 255, 255)
+    )
     assert gray[0, 0] == 65535
     assert gray[5, 5] == 0
-    rgba = resize(np.zeros((20, 10, 4), np.uint8), width=10, height=10, fit="contain", background="#01020380")
+    ground = Colour(1, 2, 3, 128)
+    rgba = resize(np.zeros((20, 10, 4), np.uint8), width=10, height=10, fit="contain", background=ground)
     assert rgba[5, 0].tolist() == [1, 2, 3, 128]
     assert rgba[5, 5].tolist() == [0, 0, 0, 0]
     left = resize(np.full((20, 10, 3), 9, np.uint8), width=10, height=10, fit="contain", position="left")

@@ -18,6 +18,7 @@ from harness import FILM, ROOT, cli, counts, plan_of, tree
 
 from pipeline import registry
 from pipeline.errors import Exit
+from pipeline.plan.chain import StageError
 from pipeline.supervisor import execution, serial
 
 GALLERY = clips.GALLERY
@@ -393,7 +394,7 @@ def test_gray_of_limited_range(tmp_path: Path, codec: str) -> None:
     assert first[40, 140].min() >= 252
 
 
-@pytest.mark.parametrize("name", registry.names("transform"))
+@pytest.mark.parametrize("name", sorted(set(registry.names("transform")) - {"tile"}))  # which the plan refuses here
 def test_every_transform_works_on_frames_of_video(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     """With its example parameters, in the chain of a film: all frames come, or it says that it left the film out."""
     path = made(tmp_path, clips.Clip("film.mp4", 320, 180, 4))
@@ -512,7 +513,7 @@ def test_what_is_no_video_fails_and_the_others_are_done(gallery: Path, tmp_path:
     assert counts(report) == {"done": 1, "failed": 4}
     assert report.exit_code == Exit.SOME_FAILED
     text = reasons(report)
-    assert text.count("no video or sound that FFmpeg knows") == 3
+    assert text.count("not a video or sound file that FFmpeg knows") == 3
     assert "has no video stream" in text
     assert list(tree(tmp_path / "out")) == [good.name]
 
@@ -723,11 +724,10 @@ def test_verification_finds_what_is_wrong(
     gallery: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str, said: str
 ) -> None:
     """A muxer that drops a frame, moves one, drops a packet of sound; a reader that loses the last; other tags."""
+    from stages.media.ffmpeg import decoding, muxing
     from stages.media.ffmpeg.copies import Copies
-    from stages.readers import video as reader
-    from stages.writers import video
 
-    real_mux, real_copy, real_tags = video._Muxing._mux, Copies._mux, video.libav.tags_of
+    real_mux, real_copy, real_tags = muxing.Muxing._mux, Copies._mux, muxing.tags_of
     count = [0]
 
     def mux(self: Any, packets: list[Any]) -> None:
@@ -747,14 +747,14 @@ def test_verification_finds_what_is_wrong(
         real_copy(self, at, packet)
 
     if what == "read":
-        real_decode = reader._Decoding._decoded
-        monkeypatch.setattr(reader._Decoding, "_decoded", lambda self: islice(real_decode(self), 59))
+        real_decode = decoding.Decoding._decoded
+        monkeypatch.setattr(decoding.Decoding, "_decoded", lambda self: islice(real_decode(self), 59))
     elif what in ("frame", "time"):
-        monkeypatch.setattr(video._Muxing, "_mux", mux)
+        monkeypatch.setattr(muxing.Muxing, "_mux", mux)
     elif what == "sound":
         monkeypatch.setattr(Copies, "_mux", copy)
     else:
-        monkeypatch.setattr(video.ffmpeg, "tags_of", lambda spec: real_tags(spec)._replace(matrix=6))
+        monkeypatch.setattr(muxing, "tags_of", lambda spec: real_tags(spec)._replace(matrix=6))
     report = job(tmp_path, gallery / "walk.mp4", in_process=True)
     assert counts(report) == {"failed": 1}
     assert said in reasons(report)
@@ -770,9 +770,9 @@ def test_a_film_that_is_tried_again_in_the_same_process(
         {"use": "video", "path": f"{tmp_path}/out/{{stem}}.mp4", **FAST, "verify": True}, fuse="all",
     )  # fmt: skip
     flag = tmp_path / "struck"
-    from stages.readers import video as reader
+    from stages.media.ffmpeg import decoding
 
-    real = reader._Decoding.parts
+    real = decoding.Decoding.parts
 
     def once(self: Any) -> Any:
         for number, part in enumerate(real(self)):
@@ -781,21 +781,14 @@ def test_a_film_that_is_tried_again_in_the_same_process(
                 raise OSError(errno.EAGAIN, "for a moment")
             yield part
 
-    monkeypatch.setattr(reader._Decoding, "parts", once)
-    run = serial.SerialRun(plan)
-    item, target = next(iter(run.reader.discover())), f"{tmp_path}/out/walk.mp4"
-    run.writer.open()
-    with pytest.raises(OSError, match="for a moment"):
-        _write_all(run, item, target)
-    _write_all(run, item, target)
-    run.writer.finish(item, run.output)
+    monkeypatch.setattr(decoding.Decoding, "parts", once)
+    whole = serial.SerialRun(plan).whole
+    item, target = next(iter(whole.reader.discover())), f"{tmp_path}/out/walk.mp4"
+    whole.open()
+    with pytest.raises(StageError, match="for a moment"):
+        whole.carry_out(item, target)
+    assert whole.carry_out(item, target).frames == 60
     assert see(target).ids == list(range(60))
-
-
-def _write_all(run: Any, item: Any, target: str) -> None:
-    for frame in run.fused.frames(run.reader.read(item, run.loading), item):
-        run.output.begin(item, target, frame)
-        run.writer.write(frame, run.output)
 
 
 # ---- probe -----------------------------------------------------------------------------------------------------------
@@ -826,7 +819,7 @@ def test_the_command_probe(gallery: Path, tmp_path: Path) -> None:
     done = cli("probe", str(gallery / "walk.mp4"), str(tmp_path / "text.mp4"), "samples/photos/meadow_turned.jpg")
     assert done.returncode == 1
     assert "60 frames" in done.stdout
-    assert "no video or sound that FFmpeg knows" in done.stdout
+    assert "not a video or sound file that FFmpeg knows" in done.stdout
     assert "EXIF orientation" in done.stdout
     import json
 

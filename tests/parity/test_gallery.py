@@ -56,6 +56,21 @@ def dataset(made: Pictures) -> None:
     assert len(made) == 11
 
 
+def tiles(made: Pictures) -> None:
+    """Pictures are covered by parts of one size; in a direction in which one is smaller, a part has its size."""
+    assert made["line_1x200_000_000"].size == (1, 200)
+    assert made["leaf_alpha_000_000"].size == (120, 160)
+    assert [made[f"meadow_444_000_{column:03d}"].size for column in range(2)] == [(256, 240), (256, 240)]
+    assert {image.size for stem, image in made.items() if stem.startswith("valley")} == {(256, 256)}
+    assert {stem for stem in made if stem.startswith("mountains")} == {
+        f"mountains_{row:03d}_{column:03d}" for row in range(2) for column in range(3)
+    }
+    with Image.open(ROOT / "samples/photos/mountains.jpg") as file:
+        before = np.asarray(file)
+    assert (np.asarray(made["mountains_001_002"]) == before[-256:, -256:]).all()
+    assert (np.asarray(made["mountains_000_001"]) == before[:256, 224:480]).all()
+
+
 def grayscale(made: Pictures) -> None:
     assert {image.mode for image in made.values()} == {"L"}
     assert len(made) == 12
@@ -94,7 +109,7 @@ def timelapse(made: dict[str, Any]) -> None:
 PROMISES = {
     "video_720p": shrunk_films, "extract_frames": frames, "timelapse": timelapse,
     "thumbnail": thumbnails, "convert_to_webp": webp, "watermark": watermark, "dataset_224": dataset,
-    "grayscale_clean": grayscale,
+    "grayscale_clean": grayscale, "tiles": tiles,
 }  # fmt: skip
 
 

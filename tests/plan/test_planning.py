@@ -221,7 +221,9 @@ def test_expanded_frames_need_names_of_their_own(making: Making) -> None:
     """Tiles written to one name are refused; {index} makes them distinct."""
     chain = f"[{group('OWN:Tiles')}]"
     [message] = making.refused(chain, writer='{use: files, path: "o/{stem}.png"}')
-    assert message.endswith("Tiles makes several frames of an item, and all get one name; add {index} to the path")
+    assert message.endswith(
+        "Tiles makes several frames of an item, and some get the same name; add {index} to the path"
+    )
     assert making.plan(chain, writer='{use: files, path: "o/{stem}-{index}.png"}').destination == "o/{stem}-{index}.png"
 
 

@@ -140,10 +140,9 @@ class TestBlur:
         assert (run(Blur(sigma=1, kind="median"), speck) == pixels).all()
 
     def test_what_cannot_be_blurred_is_refused_with_a_remedy(self) -> None:
-        """CHW, subsampled chroma, five channels; medians of alpha, of two channels, of wide windows beyond 8 bits."""
+        """Planes, five channels; medians of alpha, of two channels, of wide windows beyond 8 bits."""
         plain, median = Blur(sigma=1), Blur(sigma=2, kind="median")
         for stage, spec in (
-            (plain, Spec(9, 9, planar=True)),
             (plain, Spec(9, 9, model="yuv420")),
             (plain, Spec(9, 9, 5, model="other")),
             (median, Spec.of("rgba", 9, 9)),
@@ -243,10 +242,10 @@ class TestDenoise:
         assert np.abs(clean.astype(int) - ramp)[4:-4].max() < 257
 
     def test_what_cannot_be_denoised_is_refused_with_a_remedy(self) -> None:
-        """CHW, inks, and non-local means beyond 8 bits; the message says which dtype is wanted."""
+        """Planes, inks, and non-local means beyond 8 bits; the message says which dtype is wanted."""
         with pytest.raises(SpecError, match="nlmeans wants dtype uint8, got uint16; convert before this stage, or use"):
             Denoise(method="nlmeans").output_spec(Spec.of("rgb", 9, 9, dtype="uint16"))
-        for spec in (Spec(9, 9, planar=True), Spec.of("cmyk", 9, 9)):
+        for spec in (Spec.of("yuv420", 9, 9), Spec.of("cmyk", 9, 9)):
             with pytest.raises(SpecError) as caught:
                 Denoise().output_spec(spec)
             assert caught.value.remedy
@@ -325,8 +324,8 @@ class TestClahe:
         run(Clahe(tiles=12), np.full((*shape, 3), 9, dtype))
 
     def test_what_has_no_histogram_of_whole_numbers_is_refused(self) -> None:
-        """float32 and CHW, with a remedy."""
-        for spec in (Spec(9, 9, dtype="float32"), Spec(9, 9, planar=True)):
+        """float32 and planes, with a remedy."""
+        for spec in (Spec(9, 9, dtype="float32"), Spec.of("yuv420", 9, 9)):
             with pytest.raises(SpecError) as caught:
                 Clahe().output_spec(spec)
             assert caught.value.remedy
@@ -356,12 +355,12 @@ class TestFilterSize:
             Spec(480, 640),
             Spec(480, 640).shrunk(60, 80),
             Spec(640, 480, orientation=6).shrunk(160, 120),
-            Spec(480, 640, orientation=3, planar=True),
+            Spec.of("yuv420", 480, 640, orientation=3),
         ],
         ids=str,
     )
     def test_says_size_and_bound(self, bound: dict[str, Any], text: str, spec: Spec) -> None:
-        """Verdict and words are the same for a frame shrunk on load, for one that lies on its side, and for CHW."""
+        """Verdict and words are the same for a frame shrunk on load, for one that lies on its side, and for planes."""
         with pytest.raises(Skip) as caught:
             FilterSize(**bound).process(Frame(Item(0, ""), 0, spec, NOTHING), NOTHING)
         assert str(caught.value) == text
@@ -412,9 +411,9 @@ class TestFilterSharpness:
         with pytest.raises(Skip):
             stage.process(frame_of(run(Blur(sigma=2), pixels)), NOTHING)
 
-    @pytest.mark.parametrize("spec", [Spec(8, 8, planar=True), Spec.of("cmyk", 8, 8)], ids=str)
+    @pytest.mark.parametrize("spec", [Spec.of("yuv420", 8, 8), Spec.of("cmyk", 8, 8)], ids=str)
     def test_what_has_no_luma_is_refused_with_a_remedy(self, spec: Spec) -> None:
-        """CHW and inks."""
+        """Planes and inks."""
         frame = Frame(Item(0, ""), 0, spec, np.zeros(spec.shape, np.uint8))
         with pytest.raises(SpecError) as caught:
             FilterSharpness(min=100).process(frame, NOTHING)

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipeline import Codec, Frame, Item, ItemError, Metadata, Spec, SpecError, UsageError
+from pipeline import Codec, Colour, Frame, Item, ItemError, Metadata, Spec, SpecError, UsageError
 from stages.codecs.avif import Avif
 from stages.codecs.bmp import Bmp
 from stages.codecs.gif import Gif
@@ -202,10 +202,10 @@ def test_transparency_is_flattened(codec: Any) -> None:
     """Over white, or the colour that is asked for, at every depth that the format has."""
     pixels = np.zeros((4, 5, 4), np.uint8)
     assert (decoded(codec(), encoded(codec(), pixels))[1] == 255).all()
-    red = codec(background="#ff0000")
+    red = codec(background=Colour(255, 0, 0))
     assert (decoded(red, encoded(red, pixels))[1].reshape(-1, 3) == (255, 0, 0)).all()
     with pytest.raises(UsageError):
-        codec(background="red")
+        codec(background=Colour(255, 0, 0, 254))
 
 
 def test_sixteen_bits_are_flattened_exactly() -> None:

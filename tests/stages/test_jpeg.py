@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipeline import Frame, Item, ItemError, Metadata, Size, Spec, SpecError, UsageError
+from pipeline import Colour, Frame, Item, ItemError, Metadata, Size, Spec, SpecError, UsageError
 from stages.codecs.jpeg import ICC_CHUNK, Jpeg
 
 PHOTOS = Path(__file__).resolve().parents[2] / "samples/photos"
@@ -178,7 +178,7 @@ def test_transparency_is_flattened_over_the_background(model: str, ground: tuple
     stored = np.zeros((48, 16, len(ground) + 1), np.uint8)
     stored[..., :-1] = 200
     stored[16:32, :, -1], stored[32:, :, -1] = 128, 255
-    out = decoded(encoded(stored, model, Jpeg(quality=100, background="#102040")))
+    out = decoded(encoded(stored, model, Jpeg(quality=100, background=Colour(0x10, 0x20, 0x40))))
     assert out.shape[2] == len(ground)
     half = [round((200 * 128 + value * 127) / 255) for value in ground]
     for row, want in ((8, ground), (24, half), (40, (200,) * len(ground))):
@@ -186,7 +186,7 @@ def test_transparency_is_flattened_over_the_background(model: str, ground: tuple
 
 
 def test_what_cannot_be_encoded_is_refused_with_a_remedy() -> None:
-    """16 bits, floats and inks; and a background that is no colour."""
+    """16 bits, floats and inks; and a background that is not opaque."""
     for stored, model in (
         (np.zeros((8, 8, 3), np.uint16), "rgb"),
         (np.zeros((8, 8, 1), np.float32), "gray"),
@@ -196,7 +196,7 @@ def test_what_cannot_be_encoded_is_refused_with_a_remedy() -> None:
             encoded(stored, model)
         assert caught.value.remedy
     with pytest.raises(UsageError):
-        Jpeg(background="white")
+        Jpeg(background=Colour(255, 255, 255, 0))
 
 
 def test_settings_reach_the_encoder() -> None:

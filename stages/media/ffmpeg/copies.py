@@ -9,8 +9,8 @@ from fractions import Fraction
 from typing import Any
 
 from pipeline.contracts.properties import Clip
-from stages.media.ffmpeg.files import is_cover, main_video, open_input, origin
-from stages.media.ffmpeg.loading import load_ffmpeg, refused
+from stages.media.ffmpeg.inputs import is_cover, main_video, open_input, origin
+from stages.media.ffmpeg.library import load_ffmpeg, refused
 from stages.media.ffmpeg.timing import JUMP_S
 
 OWN_KEYS = ("major_brand", "minor_version", "compatible_brands", "encoder", "duration")  # each muxer writes its own

@@ -9,14 +9,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from pipeline.contracts.contexts import Fill
-from pipeline.contracts.spec import Spec
-from stages.media.ffmpeg.loading import load_ffmpeg
+from pipeline.contracts.spec import Pixels, Spec
+from stages.media.ffmpeg.library import load_ffmpeg
 from stages.media.ffmpeg.tags import Tags, colour, sar_of, tags_of
 
-Pixels = np.ndarray[Any, Any]
 
-
-class Layout(NamedTuple):
+class SampleLayout(NamedTuple):
     """How the samples of an FFmpeg pixel format lie, where it is one that frames travel in as it is.
 
     Attributes:
@@ -30,14 +28,14 @@ class Layout(NamedTuple):
 
 # Formats whose planes are copied as they are. All others are first turned into one of these without loss.
 LAYOUTS = {
-    f"yuv{digits}p{suffix}": Layout(f"yuv{digits}", bits)
+    f"yuv{digits}p{suffix}": SampleLayout(f"yuv{digits}", bits)
     for digits in ("420", "422", "444")
     for suffix, bits in (("", 8), ("10le", 10), ("12le", 12), ("14le", 14), ("16le", 16))
 } | {
-    **{f"yuvj{digits}p": Layout(f"yuv{digits}", 8) for digits in ("420", "422", "444")},
-    "gray": Layout("gray", 8), "gray10le": Layout("gray", 10), "gray12le": Layout("gray", 12),
-    "gray16le": Layout("gray", 16), "rgb24": Layout("rgb", 8), "rgb48le": Layout("rgb", 16),
-    "rgba": Layout("rgba", 8), "rgba64le": Layout("rgba", 16),
+    **{f"yuvj{digits}p": SampleLayout(f"yuv{digits}", 8) for digits in ("420", "422", "444")},
+    "gray": SampleLayout("gray", 8), "gray10le": SampleLayout("gray", 10), "gray12le": SampleLayout("gray", 12),
+    "gray16le": SampleLayout("gray", 16), "rgb24": SampleLayout("rgb", 8), "rgb48le": SampleLayout("rgb", 16),
+    "rgba": SampleLayout("rgba", 8), "rgba64le": SampleLayout("rgba", 16),
 }  # fmt: skip
 FORMATS = {layout: name for name, layout in LAYOUTS.items() if not name.startswith("yuvj")}
 
@@ -74,7 +72,7 @@ class Importer:
         turn = orientation(frame)
         self.turn = 1 if upright else turn
         self.spec = replace(spec_of(frame, stream), orientation=turn if upright else 1)
-        self.layout = Layout(self.spec.model, layout.bits)
+        self.layout = SampleLayout(self.spec.model, layout.bits)
         self._shift = 16 - self.layout.bits if self.layout.bits > 8 else 0
 
     def fits(self, frame: Any) -> bool:
@@ -118,13 +116,13 @@ def spec_of(picture: Any, stream: Any) -> Spec:
 
 
 def video_frame(pixels: Pixels, spec: Spec, bits: int) -> Any:
-    """FFmpeg's frame of YUV or gray pixels with so many bits a sample, tagged as the Spec says.
+    """FFmpeg's frame of YUV or gray pixels with `bits` bits a sample, tagged as the Spec says.
 
     Of 8-bit 4:2:0 in whole rows it is a view of `pixels`: valid as long as these are. All others are copies; deep
     samples are rounded half up to `bits`.
     """
     av = load_ffmpeg("video")
-    name = FORMATS[Layout(spec.model, bits)]
+    name = FORMATS[SampleLayout(spec.model, bits)]
     if name == "yuv420p" and spec.height % 2 == 0 and spec.width % 2 == 0:
         frame = av.VideoFrame.from_numpy_buffer(pixels.reshape(spec.height * 3 // 2, spec.width), format=name)
     else:
@@ -153,22 +151,22 @@ def _key(frame: Any) -> tuple[Any, ...]:
     return frame.format.name, frame.width, frame.height, frame.colorspace, frame.color_range
 
 
-def nearest(form: Any) -> Layout:
+def nearest(form: Any) -> SampleLayout:
     """The layout that holds every sample of a pixel format: same bits or more, chroma as fine or finer."""
     deep = max((part.bits for part in form.components), default=8)
     bits = next((known for known in (8, 10, 12, 14, 16) if known >= deep), 16)
     if form.has_palette or form.is_rgb:
         alpha = form.has_palette or any(part.is_alpha for part in form.components)
-        return Layout("rgba" if alpha else "rgb", 8 if bits == 8 else 16)
+        return SampleLayout("rgba" if alpha else "rgb", 8 if bits == 8 else 16)
     if len([part for part in form.components if not part.is_alpha]) == 1:
-        return Layout("gray", bits if bits != 14 else 16)
+        return SampleLayout("gray", bits if bits != 14 else 16)
     across, down = 64 // form.chroma_width(64), 64 // form.chroma_height(64)
     digits = {(2, 2): "420", (2, 1): "422"}.get((across, down), "444")
-    return Layout(f"yuv{digits}", bits)
+    return SampleLayout(f"yuv{digits}", bits)
 
 
 def orientation(frame: Any) -> int:
-    """The EXIF orientation that does what the display matrix of a frame says; 1 where that is no quarter turn.
+    """The EXIF orientation that does what the display matrix of a frame says; 1 where that is not a quarter turn.
 
     The matrix maps a stored place (x, y) to (a x + c y, b x + d y), in 16.16 fixed point (ISO/IEC 14496-12, 8.3.2).
     """

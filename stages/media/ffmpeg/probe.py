@@ -10,8 +10,8 @@ from itertools import pairwise
 from typing import Any, NamedTuple
 
 from pipeline.errors import ItemError
-from stages.media.ffmpeg.files import is_cover, main_video, open_input, origin
-from stages.media.ffmpeg.loading import load_ffmpeg, refused
+from stages.media.ffmpeg.inputs import is_cover, main_video, open_input, origin
+from stages.media.ffmpeg.library import load_ffmpeg, refused
 from stages.media.ffmpeg.pixels import orientation, spec_of
 from stages.media.ffmpeg.tags import MATRIX_CODES, PRIMARIES_CODES, RANGE_CODES, TRANSFER_CODES
 
@@ -29,7 +29,7 @@ class Shown(NamedTuple):
 def probe(path: str) -> dict[str, Any]:
     """Streams, frames by index, time, colour and what to beware of, as plain data.
 
-    Raises ItemError where it is no video or sound, OSError as the system says.
+    Raises ItemError where it is not a video or sound file, OSError as the system says.
     """
     with open_input(path) as container:
         streams = [_stream(stream) for stream in container.streams]

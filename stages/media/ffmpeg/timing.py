@@ -41,7 +41,9 @@ def seconds(name: str, value: float | str) -> Fraction:
     """
     match = _TIME.fullmatch(str(value).strip())
     if match is None or (match[2] and match[4]):
-        raise UsageError(f"{name} {value!r} is no time", remedy='write seconds as 90 or "1.5s", or a clock as "1:30.5"')
+        raise UsageError(
+            f"{name} {value!r} is not a valid time", remedy='write seconds as 90 or "1.5s", or a clock as "1:30.5"'
+        )
     hours, minutes, rest, unit = match.groups()
     return Fraction(rest) * _UNITS[unit] + 60 * int(minutes or 0) + 3600 * int(hours or 0)
 
@@ -51,7 +53,9 @@ def frame_rate(name: str, value: float | str) -> Fraction:
     try:
         rate = Fraction(str(value))
     except (ValueError, ZeroDivisionError) as error:
-        raise UsageError(f"{name} {value!r} is no frame rate", remedy='write it as 25 or "30000/1001"') from error
+        raise UsageError(
+            f"{name} {value!r} is not a valid frame rate", remedy='write it as 25 or "30000/1001"'
+        ) from error
     if not 0 < rate <= MOST_FPS:
         raise UsageError(f"{name} {value!r} is out of range", limit=f"more than 0, at most {MOST_FPS}")
     return rate

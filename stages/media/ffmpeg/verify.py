@@ -12,7 +12,7 @@ from typing import Any
 from pipeline.contracts.spec import Spec
 from pipeline.errors import ItemError
 from stages.media.ffmpeg.copies import Track
-from stages.media.ffmpeg.files import main_video, open_input
+from stages.media.ffmpeg.inputs import main_video, open_input
 from stages.media.ffmpeg.pixels import orientation
 from stages.media.ffmpeg.tags import Tags, tags_of
 

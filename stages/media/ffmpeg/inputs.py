@@ -7,7 +7,7 @@ from fractions import Fraction
 from typing import Any
 
 from pipeline.errors import ItemError
-from stages.media.ffmpeg.loading import load_ffmpeg, refused
+from stages.media.ffmpeg.library import load_ffmpeg, refused
 
 PRIMING_S = Fraction(1, 10)
 ATTACHED_PICTURE = 0x400  # AV_DISPOSITION_ATTACHED_PIC
@@ -16,7 +16,7 @@ ATTACHED_PICTURE = 0x400  # AV_DISPOSITION_ATTACHED_PIC
 def open_input(path: str) -> Any:
     """A container to read from; local files only, whatever they or their name say.
 
-    Raises ItemError where it is no video file, OSError as the system says.
+    Raises ItemError where it is not a video file, OSError as the system says.
     """
     av = load_ffmpeg("video")
     try:
@@ -25,7 +25,7 @@ def open_input(path: str) -> Any:
     except av.error.FFmpegError as error:
         if isinstance(error, av.error.InvalidDataError):
             raise ItemError(
-                "is no video or sound that FFmpeg knows, or its header or index is missing or damaged"
+                "is not a video or sound file that FFmpeg knows, or its header or index is missing or damaged"
             ) from error
         raise refused(error) from error
 
