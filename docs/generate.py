@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from pipeline import Writer, registry
-from pipeline.registry import json_schema
+from pipeline.config import keys
+from pipeline.contracts.parameters import holds_keys, parameters
 
 HERE = Path(__file__).resolve().parent
 TITLES = {
@@ -73,7 +74,7 @@ def _example(kind: str, name: str, params: dict[str, Any]) -> str:
 
 
 def config() -> str:
-    """The keys beside the stages, from what editors are told."""
+    """The keys beside the stages."""
     parts = [
         "# The config\n", MADE,
         "A config is a YAML 1.2 file with `version: 1`, a `reader`, `transforms` (a list of groups, each with `name`"
@@ -81,8 +82,9 @@ def config() -> str:
         " every problem at once, with line and column; `pipeline schema` prints a JSON Schema for editors. A string"
         " may hold `${VAR}` or `${VAR:-default}`; relative paths are relative to the working directory;"
         " `--set KEY=VALUE` changes any key on the command line.\n",
-        "## Keys of every group\n", *_keys(json_schema.GROUP, ""), "\n## Keys of the config\n",
-        *_keys(json_schema.TOP, ""),
+        "## Keys of every group\n", *_keys(keys.GroupKeys),
+        "\nA group of transforms may have a `name` too: letters, digits, - and _.\n",
+        "## Keys of the config\n", *_keys(keys.Settings),
         "\n## Templates of paths\n",
         "`path` of a writer knows `{dir} {stem} {ext} {name} {index} {pts} {row} {column} {width} {height} {hash}`:"
         " folder below the input's, name without and with extension, number of the frame within its input, its time"
@@ -99,29 +101,26 @@ def config() -> str:
     return "\n".join(parts)
 
 
-def _keys(keys: dict[str, Any], above: str) -> Iterator[str]:
-    if not above:
-        yield "| key | takes | |\n|---|---|---|"
-    for name, schema in keys.items():
-        yield f"| `{above}{name}` | {_cell(_takes(schema))} | {_cell(schema.get('description', ''))} |"
-        yield from _keys(schema.get("properties", {}), f"{above}{name}.")
+def _keys(cls: type[Any]) -> Iterator[str]:
+    """A table of declared keys."""
+    yield "| key | takes | default | |\n|---|---|---|---|"
+    yield from _rows(cls, "", "")
 
 
-def _takes(schema: dict[str, Any]) -> str:
-    if "anyOf" in schema:
-        return " or ".join(_takes(each) for each in schema["anyOf"])
-    if "enum" in schema:
-        return " or ".join(f"`{value}`" for value in schema["enum"])
-    if "const" in schema:
-        return f"`{schema['const']}`"
-    if schema.get("type") == "integer":
-        most = f" to {schema['maximum']}" if "maximum" in schema else ""
-        return f"a whole number from {schema['minimum']}{most}" if "minimum" in schema else "a whole number"
-    if "pattern" in schema:
-        return {"T": "a size such as 512MB", "s": "a time such as 30s", "%": "a share such as 5%, or `none`"}.get(
-            next((mark for mark in ("%", "T", "ms") if mark in schema["pattern"]), "")[-1:], "text"
-        )
-    return {"array": "a list", "object": "keys and values", "number": "a number"}.get(schema.get("type", ""), "text")
+def _rows(cls: type[Any], above: str, follows: str) -> Iterator[str]:
+    """A row a key; `follows` is the section whose values are the defaults of this one."""
+    for key in parameters(cls):
+        name = f"{above}{key.name}"
+        if holds_keys(key.hint):
+            yield f"| `{name}` | {_cell(key.wants)} | | {_cell(key.doc)} |"
+            yield from _rows(key.hint, f"{name}.", key.metadata.get("follows", ""))
+        else:
+            usual = f"as in `{follows}`" if follows else f"`{_written(key.shown_default)}`"
+            yield f"| `{name}` | {_cell(key.wants)} | {'required' if key.required else usual} | {_cell(key.doc)} |"
+
+
+def _written(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
 
 
 def _plain(value: Any) -> str:

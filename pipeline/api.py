@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -21,7 +22,9 @@ def run(
     config: str | os.PathLike[str], overrides: Overrides | None = None, *, workers: Mapping[str, int] | None = None,
     limit: int | None = None, allow_code: bool = False,
 ) -> Report:  # fmt: skip
-    """Carry a config out and wait for its end, as `pipeline run` does; prints nothing.
+    """Carry a config out and wait for its end, as `pipeline run` does.
+
+    Prints nothing of its own; the first 20 lines that each stage prints come out on `sys.stderr`.
 
     Works from a script without a `__main__` guard: workers never import it. Call it from the main thread; Ctrl-C then
     finishes what has begun, and the report's `exit_code` is 130.
@@ -40,7 +43,7 @@ def run(
         ConfigError: everything that is wrong with the config; a UsageError.
         EnvironmentRefusal: the machine does not allow it.
     """
-    return execution.run(planned(config, overrides, workers, allow_code=allow_code), limit=limit)
+    return execution.run(planned(config, overrides, workers, allow_code=allow_code), limit=limit, show=_show)
 
 
 def frames(
@@ -64,7 +67,7 @@ def frames(
             machine refuses, or there is no input.
     """
     plan = planned(config, {**(overrides or {}), "fuse": "none"}, workers, allow_code=allow_code)
-    return Frames(plan, limit)
+    return Frames(plan, limit, show=_show)
 
 
 def planned(
@@ -76,3 +79,9 @@ def planned(
     ]
     counts = [f"{group}={count}" for group, count in (workers or {}).items()]
     return planning.build(configs.load(os.fspath(config), sets, counts), allow_code=allow_code)
+
+
+def _show(group: str, stage: str, line: str) -> None:
+    """A line that a stage printed."""
+    if sys.stderr is not None:
+        sys.stderr.write(f"{group}/{stage}: {line}\n")

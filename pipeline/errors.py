@@ -100,15 +100,18 @@ TRANSIENT = frozenset(
 DISK_FULL = frozenset((errno.ENOSPC, errno.EDQUOT, errno.EFBIG))
 
 
-def one_line(error: BaseException) -> str:
-    """What went wrong, in one line for the report; the class name only where it is not one of ours."""
+def words_of(error: BaseException) -> str:
+    """What went wrong, in words; the class name only where it is not one of ours."""
     if isinstance(error, PipelineError):
-        text = str(error)
-    elif isinstance(error, OSError) and error.strerror:
-        text = error.strerror[0].lower() + error.strerror[1:]
-    else:
-        text = f"{type(error).__name__}: {error}"
-    return " ".join(text.split())[:2000]
+        return str(error)
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror[0].lower() + error.strerror[1:]
+    return f"{type(error).__name__}: {error}"
+
+
+def one_line(error: BaseException) -> str:
+    """The same in one line of at most 2000 characters."""
+    return " ".join(words_of(error).split())[:2000]
 
 
 def kind_of(error: BaseException) -> str:

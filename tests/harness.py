@@ -74,7 +74,7 @@ def fused(plan: Plan, workers: int) -> Plan:
         writes=True,
         expands=any(group.expands for group in plan.groups),
     )
-    return replace(plan, groups=(whole,), fuse="all")
+    return replace(plan, groups=(whole,), settings=replace(plan.settings, fuse="all"))
 
 
 def tree(folder: Path) -> dict[str, str]:

@@ -35,7 +35,7 @@ class App(click.Group):
             ctx.exit(int(error.exit_code))
         except (click.ClickException, click.exceptions.Exit, click.Abort):
             raise
-        except BrokenPipeError:  # `pipeline plan ... | head`: whoever read us has seen enough; click ends quietly
+        except BrokenPipeError:  # `pipeline plan ... | head`: the reader has seen enough; click ends quietly
             raise
         except Exception:
             text.say(traceback.format_exc().rstrip())
@@ -44,6 +44,8 @@ class App(click.Group):
         except KeyboardInterrupt:
             text.say("pipeline: interrupted")
             ctx.exit(int(Exit.INTERRUPTED))
+        finally:
+            text.forget_streams()
 
 
 @click.group(cls=App, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Self
 from ..errors import UsageError
 
 if TYPE_CHECKING:
+    from ..contracts.cause import Cause
     from ..contracts.frame import Item
     from ..supervisor.report import Report
 
@@ -30,16 +31,23 @@ class ItemLog:
             ) from error
         self._began = time.monotonic()
 
-    def __call__(
-        self, item: Item, outcome: str, target: str, stage: str, reason: str, remarks: tuple[str, ...]
-    ) -> None:
+    def item(self, item: Item, outcome: str, target: str, cause: Cause | None, remarks: tuple[str, ...]) -> None:
         """An item has ended; called in the loop of the run."""
-        entry: dict[str, object] = {
-            "s": round(time.monotonic() - self._began, 3),
-            "item": item.source,
-            "outcome": outcome,
-        }
-        told = {"output": target, "stage": stage, "reason": reason, "remarks": list(remarks)}
+        told: dict[str, object] = {"item": item.source, "outcome": outcome, "output": target}
+        if cause is not None:
+            told |= {
+                "stage": cause.stage, "kind": cause.kind, "reason": cause.reason, "where": cause.where,
+                "limit": cause.limit, "remedy": cause.remedy, "traceback": cause.traceback,
+            }  # fmt: skip
+        self._write(told | {"remarks": list(remarks)})
+
+    def printed(self, group: str, stage: str, line: str) -> None:
+        """A stage printed a line; called in the loop of the run."""
+        self._write({"group": group, "stage": stage, "printed": line or " "})
+
+    def _write(self, told: dict[str, object]) -> None:
+        """One line, with the seconds since the log was opened, without what is empty."""
+        entry: dict[str, object] = {"s": round(time.monotonic() - self._began, 3)}
         self._file.write(json.dumps(entry | {name: value for name, value in told.items() if value}) + "\n")
 
     def end(self, report: Report) -> None:

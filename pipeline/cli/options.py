@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from ..config import Config
+    from ..config.form import Config
     from ..plan.model import Plan
 
 Command = Callable[..., Any]

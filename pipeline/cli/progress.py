@@ -117,10 +117,12 @@ def _live(snapshot: Snapshot, over: Event) -> None:
         return
     from rich.console import Console
     from rich.live import Live
+    from rich.text import Text
 
     rates = Rates()
-    console = Console(stderr=True)
-    with Live(console=console, auto_refresh=False, transient=True, redirect_stdout=False) as live:
+    console = Console(file=text.people())
+    live = Live(console=console, auto_refresh=False, transient=True, redirect_stdout=False, redirect_stderr=False)
+    with live, text.lines_above(lambda line: console.print(Text(line))):
         while True:
             progress = snapshot()
             rates.look(progress)

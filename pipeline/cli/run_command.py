@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING
 
 import click
 
-from ..errors import Exit
+from ..errors import Exit, UsageError
 from . import options, text
 from .log import ItemLog
+from .summary import failures, summary
 
 if TYPE_CHECKING:
     from ..plan.model import Plan
     from ..supervisor.fork_server import ForkServer
     from ..supervisor.report import Report
-
-MAX_SHOWN = 10
 
 
 @click.command(short_help="Run a config.")
@@ -27,17 +26,20 @@ MAX_SHOWN = 10
 @click.option("--dry-run", is_flag=True, help="Print source -> destination; read and write nothing.")
 @click.option("--fresh", is_flag=True, help="Do everything again. (Every run does, until there is a journal.)")
 @click.option("--serial", is_flag=True, help="Run in this one process; slow, for finding faults.")
-@click.option("-v", "--verbose", is_flag=True, help="Figures of each group, skips and versions at the end.")
+@click.option("--pdb", "debugger", is_flag=True, help="With --serial: stop in the debugger where a stage raises.")
+@click.option("-v", "--verbose", is_flag=True, help="Figures of each group, skips, tracebacks and versions at the end.")
 @click.option("--log", metavar="FILE", help="Append one line of JSON for each input as it ends.")
 @click.option("-q", "--quiet", is_flag=True, help="No progress and no summary; failures only.")
 @click.pass_context
 def command(
     context: click.Context, config: str, overrides: tuple[str, ...], workers: tuple[str, ...], allow_code: bool,
     as_json: bool, limit: int | None, dry_run: bool, fresh: bool, serial: bool, verbose: bool, quiet: bool,
-    log: str | None,
+    log: str | None, debugger: bool,
 ) -> None:  # fmt: skip
     """Run CONFIG. Exit code 0: all done; 1: some inputs failed; 2: bad config; 3: stopped; 4: the machine refuses."""
     del fresh  # accepted already, so that scripts written today keep their meaning when the journal comes
+    if debugger and not serial:
+        raise UsageError("--pdb debugs one process", remedy="add --serial")
     form = options.loaded(config, overrides, workers)
     with _fork_server(wanted=not (dry_run or serial)) as fork_server:
         from ..plan import planning
@@ -46,13 +48,13 @@ def command(
         if dry_run:
             context.exit(int(_dry_run(plan, limit, as_json=as_json)))
         with ItemLog(log) if log else nullcontext() as items:
-            report = _carry_out(plan, limit, fork_server, items, serial=serial, quiet=quiet)
+            report = _carry_out(plan, limit, fork_server, items, serial=serial, quiet=quiet, debugger=debugger)
             if items is not None:
                 items.end(report)
     if as_json:
         text.print_json(report.as_json())
-    summary = _failures(report) if quiet else _summary(plan, report, verbose=verbose)
-    for line in summary:
+    lines = failures(report, verbose=verbose) if quiet else summary(plan, report, verbose=verbose)
+    for line in lines:
         text.say(line)
     context.exit(int(report.exit_code))
 
@@ -73,20 +75,43 @@ def _fork_server(*, wanted: bool) -> Iterator[ForkServer | None]:
 
 
 def _carry_out(
-    plan: Plan, limit: int | None, fork_server: ForkServer | None, log: ItemLog | None, *, serial: bool, quiet: bool
-) -> Report:
+    plan: Plan, limit: int | None, fork_server: ForkServer | None, log: ItemLog | None, *, serial: bool, quiet: bool,
+    debugger: bool,
+) -> Report:  # fmt: skip
     from .progress import silent, watch
 
-    look = silent if quiet else watch
+    look = silent if quiet or debugger else watch
     if serial:
         from ..supervisor.execution import check_output
         from ..supervisor.serial import run as run_here
 
         check_output(plan)
-        return run_here(plan, limit=limit, watch=look, log=log)
+        on_bug = _debugger(plan) if debugger else None
+        return run_here(plan, limit=limit, watch=look, log=log, show=_show, on_bug=on_bug)
     from ..supervisor.execution import run
 
-    return run(plan, limit=limit, watch=look, fork_server=fork_server, log=log)
+    return run(plan, limit=limit, watch=look, fork_server=fork_server, log=log, show=_show)
+
+
+def _show(group: str, stage: str, line: str) -> None:
+    """A line that a stage printed."""
+    text.say(f"{group}/{stage}: {line}")
+
+
+def _debugger(plan: Plan) -> Callable[[BaseException], None]:
+    """What stops in the debugger at the line of a stage that raised."""
+    import pdb  # noqa: T100 - it was asked for
+
+    from ..worker.causes import faulting
+
+    def stop(error: BaseException) -> None:
+        trace = faulting(error, plan)
+        if trace is not None:
+            trace.tb_next = None  # what a library did below it is not where the reader looks first
+        text.say(f"{type(error).__name__}: {error}")
+        pdb.post_mortem(error.__traceback__)
+
+    return stop
 
 
 def _dry_run(plan: Plan, limit: int | None, *, as_json: bool) -> Exit:
@@ -123,67 +148,3 @@ def _dry_run(plan: Plan, limit: int | None, *, as_json: bool) -> Exit:
     elif not first:
         text.say("no input: nothing matched what the reader looks for")
     return code
-
-
-def _summary(plan: Plan, report: Report, *, verbose: bool) -> list[str]:
-    ledger = report.ledger
-    counts = [f"{text.plural(ledger.done, 'file')} done"]
-    counts += [
-        f"{number:,} {name}"
-        for name, number in (
-            ("up to date", ledger.up_to_date), ("skipped", ledger.skipped), ("failed", ledger.failed),
-            ("quarantined", ledger.quarantined), ("cancelled", ledger.cancelled),
-        )
-        if number
-    ]  # fmt: skip
-    rate = ledger.done / report.seconds if report.seconds else 0.0
-    pace = f"{rate:,.1f} files/s"
-    if plan.streams or plan.many:
-        pace = f"{text.plural(report.frames, 'frame')}, {report.frames / (report.seconds or 1):,.1f} frames/s"
-    lines = [f"{', '.join(counts)} in {text.span(report.seconds)}, {pace}"]
-    moved = f"{text.size(report.bytes_in)} in, {text.size(report.bytes_out)} out"
-    where = _where(plan, report)
-    lines.append(f"{moved}; outputs are in {where}" if where else moved)
-    lines += _failures(report)
-    lines += [
-        f"note: {text.plural(remark.items, 'file')} of which the first is {remark.first}: {remark.text}"
-        if remark.items > 1 else f"note: {remark.first}: {remark.text}"
-        for remark in report.remarks[:MAX_SHOWN]
-    ]  # fmt: skip
-    if report.bottleneck:
-        lines.append(report.bottleneck)
-    if verbose:
-        lines += _details(report)
-    return lines
-
-
-def _where(plan: Plan, report: Report) -> str:
-    from ..contracts.template import Template
-
-    return Template(plan.destination).root if plan.destination else report.destination
-
-
-def _failures(report: Report) -> list[str]:
-    """The first failures with their reasons, and why the run stopped early."""
-    early = report.ledger.cancelled or report.exit_code >= Exit.ENVIRONMENT
-    lines = [f"stopped: {report.stopped}" if early else report.stopped] if report.stopped else []
-    for failure in report.failures[:MAX_SHOWN]:
-        stage = f" ({failure.stage})" if failure.stage else ""
-        lines.append(f"{failure.kind}: {failure.item}{stage}: {failure.reason}")
-    more = report.ledger.lost - min(len(report.failures), MAX_SHOWN)
-    if more > 0:
-        lines.append(f"and {more:,} more; --json lists them")
-    return lines
-
-
-def _details(report: Report) -> list[str]:
-    lines = [f"skipped: {number:,} {reason}" for reason, number in report.skips.items()]
-    lines += [
-        f"{group.name}: {text.plural(group.workers, 'worker')}, {group.frames:,} frames, busy {group.busy_s:.1f} s,"
-        f" starved {group.starved_s:.1f} s, blocked {group.blocked_s:.1f} s, cpu {group.cpu_s:.1f} s,"
-        f" {text.size(group.rss_nbytes)} resident, {text.plural(group.restarts, 'restart')}"
-        for group in report.groups
-    ]
-    lines.append(f"arena: {text.size(report.peak_memory.get('arena_nbytes', 0))} at most")
-    lines += [f"{name} {version}" for name, version in report.versions.items()]
-    return [*lines, *(f"note: {note}" for note in report.notes)]

@@ -19,10 +19,11 @@ def command(as_json: bool) -> None:
     """
     del as_json  # it is JSON in any case
     from .. import registry
+    from ..config import keys
     from ..registry.json_schema import config_schema
 
     found = {
         kind: {name: registry.load(registry.resolve(kind, name)) for name in registry.names(kind)}
         for kind in registry.KINDS
     }
-    click.echo(json.dumps(config_schema(found), indent=1))
+    click.echo(json.dumps(config_schema(found, keys.Settings, keys.TransformsKeys, keys.StageKeys), indent=1))

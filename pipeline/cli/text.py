@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import os
 import sys
-from typing import Any
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, TextIO
 
 import click
 
@@ -13,6 +15,8 @@ from ..contracts.problem import ConfigError, Problem
 from ..errors import PipelineError
 
 WIDE = 120
+_STDERR: list[TextIO] = []
+_ABOVE: list[Callable[[str], None]] = []
 
 
 def shown(text: str) -> str:
@@ -30,8 +34,32 @@ def _escape(char: str) -> str:
 
 
 def say(line: str) -> None:
-    """A line for people, on stderr, made harmless: a name with a newline in it does not begin another."""
-    click.echo(shown(line), err=True)
+    """A line for people, on stderr, made harmless: a name with a newline in it does not begin another.
+
+    A reader that has closed its end has seen enough: that ends no run.
+    """
+    try:
+        if _ABOVE:
+            _ABOVE[-1](shown(line))
+        else:
+            click.echo(shown(line), file=people())
+    except (BrokenPipeError, ValueError):
+        pass
+
+
+@contextmanager
+def lines_above(show: Callable[[str], None]) -> Iterator[None]:
+    """While a drawing holds the terminal, lines for people go through this function of it."""
+    _ABOVE.append(show)
+    try:
+        yield
+    finally:
+        _ABOVE.pop()
+
+
+def people() -> TextIO:
+    """The stderr that the command began with, whatever a run puts in its place meanwhile."""
+    return _STDERR[-1] if _STDERR else sys.stderr
 
 
 def print_json(data: Any) -> None:
@@ -128,3 +156,9 @@ def harden_streams() -> None:
         reconfigure = getattr(stream, "reconfigure", None)
         if reconfigure is not None:
             reconfigure(errors="backslashreplace")
+    _STDERR.append(sys.stderr)
+
+
+def forget_streams() -> None:
+    """The command is over."""
+    _STDERR.clear()

@@ -1,35 +1,25 @@
-"""YAML to a typed Config with places: text to tree (source), overrides, tree to types (section, model)."""
+"""Text to a typed Config with places. Nothing is imported until it is asked for: workers need `keys` alone.
+
+keys             every key that the engine reads, declared once; key_types: their types
+yaml_source      YAML text to a tree of nodes, by ruamel's composer behind yaml_guard; yaml_errors: what it complains of
+overrides        `--set` and `--workers`, put into the tree
+mapping_reader   a mapping read by its declaration
+form             tree to Config; `load`
+"""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
-from ..contracts.problem import ConfigError, Problem, near
-from .form import GROUP_KEYS, Component, Config, Edge, Group, Queues, interpret
-from .mapping_reader import shown, wrong
-from .node import Node
-from .overrides import apply
-from .yaml_source import read
+if TYPE_CHECKING:
+    from .form import Config, load
 
-__all__ = ["GROUP_KEYS", "Component", "Config", "Edge", "Group", "Node", "Queues", "load", "near", "shown", "wrong"]
+__all__ = ["Config", "load"]
 
 
-def load(path: str | os.PathLike[str], overrides: Sequence[str] = (), workers: Sequence[str] = ()) -> Config:
-    """A config file with the overrides of the command line.
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module 'pipeline.config' has no attribute {name!r}")
+    from . import form
 
-    Args:
-        path: of the file.
-        overrides: `KEY=VALUE` texts of `--set`.
-        workers: `GROUP=N` texts of `--workers`.
-
-    Raises:
-        ConfigError: the file cannot be read, or is no YAML. What is wrong with a readable config is kept in
-            `problems`, to be raised together with what the components find wrong.
-    """
-    source = os.fspath(path)
-    root, problems = read(source)
-    if not isinstance(root.value, dict):
-        raise ConfigError([*problems, wrong(root, "the config", "wants keys and values")])
-    found: list[Problem] = [*problems, *apply(root, overrides, workers)]
-    return interpret(root, source, found)
+    return getattr(form, name)

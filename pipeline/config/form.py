@@ -2,34 +2,23 @@
 
 from __future__ import annotations
 
-import re
+import os
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
-from ..contracts.contexts import ErrorPolicy, Limits
-from ..contracts.problem import Mark, Problem
-from ..transport.records import CREDIT, MAX_CREDIT
-from .mapping_reader import DURATION, MEMORY, NBYTES, TEXT, Kind, Section, choice, whole, whole_or, wrong
+from ..contracts.contexts import Limits
+from ..contracts.parameters import parameters
+from ..contracts.problem import ConfigError, Mark, Problem
+from .key_types import Name
+from .keys import GroupKeys, Settings, StageKeys, TransformsKeys
+from .mapping_reader import Section, wrong
 from .node import Node, label_of
+from .overrides import apply
+from .yaml_source import read
 
-VERSION = 1
-MAX_WORKERS = 512
-GROUP_KEYS = ("workers", "cores", "queue")
 RESERVED = ("reader", "writer", "all")
 COMMAND_LINE = "--"
-_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
-Credit = tuple[int, int]  # frames at each worker: at first, and at most
-AUTO_CREDIT = (CREDIT, MAX_CREDIT)
-_ANY_CREDIT = whole_or("auto", 1, MAX_CREDIT)
-_PERCENT = re.compile(r"([0-9]{1,3}(?:\.[0-9]+)?)\s*%")
-
-
-def _credit(value: Any) -> Credit:
-    number = _ANY_CREDIT.read(value)
-    return AUTO_CREDIT if number is None else (number, number)
-
-
-CREDITS = Kind(_ANY_CREDIT.wants, _credit)
+USE, NAME = parameters(StageKeys)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -42,38 +31,25 @@ class Component:
     mark: Mark
 
 
-@dataclass(frozen=True, slots=True)
-class Edge:
-    """A group's own `queue:`; None where it says nothing."""
-
-    depth: int | None
-    order: str | None
-    credit: Credit | None
-    mark: Mark
-
-
 @dataclass(frozen=True, slots=True, eq=False)
-class Group:
-    """Reader, writer or a group of transforms. `workers` None is auto; `cores` is the node to parse, or None."""
+class ConfigGroup:
+    """Reader, writer or a group of transforms. `keys` has its own queue, with what `queues` says for the rest."""
 
     name: str
     stages: tuple[Component, ...]
-    mark: Mark
-    workers: int | None
-    workers_mark: Mark
-    cores: Node | None
-    queue: Edge
+    keys: GroupKeys
+    node: Node
 
+    def at(self, *path: str | int) -> Mark:
+        """Where a key of the group stands, or the group where it has no such key."""
+        return self.node.at(path)
 
-@dataclass(frozen=True, slots=True)
-class Queues:
-    """Defaults of every edge, and the size of the arena; `memory_nbytes` None is auto."""
-
-    depth: int
-    order: str
-    credit: Credit
-    memory_nbytes: int | None
-    memory_mark: Mark
+    def sets(self, *path: str) -> bool:
+        """Whether the config itself says this key of the group."""
+        node: Node | None = self.node
+        for key in path:
+            node = node.value.get(key) if node is not None and isinstance(node.value, dict) else None
+        return node is not None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -85,119 +61,106 @@ class Config:
     """
 
     source: str
-    reader: Group
-    transforms: tuple[Group, ...]
-    writer: Group
-    queues: Queues
-    on_error: ErrorPolicy
-    limits: Limits
-    fuse: str
-    fuse_mark: Mark
-    timeout_s: float
-    stall_timeout_s: float | None
+    root: Node
+    settings: Settings
+    reader: ConfigGroup
+    transforms: tuple[ConfigGroup, ...]
+    writer: ConfigGroup
     problems: tuple[Problem, ...] = ()
 
     @property
-    def groups(self) -> tuple[Group, ...]:
+    def groups(self) -> tuple[ConfigGroup, ...]:
         return (self.reader, *self.transforms, self.writer)
+
+    def at(self, *path: str | int) -> Mark:
+        """Where a key stands, or the mapping that lacks it."""
+        return self.root.at(path)
+
+
+def load(path: str | os.PathLike[str], overrides: Sequence[str] = (), workers: Sequence[str] = ()) -> Config:
+    """A config file with the overrides of the command line.
+
+    Args:
+        path: of the file.
+        overrides: `KEY=VALUE` texts of `--set`.
+        workers: `GROUP=N` texts of `--workers`.
+
+    Raises:
+        ConfigError: the file cannot be read, or is no YAML. What is wrong with a readable config is kept in
+            `problems`, to be raised together with what the components find wrong.
+    """
+    source = os.fspath(path)
+    root, problems = read(source)
+    if not isinstance(root.value, dict):
+        raise ConfigError([*problems, wrong(root, "the config", "wants keys and values")])
+    return interpret(root, source, [*problems, *apply(root, overrides, workers)])
 
 
 def interpret(root: Node, source: str, problems: list[Problem]) -> Config:
     """The typed form of a tree; every problem is added to the list, and a default stands in for what is wrong."""
     top = Section(root, "the config", problems, root.mark)
-    _version(top)
-    reader = _ends(top, "reader")
-    transforms = _transforms(top)
-    writer = _ends(top, "writer")
-    queues = top.section("queues")
-    read_queues = Queues(
-        queues.take("depth", whole(1, 4096), 8),
-        queues.take("order", choice("input", "completed"), "completed"),
-        queues.take("credit", CREDITS, AUTO_CREDIT),
-        queues.take("memory", MEMORY, None),
-        queues.mark_of("memory"),
-    )
-    queues.close()
-    fuse = top.take("fuse", choice("none", "all", "auto"), "none")
-    config = Config(
-        source, reader, transforms, writer, read_queues, _on_error(top), _limits(top), fuse, top.mark_of("fuse"),
-        top.take("timeout", DURATION, 60.0), top.take("stall_timeout", DURATION, None),
-    )  # fmt: skip
+    top.expect("version", "reader", "transforms", "writer")
+    settings = top.read(Settings)
+    problems += _raised(Section(top.child("limits"), "limits", [], top.mark))
+    usual = GroupKeys(queue=settings.queues)
+    groups = _ends(top, "reader", usual), _transforms(top, usual), _ends(top, "writer", usual)
     top.close()
-    return replace(config, problems=tuple(problems))
+    return Config(source, root, settings, *groups, tuple(problems))
 
 
-def _version(top: Section) -> None:
-    node = top.child("version")
-    if node is None:
-        top.problems.append(Problem(top.mark, "the config has no 'version'", f"wants version: {VERSION}"))
-    elif type(node.value) is not int:
-        top.wrong(node, "version", f"wants the number {VERSION}")
-    elif node.value != VERSION:
-        remedy = "a newer pipeline may know it" if node.value > VERSION else ""
-        top.problems.append(Problem(node.mark, f"version {node.value} is not known", f"wants {VERSION}", remedy))
+def _raised(limits: Section) -> list[Problem]:
+    """Limits belong to the operator: a config may lower them, only the command line may raise them."""
+    read, found = limits.read(Limits), []
+    for key in parameters(Limits):
+        child = limits.child(key.name)
+        if child is None or child.mark.file.startswith(COMMAND_LINE) or getattr(read, key.attribute) <= key.default:
+            continue
+        want = f"a config may lower it below {int(key.default)}"
+        remedy = f"raise it on the command line: --set limits.{key.name}={child.plain}"
+        found.append(Problem(child.mark, f"{key.name} is {child.plain}", want, remedy))
+    return found
 
 
-def _ends(top: Section, name: str) -> Group:
+def _ends(top: Section, name: str, usual: GroupKeys) -> ConfigGroup:
     """The reader's or the writer's group, whose stage stands in it."""
-    if not top.has(name):
+    there = top.has(name)
+    if not there:
         top.problems.append(Problem(top.mark, f"the config has no '{name}'", f"wants {name}: {{use: NAME, ...}}"))
     body = top.section(name)
-    mark = body.mark_of("use")
-    use = _use(body, required=top.has(name))
-    return _group(body, name, [Component(use, label_of(use) or name, body.rest(GROUP_KEYS), mark)])
+    use = _use(body) if there else ""
+    keys = body.read(GroupKeys, usual)
+    return ConfigGroup(
+        name, (Component(use, label_of(use) or name, body.rest(), body.mark_of("use")),), keys, body.node
+    )
 
 
-def _use(body: Section, *, required: bool = True) -> str:
+def _use(body: Section) -> str:
     """The component's name; `null` is one, though YAML reads it as nothing."""
     node = body.node.value.get("use")
     if node is not None and node.value is None and node.text == "null":
         node.value = node.text
-    return body.require("use", TEXT, "") if required else body.take("use", TEXT, "")
+    return str(body.take(USE, ""))
 
 
-def _group(body: Section, name: str, stages: list[Component]) -> Group:
-    workers_mark = body.mark_of("workers")
-    workers = body.take("workers", whole_or("auto", 1, MAX_WORKERS), None)
-    queue = body.section("queue")
-    edge = Edge(
-        queue.take("depth", whole(1, 4096), None),
-        queue.take("order", choice("input", "completed"), None),
-        queue.take("credit", CREDITS, None),
-        queue.mark,
-    )
-    queue.close()
-    return Group(name, tuple(stages), body.mark, workers, workers_mark, body.child("cores"), edge)
-
-
-def _transforms(top: Section) -> tuple[Group, ...]:
+def _transforms(top: Section, usual: GroupKeys) -> tuple[ConfigGroup, ...]:
     node = top.child("transforms")
     if node is None or node.value is None:
         return ()
     if not isinstance(node.value, list):
-        top.wrong(node, "transforms", "wants a list of groups, each with 'name' and 'stages'")
+        top.problems.append(wrong(node, "transforms", "wants a list of groups, each with 'name' and 'stages'"))
         return ()
-    groups: list[Group] = []
+    groups: list[ConfigGroup] = []
     for number, child in enumerate(node.value, 1):
         body = Section(child, f"transforms[{number}]", top.problems, child.mark)
-        name = _name(body, body.take("name", TEXT, f"transform-{number}"), [*RESERVED, *(g.name for g in groups)])
-        body.name = f"the group '{name}'"
-        stages = _stages(body)
-        groups.append(_group(body, name, stages))
+        keys = body.read(TransformsKeys, TransformsKeys(name=Name(f"transform-{number}"), queue=usual.queue))
+        body.name = f"the group '{keys.name}'"
+        if keys.name in RESERVED or keys.name in (group.name for group in groups):
+            what = "is reserved" if keys.name in RESERVED else "is taken by a group above"
+            problem = Problem(body.mark_of("name"), f"the name '{keys.name}' {what}", "", "choose another")
+            top.problems.append(problem)
+        groups.append(ConfigGroup(keys.name, tuple(_stages(body)), keys, body.node))
         body.close()
     return tuple(groups)
-
-
-def _name(body: Section, name: str, taken: list[str]) -> str:
-    """A name that the command line can address, and that nobody else has."""
-    if not _NAME.fullmatch(name):
-        body.problems.append(
-            Problem(body.mark_of("name"), f"the name '{name}' cannot be addressed", "wants letters, digits, - and _")
-        )
-    elif name in taken:
-        what = "is reserved" if name in RESERVED else "is taken by a group above"
-        body.problems.append(Problem(body.mark_of("name"), f"the name '{name}' {what}", "", "choose another"))
-    return name
 
 
 def _stages(body: Section) -> list[Component]:
@@ -206,7 +169,7 @@ def _stages(body: Section) -> list[Component]:
         body.problems.append(Problem(body.mark, f"{body.name} has no 'stages'", "wants a list of transforms"))
         return []
     if not isinstance(node.value, list) or not node.value:
-        body.wrong(node, "stages", "wants a list of transforms with at least one entry")
+        body.problems.append(wrong(node, "stages", "wants a list of transforms with at least one entry"))
         return []
     stages: list[Component] = []
     for child in node.value:
@@ -227,10 +190,7 @@ def _stage(node: Node, problems: list[Problem]) -> Component | None:
     if "use" in node.value:
         body = Section(node, "the stage", problems, node.mark)
         use, mark = _use(body), body.mark_of("use")
-        label = body.take("name", TEXT, "")
-        if label:
-            _name(body, label, [])
-        params = body.section("with").node
+        label, params = str(body.take(NAME, "")), body.section("with").node
         body.close()
         return Component(use, label or label_of(use), params, mark)
     if len(node.value) > 1:
@@ -252,48 +212,3 @@ def _distinct(stage: Component, before: list[Component]) -> Component:
         number += 1
         label = f"{stage.label}-{number}"
     return replace(stage, label=label)
-
-
-def _on_error(top: Section) -> ErrorPolicy:
-    body = top.section("on_error")
-    stop = body.take("policy", choice("continue", "stop"), "continue") == "stop"
-    retries = body.take("retries", whole(0, 10), 2)
-    count, share = body.take("max_failures", Kind("wants a number, a share such as 5%, or none", _budget), (None, 0.05))
-    body.close()
-    return ErrorPolicy(stop, retries, count, share)
-
-
-def _budget(value: object) -> tuple[int | None, float | None]:
-    if value == "none":
-        return None, None
-    if type(value) is int and value >= 0:
-        return value, None
-    match = _PERCENT.fullmatch(value) if isinstance(value, str) else None
-    if match is None or float(match[1]) > 100:
-        raise ValueError
-    return None, float(match[1]) / 100
-
-
-def _limits(top: Section) -> Limits:
-    """Limits belong to the operator: a config may lower them, only the command line may raise them."""
-    body, usual = top.section("limits"), Limits()
-    for key, most in (("pixels", usual.pixels), ("file_size", usual.file_nbytes), ("frames", usual.frames)):
-        child = body.node.value.get(key)
-        if child is None or child.mark.file.startswith(COMMAND_LINE):
-            continue
-        try:
-            asked = NBYTES.read(child.value)
-        except ValueError:
-            continue
-        if asked > most:
-            remedy = f"raise it on the command line: --set limits.{key}={child.plain}"
-            body.problems.append(
-                Problem(child.mark, f"{key} is {child.plain}", f"a config may lower it below {most}", remedy)
-            )
-    limits = Limits(
-        body.take("pixels", whole(1, 1 << 40), usual.pixels),
-        body.take("file_size", NBYTES, usual.file_nbytes),
-        body.take("frames", whole(1, 1 << 40), usual.frames),
-    )
-    body.close()
-    return limits

@@ -1,91 +1,31 @@
-"""Reading a mapping key by key: strict types, ranges, near names for what nobody knows; problems are collected."""
+"""Reading a mapping by its declaration: strict types, ranges, near names; problems are collected."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from collections.abc import Sequence
+from typing import Any, TypeVar
 
+from ..contracts.parameters import (
+    Parameter,
+    holds_keys,
+    is_right,
+    parameters,
+    shaped,
+    special_type,
+    takes_text,
+    words_of,
+)
 from ..contracts.problem import Mark, Problem, near
+from ..errors import UsageError
 from .node import Node
 
-T = TypeVar("T")
 D = TypeVar("D")
-_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
-_BYTES = {"b": 1, "kb": 1000, "mb": 1000**2, "gb": 1000**3, "tb": 1000**4}
-_BYTES |= {"k": 1024, "m": 1024**2, "g": 1024**3, "kib": 1024, "mib": 1024**2, "gib": 1024**3, "tib": 1024**4}
-_AMOUNT = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,6})?)\s*([A-Za-z]+)")
 _YAML_1_1 = {"yes": "true", "on": "true", "no": "false", "off": "false"}
 
 
-@dataclass(frozen=True, slots=True)
-class Kind(Generic[T]):
-    """A type of value: what is wanted, in words, and how it is read; `read` raises ValueError for anything else."""
-
-    wants: str
-    read: Callable[[Any], T]
-    text: bool = False
-
-
-def whole(least: int, most: int) -> Kind[int]:
-    """A whole number within bounds."""
-    return Kind(f"wants a whole number from {least} to {most}", lambda value: _whole(value, least, most))
-
-
-def whole_or(word: str, least: int, most: int) -> Kind[int | None]:
-    """A whole number within bounds, or a word that stands for None."""
-    wants = f"wants a whole number from {least} to {most}, or {word}"
-    return Kind(wants, lambda value: None if value == word else _whole(value, least, most))
-
-
-def choice(*words: str) -> Kind[str]:
-    """One of some words."""
-
-    def read(value: Any) -> str:
-        if value not in words or not isinstance(value, str):
-            raise ValueError
-        return value
-
-    return Kind(f"wants {', '.join(words[:-1])} or {words[-1]}", read, text=True)
-
-
-def _text(value: Any) -> str:
-    if not isinstance(value, str) or not value:
-        raise ValueError
-    return value
-
-
-TEXT: Kind[str] = Kind("wants text", _text, text=True)
-
-
-def _whole(value: Any, least: int, most: int) -> int:
-    if type(value) is not int or not least <= value <= most:
-        raise ValueError
-    return value
-
-
-def _amount(value: Any, units: dict[str, Any], least: float, most: float) -> float:
-    match = _AMOUNT.fullmatch(value) if isinstance(value, str) else None
-    if match is not None and match[2].lower() in units:
-        value = float(match[1]) * units[match[2].lower()]
-    if type(value) not in (int, float) or not least <= value <= most:
-        raise ValueError
-    return float(value)
-
-
-DURATION: Kind[float] = Kind(
-    "wants a time such as 30s or 2m, from 10ms to 24h", lambda value: _amount(value, _SECONDS, 0.01, 86400)
-)
-NBYTES: Kind[int] = Kind("wants a size such as 512MB or 2GiB", lambda value: int(_amount(value, _BYTES, 1, 1 << 50)))
-MEMORY: Kind[int | None] = Kind(
-    "wants a size such as 512MB or 2GiB, at least 64KiB, or auto",
-    lambda value: None if value == "auto" else int(_amount(value, _BYTES, 1 << 16, 1 << 50)),
-)
-
-
 class Section:
-    """A mapping that is being read. Keys are taken one by one; `close` reports those that nobody took."""
+    """A mapping that is being read. Keys are taken one by one; `close` reports those that were not taken."""
 
     def __init__(self, node: Node | None, name: str, problems: list[Problem], mark: Mark) -> None:
         self.name, self.problems = name, problems
@@ -94,15 +34,19 @@ class Section:
         self.known: list[str] = []
         if not isinstance(self.node.value, dict):
             if self.node.value is not None:
-                self.wrong(self.node, self.name, "wants keys and values")
+                self.problems.append(wrong(self.node, self.name, "wants keys and values"))
             self.node = Node(self.mark, {})
 
     def has(self, key: str) -> bool:
         return key in self.node.value
 
+    def expect(self, *keys: str) -> None:
+        """These are known, and come first in the list of known keys."""
+        self.known += [key for key in keys if key not in self.known]
+
     def child(self, key: str) -> Node | None:
         """The node of a key, or None."""
-        self.known.append(key)
+        self.expect(key)
         child = self.node.value.get(key)
         return child if isinstance(child, Node) else None
 
@@ -114,38 +58,75 @@ class Section:
         """The mapping under a key; an empty one where there is none."""
         return Section(self.child(key), key, self.problems, self.mark)
 
-    def take(self, key: str, kind: Kind[T], default: D) -> T | D:
-        """The value of a key, or the default, with a problem where the value is not of its kind."""
-        child = self.child(key)
+    def read(self, cls: type[D], usual: Any = None) -> D:
+        """An instance of a declared dataclass from the keys of this mapping.
+
+        A default stands in, with a problem, for what is wrong.
+
+        Args:
+            usual: has the defaults as attributes; by default they are those of the declaration.
+        """
+        return cls(
+            **{
+                each.attribute: self.take(each, getattr(usual, each.attribute) if usual is not None else each.default)
+                for each in parameters(cls)
+            }
+        )
+
+    def take(self, key: Parameter, usual: Any) -> Any:
+        """The value of one declared key, or the usual one, with a problem where it is wrong or must be there."""
+        if holds_keys(key.hint):
+            inner = self.section(key.name)
+            found = inner.read(key.hint, usual)
+            inner.close()
+            return found
+        child = self.child(key.name)
         if child is None:
-            return default
-        value = child.raw if kind.text and child.raw is not None else child.value
-        try:
-            return kind.read(value)
-        except ValueError:
-            self.wrong(child, key, kind.wants)
-            return default
-
-    def require(self, key: str, kind: Kind[T], default: D) -> T | D:
-        """The same for a key that must be there."""
-        if not self.has(key):
-            self.problems.append(Problem(self.mark, f"{self.name} has no '{key}'", kind.wants))
-        return self.take(key, kind, default)
-
-    def wrong(self, node: Node, what: str, wants: str) -> None:
-        self.problems.append(wrong(node, what, wants))
+            if key.required:
+                wants = key.wants if key.default is None else f"{key.name}: {key.shown_default}"
+                self.problems.append(Problem(self.mark, f"{self.name} has no '{key.name}'", f"wants {wants}"))
+            return usual
+        given = child.raw if child.raw is not None and takes_text(key.hint) else child.plain
+        value = shaped(given, key.hint)
+        if is_right(value, key.hint, key.metadata):
+            return value
+        self.problems.append(_refusal(given, key.hint, child) or wrong_value(child, key.name, key))
+        return usual
 
     def rest(self, reserved: Sequence[str] = ()) -> Node:
-        """The keys that nobody took, as a mapping of their own."""
+        """The keys that were not taken, as a mapping of their own."""
         taken = {*self.known, *reserved}
         values = {key: node for key, node in self.node.value.items() if key not in taken}
         return Node(self.mark, values, {key: self.node.keys.get(key, node.mark) for key, node in values.items()})
 
     def close(self) -> None:
-        """A problem for each key that nobody took."""
+        """A problem for each key that was not taken."""
         for key, node in self.rest().value.items():
             mark = self.node.keys.get(key, node.mark)
             self.problems.append(Problem(mark, f"unknown key '{key}' in {self.name}", "", near(key, self.known)))
+
+
+def _refusal(given: Any, hint: Any, node: Node) -> Problem | None:
+    """What the key's own type says is wrong, where it has words for it."""
+    special = special_type(hint)
+    try:
+        if special is not None:
+            special.read(given)
+    except UsageError as error:
+        return Problem(node.mark, error.what, error.limit or "", error.remedy or "")
+    except ValueError:
+        pass
+    return None
+
+
+def wrong_value(node: Node, what: str, declared: Parameter) -> Problem:
+    """The problem of a value that is not what a declared field takes, with the nearest of its words."""
+    problem = wrong(node, what, f"wants {declared.wants}")
+    words = words_of(declared.hint)
+    if words and isinstance(node.value, str) and not problem.remedy:
+        hint = near(node.value, words)
+        return Problem(problem.mark, problem.what, problem.want, hint if hint.startswith("did") else "")
+    return problem
 
 
 def wrong(node: Node, what: str, wants: str) -> Problem:

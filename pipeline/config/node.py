@@ -18,7 +18,6 @@ class Node:
         keys: for a dict, where each key stands.
         text: a scalar as it was written, before it was read as a number or null.
         raw: the whole text that the command line gave, for parameters that are text.
-        nodes: how many nodes it is, with what its aliases stand for.
     """
 
     mark: Mark
@@ -26,7 +25,6 @@ class Node:
     keys: dict[str, Mark] = field(default_factory=dict)
     text: str = ""
     raw: str | None = None
-    nodes: int = 1
 
     @property
     def plain(self) -> Any:
@@ -42,16 +40,17 @@ class Node:
             value = {key: node.copy() for key, node in value.items()}
         elif isinstance(value, list):
             value = [node.copy() for node in value]
-        return Node(self.mark, value, dict(self.keys), self.text, self.raw, self.nodes)
+        return Node(self.mark, value, dict(self.keys), self.text, self.raw)
 
     def at(self, path: tuple[str | int, ...]) -> Mark:
         """Where the value at this path stands, or the last node on the way that there is."""
         if not path:
             return self.mark
         try:
-            return self.value[path[0]].at(path[1:])  # type: ignore[no-any-return]
+            child = self.value[path[0]]
         except (KeyError, IndexError, TypeError):
             return self.mark
+        return child.at(path[1:]) if isinstance(child, Node) else self.mark
 
 
 def label_of(use: str) -> str:

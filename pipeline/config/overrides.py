@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ..contracts.parameters import parameters
 from ..contracts.problem import ConfigError, Mark, Problem, near
-from .form import GROUP_KEYS
+from .keys import GroupKeys, TransformsKeys
 from .node import Node, label_of
 from .yaml_source import parse
+
+GROUP_KEYS = tuple(key.name for key in parameters(GroupKeys))
+OWN_KEYS = (*(key.name for key in parameters(TransformsKeys)), "stages")  # of a group; others are its stages' labels
 
 
 def apply(root: Node, overrides: Sequence[str], workers: Sequence[str]) -> list[Problem]:
@@ -48,7 +52,7 @@ def _set(root: Node, path: list[str], text: str, mark: Mark) -> list[Problem]:
                 Problem(mark, f"there is no group '{path[1]}' of transforms", "", near(path[1], names) if names else "")
             ]
         node, rest = root.value["transforms"].value[names.index(path[1])], path[2:]
-        if rest and rest[0] not in (*GROUP_KEYS, "name", "stages"):
+        if rest and rest[0] not in OWN_KEYS:
             return _set_stage(node, rest, text, mark)
     return _put(node, rest, text, mark)
 

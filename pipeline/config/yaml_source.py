@@ -1,23 +1,21 @@
 """YAML 1.2 text to a tree of nodes that know where they stand; hostile text is refused, every problem at its place.
 
-Only the event parser of ruamel.yaml is used: no object is ever constructed, and the bounds hold while it reads.
+ruamel.yaml scans, parses and composes, behind the bounds of `yaml_guard`; its constructors are never used.
 """
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ..contracts.problem import ConfigError, Mark, Problem
 from . import yaml_errors
 from .node import Node
+from .yaml_guard import Guard
 
 MAX_NBYTES = 1 << 20
-MAX_DEPTH = 32
-MAX_ALIASES = 64
-MAX_NODES = 10_000
 
 _CORE = (
     (re.compile(r"~|null|Null|NULL|"), lambda _: None),
@@ -72,174 +70,94 @@ def parse(
     Raises:
         ConfigError: the text is no YAML.
     """
-    builder = _Builder(file, environ, fixed)
+    from ruamel.yaml import YAML
+
+    def place(found: Any) -> Mark:
+        return fixed or Mark(file, found.start_mark.line + 1, found.start_mark.column + 1)
+
+    guard = Guard(place, fixed or Mark(file, 1, 1))
+    yaml = YAML(typ="safe", pure=True)
+    yaml.Parser = guard.over
     try:
-        root = builder.document(_events(text))
+        root = yaml.compose(text)
     except ConfigError:
         raise
     except Exception as error:  # the parser meets bad escapes with OverflowError and the like
-        raise ConfigError([*builder.problems, yaml_errors.problem(error, text, builder.last)]) from error
-    return root, builder.problems
+        raise ConfigError([*guard.problems, yaml_errors.problem(error, text, guard.last)]) from error
+    if root is None:
+        return Node(guard.last), guard.problems
+    walk = _Walk(place, environ, guard.problems)
+    return walk.node(root), walk.problems
 
 
-def _events(text: str) -> Iterator[Any]:
-    from ruamel.yaml import YAML
+class _Walk:
+    """From ruamel's nodes to ours, once each: scalars by the core schema, keys that are names, merges, variables."""
 
-    yaml = YAML(typ="safe", pure=True)
-    return iter(yaml.parse(text))
-
-
-class _Builder:
-    """Events to nodes, one document; bounds are kept while events arrive."""
-
-    def __init__(self, file: str, environ: Mapping[str, str] | None, fixed: Mark | None) -> None:
-        self.file, self.environ, self.fixed = file, environ, fixed
-        self.problems: list[Problem] = []
-        self.anchors: dict[str, Node | None] = {}
-        self.aliases = self.nodes = 0
-        self.last = fixed or Mark(file, 1, 1)
-
-    def mark(self, event: Any) -> Mark:
-        start = event.start_mark
-        self.last = self.fixed or Mark(self.file, start.line + 1, start.column + 1)
-        return self.last
+    def __init__(
+        self, place: Callable[[Any], Mark], environ: Mapping[str, str] | None, problems: Sequence[Problem]
+    ) -> None:
+        self.place, self.environ, self.problems = place, environ, [*problems]
+        self.done: dict[int, Node] = {}
 
     def note(self, mark: Mark, what: str, want: str = "", remedy: str = "") -> None:
         self.problems.append(Problem(mark, what, want, remedy))
 
-    def refuse(self, mark: Mark, what: str, want: str = "", remedy: str = "") -> ConfigError:
-        return ConfigError([*self.problems, Problem(mark, what, want, remedy)])
-
-    def document(self, events: Iterator[Any]) -> Node:
-        root: Node | None = None
-        for event in events:
-            kind = type(event).__name__
-            if kind == "DocumentStartEvent":
-                self.opening(event, again=root is not None)
-            elif kind not in ("StreamStartEvent", "StreamEndEvent", "DocumentEndEvent"):
-                root = self.node(event, events, 1)
-        return root or Node(self.fixed or Mark(self.file, 1, 1))
-
-    def opening(self, event: Any, *, again: bool) -> None:
-        if again:
-            raise self.refuse(self.mark(event), "a second document begins here", "want one document in a config")
-        if event.version not in (None, (1, 2)):
-            self.note(self.mark(event), f"YAML {event.version[0]}.{event.version[1]} is asked for", "want YAML 1.2")
-
-    def node(self, event: Any, events: Iterator[Any], depth: int) -> Node:
-        mark, kind = self.mark(event), type(event).__name__
-        if depth > MAX_DEPTH:
-            raise self.refuse(mark, "the config is nested too deeply", f"want at most {MAX_DEPTH} levels")
-        if kind == "AliasEvent":
-            return self.alias(event, mark)
-        self.untagged(event, mark)
-        if event.anchor is not None:
-            self.anchors[event.anchor] = None
-        self.count(1, mark)
-        if kind == "ScalarEvent":
-            node = Node(mark, self.scalar(event, mark), text=event.value)
-        elif kind == "SequenceStartEvent":
-            node = self.sequence(mark, events, depth)
+    def node(self, found: Any) -> Node:
+        """The node that one of ruamel's stands for; a copy where an alias stands for it again."""
+        if id(found) in self.done:
+            return self.done[id(found)].copy()
+        mark = self.place(found)
+        if found.id == "scalar":
+            node = Node(mark, self.scalar(found, mark), text=found.value)
+        elif found.id == "sequence":
+            node = Node(mark, [self.node(entry) for entry in found.value])
         else:
-            node = self.mapping(mark, events, depth)
-        if event.anchor is not None:
-            self.anchors[event.anchor] = node
+            node = self.mapping(found, mark)
+        self.done[id(found)] = node
         return node
 
-    def untagged(self, event: Any, mark: Mark) -> None:
-        if event.ctag is not None and str(event.ctag) not in ("", "None"):
-            tag = str(event.ctag).replace("tag:yaml.org,2002:", "!!")
-            self.note(mark, f"the tag {tag}", "tags have no meaning here", "remove it")
-
-    def count(self, nodes: int, mark: Mark) -> None:
-        self.nodes += nodes
-        if self.nodes > MAX_NODES:
-            raise self.refuse(mark, "the config is too large", f"want at most {MAX_NODES} values, aliases written out")
-
-    def alias(self, event: Any, mark: Mark) -> Node:
-        self.aliases += 1
-        if self.aliases > MAX_ALIASES:
-            raise self.refuse(mark, "too many aliases", f"want at most {MAX_ALIASES}")
-        if event.anchor not in self.anchors:
-            self.note(
-                mark, f"the alias *{event.anchor} has no anchor before it", f"want &{event.anchor} on a value above"
-            )
-            return Node(mark)
-        node = self.anchors[event.anchor]
-        if node is None:
-            raise self.refuse(mark, f"the alias *{event.anchor} stands inside what it stands for")
-        self.count(node.nodes, mark)
-        return node.copy()
-
-    def sequence(self, mark: Mark, events: Iterator[Any], depth: int) -> Node:
-        node = Node(mark, [])
-        for event in events:
-            if type(event).__name__ == "SequenceEndEvent":
-                break
-            node.value.append(self.node(event, events, depth + 1))
-            node.nodes += node.value[-1].nodes
-        return node
-
-    def mapping(self, mark: Mark, events: Iterator[Any], depth: int) -> Node:
+    def mapping(self, found: Any, mark: Mark) -> Node:
         node, merges = Node(mark, {}), []
-        for event in events:
-            if type(event).__name__ == "MappingEndEvent":
-                break
-            place = self.mark(event)
-            key = self.key(event, events, depth)
-            value = self.node(next(events), events, depth + 1)
-            node.nodes += value.nodes
-            if key == "<<" and event.style is None:
-                merges.append(value)
-            elif key is not None and key in node.keys:
-                before = node.keys[key]
-                self.note(place, f"'{key}' stands twice", f"the first is in line {before.line}", "keep one")
-            elif key is not None:
-                node.keys[key], node.value[key] = place, value
+        for key, value in found.value:
+            place, name, child = self.place(key), self.key(key), self.node(value)
+            if name == "<<" and key.style is None:
+                merges.append(child)
+            elif name is not None and name in node.keys:
+                self.note(place, f"'{name}' stands twice", f"the first is in line {node.keys[name].line}", "keep one")
+            elif name is not None:
+                node.keys[name], node.value[name] = place, child
         for merge in merges:
             self.merge(node, merge)
         return node
 
-    def key(self, event: Any, events: Iterator[Any], depth: int) -> str | None:
-        """The text of a key; None, and a problem, for a key that is no text."""
-        mark = self.mark(event)
-        if type(event).__name__ != "ScalarEvent":
-            self.node(event, events, depth + 1)
+    def key(self, found: Any) -> str | None:
+        """The text of a key; None, and a problem, for a key that is not text."""
+        mark = self.place(found)
+        if found.id != "scalar":
             self.note(mark, "a key that is not text", "want a name")
-            return None
-        self.count(1, mark)
-        self.untagged(event, mark)
-        if event.style is None and not isinstance(_resolve(event.value), str):
-            self.note(
-                mark,
-                f"the key {event.value or 'null'} is not text",
-                "want a name",
-                f'put it in quotes: "{event.value}"',
-            )
-            return None
-        return str(event.value)
+        elif found.style is None and not isinstance(_resolve(found.value), str):
+            remedy = f'put it in quotes: "{found.value}"'
+            self.note(mark, f"the key {found.value or 'null'} is not text", "want a name", remedy)
+        else:
+            return str(found.value)
+        return None
 
     def merge(self, node: Node, merge: Node) -> None:
         for source in merge.value if isinstance(merge.value, list) else [merge]:
             if not isinstance(source.value, dict):
-                self.note(
-                    source.mark, "'<<' merges what is no mapping", "want an alias of a mapping, or a list of them"
-                )
+                want = "want an alias of a mapping, or a list of them"
+                self.note(source.mark, "'<<' merges what is no mapping", want)
                 continue
             for key, value in source.value.items():
                 if key not in node.keys:
                     node.keys[key], node.value[key] = source.keys[key], value
 
-    def scalar(self, event: Any, mark: Mark) -> Any:
-        text = event.value
-        value = _resolve(text) if event.style is None else text
-        if event.style is None and _OCTAL_LOOK.fullmatch(text):
-            self.note(
-                mark,
-                f"{text} is {value} in YAML 1.2 and an octal number in YAML 1.1",
-                "",
-                f'write {value}, or "{text}"',
-            )
+    def scalar(self, found: Any, mark: Mark) -> Any:
+        text = found.value
+        value = _resolve(text) if found.style is None else text
+        if found.style is None and _OCTAL_LOOK.fullmatch(text):
+            what = f"{text} is {value} in YAML 1.2 and an octal number in YAML 1.1"
+            self.note(mark, what, "", f'write {value}, or "{text}"')
         return self.expanded(value, mark) if isinstance(value, str) and self.environ is not None else value
 
     def expanded(self, text: str, mark: Mark) -> str:

@@ -2,12 +2,15 @@
 
 frame            Item, Frame, Metadata, Clip: what travels
 spec             Spec: what the bytes of a frame mean
+properties       what rides along with a frame beside its pixels, declared once
 stage            Reader, Transform, Writer
 codec            Codec: bytes <-> pixels of one format
 contexts         what the engine lends to readers and writers
 folder_listing   what readers of a folder inherit
 template         output paths with {fields}
 problem          a finding about a config, with its place
+cause            why an item was not done, its parts kept apart
+parameter_types  types of parameters that a config writes as text: colours
 ledger           how items end
 opencv           OpenCV loaded with one thread, or the reason why not
 """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 ONE_LINE = 2000  # characters of a reason
@@ -35,6 +36,15 @@ class Cause:
         """All but the traceback in one line, as the summary shows it."""
         head = f"{self.what} ({self.where})" if self.where else self.what
         return " ".join("; ".join(part for part in (head, self.limit, self.remedy) if part).split())[:ONE_LINE]
+
+    def as_parts(self) -> tuple[str, ...]:
+        """What `of_parts` takes: the texts of its fields in turn."""
+        return (self.stage, self.kind, self.what, self.where, self.limit, self.remedy, self.traceback)
+
+    @classmethod
+    def of_parts(cls, parts: Sequence[str]) -> Cause:
+        """A cause that travelled as texts; what was cut off at the end is missing."""
+        return cls(*[*parts, "", "", ""][: max(3, len(parts))])
 
     def after(self, attempts: int) -> Cause:
         """The same, with the number of attempts it was met in."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from .frame import NO_METADATA, Frame, Metadata
+from .parameter_types import Nbytes
 from .properties import Properties
 from .spec import Pixels, Spec
 
@@ -19,7 +20,7 @@ class Skip(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Bounds on hostile or mistaken input, checked before any pixel is decoded.
+    """Bounds on hostile or mistaken input, checked before any pixel is decoded; the keys of a config's `limits`.
 
     Attributes:
         pixels: height x width of one frame.
@@ -27,26 +28,9 @@ class Limits:
         frames: frames of one item.
     """
 
-    pixels: int = 100_000_000
-    file_nbytes: int = 512 * 1024 * 1024
-    frames: int = 1_000_000
-
-
-@dataclass(frozen=True, slots=True)
-class ErrorPolicy:
-    """What to do about items that fail.
-
-    Attributes:
-        stop: end the run at the first failure.
-        retries: further attempts after a crash, a time-out or a memory kill.
-        max_failures: failed + quarantined items that end the run; None for no bound.
-        max_share: the same as a share of the finished items, judged after 200 of them and at the end.
-    """
-
-    stop: bool = False
-    retries: int = 2
-    max_failures: int | None = None
-    max_share: float | None = 0.05
+    pixels: int = field(default=100_000_000, metadata={"ge": 1, "doc": "height x width of one frame"})
+    file_nbytes: Nbytes = field(default=Nbytes(512 << 20), metadata={"key": "file_size", "doc": "of one input file"})
+    frames: int = field(default=1_000_000, metadata={"ge": 1, "doc": "frames of one input"})
 
 
 class Fill(Protocol):

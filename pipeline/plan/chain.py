@@ -5,17 +5,32 @@ Used by workers, by the serial run and by `plan`; works on stage objects and kno
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from ..contracts.codec import Codec
 from ..contracts.spec import Size, Spec
 from ..contracts.stage import Transform
+from ..errors import SpecError
 from ..transport.records import region_nbytes, units
 from .model import Plan
 
 FAN_OUT_SLOTS = 4  # parts of one frame that may be in flight at once
-Link = tuple[str, Transform]
+Now = Callable[[int], None]
+
+
+class Link(NamedTuple):
+    """A transform with its label, and its number among all stages of the plan (`Plan.number_of`)."""
+
+    label: str
+    stage: Transform
+    number: int = 0
+
+
+def unnoticed(number: int) -> None:
+    """A Now that tells no one."""
 
 
 class StageError(Exception):
@@ -58,11 +73,13 @@ class Chain:
     """All transforms of a plan, by group; the first and last group may have none.
 
     Args:
-        groups: transforms of each group from the reader's to the writer's, with labels.
+        groups: transforms of each group from the reader's to the writer's.
+        now: told the number of the stage that is about to be asked for its Spec, so that a crash can be named.
     """
 
-    def __init__(self, groups: Sequence[Sequence[Link]]) -> None:
+    def __init__(self, groups: Sequence[Sequence[Link]], now: Now = unnoticed) -> None:
         self.groups = groups
+        self.now = now
         self._routes: dict[tuple[int, Spec, str], Route] = {}
 
     def route(self, full: Spec, codec: Codec | None = None, *, first: int = 0) -> Route:
@@ -82,6 +99,10 @@ class Chain:
             route = self._routes[key] = self._walk(full, codec, first)
         return route
 
+    def smallest(self, full: Spec, codec: Codec) -> Spec:
+        """What the codec is to decode a picture of this Spec to: as small as the chain takes it. Raises StageError."""
+        return self.route(full, codec).decode
+
     def _walk(self, full: Spec, codec: Codec | None, first: int) -> Route:
         groups = [*self.groups[first:]] if not first else [(), *self.groups[first + 1 :]]
         decode = full if codec is None or first else codec.shrunk(full, self._required(full))
@@ -90,12 +111,12 @@ class Chain:
         writes: list[bool] = []
         for place, group in enumerate(groups):
             wrote = place == 0
-            for label, stage in group:
-                spec, before = output_of(label, stage, spec), spec
-                steps.append((label, spec))
-                wrote = wrote or not leaves_pixels(stage, before, spec)
-                if stage.expanding:
-                    most = expansion_of(label, stage, before)
+            for link in group:
+                spec, before = output_of(link, spec, self.now), spec
+                steps.append((link.label, spec))
+                wrote = wrote or not leaves_pixels(link.stage, before, spec)
+                if link.stage.expanding:
+                    most = expansion_of(link, before, self.now)
                     return self._expanding(decode, hops, steps, writes, (spec, first + place, most))
             if place < len(groups) - 1:
                 hops.append(spec)
@@ -123,33 +144,46 @@ class Chain:
         """The smallest size the chain takes as well as `full`: each transform asked, from the last to the first."""
         specs = [full]
         links = [link for group in self.groups for link in group]
-        for label, stage in links:
-            specs.append(output_of(label, stage, specs[-1]))
+        for link in links:
+            specs.append(output_of(link, specs[-1], self.now))
         need = specs[-1].size
-        for (label, stage), spec in zip(reversed(links), reversed(specs[:-1]), strict=True):
-            try:
-                need = need if stage.inspect else stage.required_input(spec, need)
-            except Exception as error:
-                raise StageError(label, error) from error
+        for link, spec in zip(reversed(links), reversed(specs[:-1]), strict=True):
+            if not link.stage.inspect:
+                self.now(link.number)
+                with naming(link.label):
+                    need = link.stage.required_input(spec, need)
         return need
 
 
-def output_of(label: str, stage: Transform, spec: Spec) -> Spec:
+@contextmanager
+def naming(label: str) -> Iterator[None]:
+    """What a stage raises, or that it wants to exit, comes out as a StageError that names it."""
     try:
+        yield
+    except StageError:
+        raise
+    except (Exception, SystemExit) as error:
+        raise StageError(label, error) from error
+
+
+def output_of(link: Link, spec: Spec, now: Now = unnoticed) -> Spec:
+    """The Spec that a stage makes of this one. Raises StageError where it refuses."""
+    label, stage, number = link
+    now(number)
+    with naming(label):
         if not stage.planes:
             spec.require_pixels()
         out = spec if stage.inspect else stage.output_spec(spec)
-    except Exception as error:
-        raise StageError(label, error) from error
-    return out
+        if not isinstance(out, Spec):
+            raise SpecError(f"its output_spec returned {type(out).__name__}", limit="wants a Spec")
+        return out
 
 
-def expansion_of(label: str, stage: Transform, spec: Spec) -> int:
+def expansion_of(link: Link, spec: Spec, now: Now = unnoticed) -> int:
     """How many frames a stage makes at most of one of this Spec. Raises StageError."""
-    try:
-        return stage.expands(spec)
-    except Exception as error:
-        raise StageError(label, error) from error
+    now(link.number)
+    with naming(link.label):
+        return link.stage.expands(spec)
 
 
 def leaves_pixels(stage: Transform, before: Spec, after: Spec) -> bool:
@@ -164,10 +198,15 @@ def _extents(hops: Sequence[Spec], writes: Sequence[bool]) -> tuple[int, int]:
     return sides[0], sides[1]
 
 
-def chain_of(plan: Plan) -> Chain:
+def chain_of(plan: Plan, now: Now = unnoticed) -> Chain:
     """The transforms of all groups of a plan; a reader's worker walks them to know what a frame needs on its way."""
-    groups = []
-    for group in plan.groups:
-        stages = group.stages[int(group.reads) : len(group.stages) - int(group.writes)]
-        groups.append([(stage.label, stage.build()) for stage in stages])
-    return Chain(groups)
+    return Chain([transforms_of(plan, number) for number in range(len(plan.groups))], now)
+
+
+def transforms_of(plan: Plan, group: int) -> list[Link]:
+    """The transforms of one group, built."""
+    stages = plan.groups[group].stages
+    first, end = int(plan.groups[group].reads), len(stages) - int(plan.groups[group].writes)
+    return [
+        Link(stages[place].label, stages[place].build(), plan.number_of(group, place)) for place in range(first, end)
+    ]

@@ -8,8 +8,12 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from .. import registry
-from ..config import GROUP_KEYS, Component, Config, Node, near, wrong
-from ..contracts.problem import Mark, Problem
+from ..config.form import Component, Config
+from ..config.mapping_reader import wrong, wrong_value
+from ..config.node import Node
+from ..config.overrides import GROUP_KEYS
+from ..contracts.parameters import Parameter, parameters, takes_text
+from ..contracts.problem import Mark, Problem, near
 from ..contracts.stage import Writer
 from ..contracts.template import Template
 from ..errors import PipelineError, UsageError
@@ -117,12 +121,13 @@ def _built(
 def _checked(
     cls: type[Any], params: Node, label: str, findings: Findings, also: Sequence[str]
 ) -> dict[str, Any] | None:
+    declared = {parameter.name: parameter for parameter in parameters(cls)}
     for name, node in params.value.items():
-        if node.raw is not None and registry.takes_text(cls, name) and not (node.value is None and node.raw == "null"):
+        text = name in declared and takes_text(declared[name].hint)
+        if node.raw is not None and text and not (node.value is None and node.raw == "null"):
             node.value = node.raw
     values, wrongs = registry.check(cls, {name: node.plain for name, node in params.value.items()})
-    declared = registry.parameters(cls)
-    known = [*(parameter.name for parameter in declared), *also]
+    known = [*declared, *also]
     for finding in wrongs:
         name = str(finding.path[0])
         if finding.kind == "missing":
@@ -132,9 +137,9 @@ def _checked(
             hint = near(name, known) if known else "it takes none"
             findings.add(mark, f"unknown parameter '{name}' of {label}", "", hint)
         else:
-            findings.problems.append(_wrong(params, finding))
+            findings.problems.append(_wrong(params, finding, declared[name]))
     refused = {finding.path[0] for finding in wrongs}
-    if any(parameter.required and parameter.name in refused for parameter in declared):
+    if any(declared[name].required for name in declared if name in refused):
         return None
     return {name: value for name, value in values.items() if name not in refused}
 
@@ -145,17 +150,12 @@ def _named(params: Node, error: UsageError) -> Mark:
     return params.at((named[0],)) if named else params.mark
 
 
-def _wrong(params: Node, finding: registry.Finding) -> Problem:
+def _wrong(params: Node, finding: registry.Finding, declared: Parameter) -> Problem:
     node: Any = params
     for part in finding.path:
         node = node.value[part]
     name = ".".join(str(part + 1) if isinstance(part, int) else part for part in finding.path)
-    problem = wrong(node, name, f"wants {finding.wants}")
-    literal = finding.wants.removeprefix("one of ")
-    if literal != finding.wants and isinstance(node.value, str) and not problem.remedy:
-        hint = near(node.value, literal.split(", "))
-        return replace(problem, remedy=hint if hint.startswith("did") else "")
-    return problem
+    return wrong_value(node, name, declared)
 
 
 def _without_blocks(writer: Component, names: Sequence[str], blocks: dict[str, Node]) -> Component:
@@ -224,7 +224,7 @@ def _codec_for(parts: Parts, place: Mark, findings: Findings) -> StagePlan | Non
 def _generic(writer: Resolved, codec: StagePlan, findings: Findings) -> dict[str, Any]:
     """The writer's generic parameters that this encoder has; those it lacks are noted where the config sets them."""
     cls = registry.load(codec.ref)
-    fields = {parameter.name for parameter in registry.parameters(cls)}
+    fields = {parameter.name for parameter in parameters(cls)}
     values: dict[str, Any] = {}
     for name in writer.instance.generic:
         value = getattr(writer.instance, name)

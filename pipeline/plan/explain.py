@@ -9,7 +9,7 @@ from itertools import islice
 from typing import Protocol
 
 from .. import registry
-from ..config import Config
+from ..config.form import Config
 from ..contracts.codec import Codec
 from ..contracts.contexts import ReadContext
 from ..contracts.spec import Spec
@@ -113,7 +113,7 @@ def explain(plan: Plan, config: Config, files: Sampling, *, samples: int = MAX_S
         source=plan.source,
         written=tuple(stage.label for group in config.groups for stage in group.stages),
         run=tuple(tuple(stage.label for stage in group.stages) for group in plan.groups),
-        groups=tuple(_line(plan, config, index) for index in range(len(plan.groups))),
+        groups=tuple(map(_line, plan.groups)),
         sampled=0 if fixed is not None else sum(counts.values()) + unread,
         unread=unread,
         known_beforehand=fixed is not None,
@@ -121,7 +121,7 @@ def explain(plan: Plan, config: Config, files: Sampling, *, samples: int = MAX_S
         in_flight=_in_flight(plan),
         frame_nbytes=max((way.nbytes for way in ways), default=0),
         memory_nbytes=plan.memory_nbytes,
-        memory_chosen=config.queues.memory_nbytes is None,
+        memory_chosen=plan.settings.queues.memory_nbytes == "auto",
         destination=plan.destination or "",
         notes=plan.notes,
     )
@@ -161,11 +161,9 @@ def _way(chain: Chain, spec: Spec, codec: Codec | None, name: str, count: int) -
     return Way(count, str(spec), name, str(route.decode), why, steps, route.nbytes())
 
 
-def _line(plan: Plan, config: Config, index: int) -> GroupLine:
-    group = plan.groups[index]
-    own = config.groups if plan.fuse == "all" else (config.groups[index],)
-    chosen = [] if any(each.workers is not None for each in own) else ["workers"]
-    if all(each.cores is None or each.cores.value == "auto" for each in own):
+def _line(group: GroupPlan) -> GroupLine:
+    chosen = ["workers"] if group.asked.workers == "auto" else []
+    if group.asked.cores.auto:
         chosen.append("cores")
     return GroupLine(
         group.name,
@@ -179,7 +177,7 @@ def _line(plan: Plan, config: Config, index: int) -> GroupLine:
 
 def _queue(group: GroupPlan) -> str:
     edge = group.queue
-    credit = f"{edge.credit}" if edge.most_credit == edge.credit else f"{edge.credit} to {edge.most_credit}"
+    credit = f"{edge.credit.first}" + (f" to {edge.credit.most}" if edge.credit.most > edge.credit.first else "")
     ahead = f"{credit} at each worker"
     if group.reads:
         return ahead
@@ -188,4 +186,4 @@ def _queue(group: GroupPlan) -> str:
 
 def _in_flight(plan: Plan) -> int:
     """Waiting and leased frames of all groups; the reader's own frames are leased to it."""
-    return sum((0 if g.reads else g.queue.depth) + g.queue.most_credit * g.workers for g in plan.groups)
+    return sum((0 if g.reads else g.queue.depth) + g.queue.credit.most * g.workers for g in plan.groups)

@@ -10,10 +10,9 @@ import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from ..errors import EnvironmentRefusal, UsageError
+from ..errors import EnvironmentRefusal
 
 SHM = "/dev/shm"
-MAX_CORE = 4095
 
 
 def usable_cores(root: str = "/") -> tuple[int, ...]:
@@ -56,23 +55,6 @@ def shm_free_nbytes(path: str = SHM) -> int:
     return stat.f_bavail * stat.f_frsize
 
 
-def parse_cores(text: str) -> tuple[int, ...]:
-    """The cores that "0-3,6" names, sorted.
-
-    Raises:
-        UsageError: not of this form, or a range that runs backwards.
-    """
-    cores: set[int] = set()
-    for part in text.split(","):
-        first, dash, last = part.strip().partition("-")
-        if not _is_core(first) or (dash and not _is_core(last)):
-            raise UsageError(f"'{text}' names no cores", limit="want a list such as 0-3,6")
-        if dash and int(last) < int(first):
-            raise UsageError(f"the range {part.strip()} runs backwards", limit=f"want {last}-{first}")
-        cores.update(range(int(first), int(last or first) + 1))
-    return tuple(sorted(cores))
-
-
 def pin_self(cores: tuple[int, ...]) -> None:
     """Let this process, and the threads it starts from now on, run on these cores only.
 
@@ -88,10 +70,6 @@ def pin_self(cores: tuple[int, ...]) -> None:
         raise EnvironmentRefusal(
             f"cannot pin to cores {cores}: {error.strerror}", limit=f"usable are {usable}"
         ) from error
-
-
-def _is_core(text: str) -> bool:
-    return text.isascii() and text.isdigit() and len(text) < 6 and int(text) <= MAX_CORE
 
 
 def _quotas(root: str) -> Iterator[float]:

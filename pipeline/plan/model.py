@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..contracts.contexts import ErrorPolicy, Limits
+from ..config.keys import Edge, GroupKeys, Settings
 from ..contracts.problem import Mark
 from ..contracts.template import Template
 from ..registry.code import load_module
@@ -39,22 +39,6 @@ class StagePlan:
 
 
 @dataclass(frozen=True, slots=True)
-class QueuePlan:
-    """The edge before a group: at most `depth` frames wait; `credit` more are at each worker.
-
-    `most_credit` above `credit` lets it grow that far while the group's leases are short (credit: auto).
-    """
-
-    depth: int = 8
-    credit: int = 2
-    in_order: bool = False
-    most_credit: int = 0
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "most_credit", max(self.credit, self.most_credit))
-
-
-@dataclass(frozen=True, slots=True)
 class GroupPlan:
     """N worker processes that run the same stages on the same set of cores.
 
@@ -62,6 +46,7 @@ class GroupPlan:
         reads, writes: whether the first stage is the Reader, the last one the Writer (both in a fused group).
         cores: the set every worker is pinned to; None leaves it to the system.
         queue: the edge before this group (the first group has none and uses its credit only).
+        asked: what the config says; workers, cores and queue are what the plan made of it.
         expands: its last transform makes several frames of one.
     """
 
@@ -69,10 +54,11 @@ class GroupPlan:
     stages: tuple[StagePlan, ...]
     workers: int
     cores: tuple[int, ...] | None = None
-    queue: QueuePlan = QueuePlan()
+    queue: Edge = Edge()
     reads: bool = False
     writes: bool = False
     expands: bool = False
+    asked: GroupKeys = GroupKeys()
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +74,7 @@ class Plan:
         memory_nbytes: size of the arena.
         streams: items are ordered streams. many: items are several frames each.
         in_order: some edge keeps the input order.
-        timeout_s: for one frame in one group. stall_timeout_s: for the whole run without a frame moving.
+        settings: the keys of the config besides reader, transforms and writer, as it says them or by default.
         notes: findings that inform, printed by `plan` and `check`.
     """
 
@@ -101,11 +87,7 @@ class Plan:
     streams: bool = False
     many: bool = False
     in_order: bool = False
-    fuse: str = "none"
-    limits: Limits = Limits()
-    on_error: ErrorPolicy = ErrorPolicy()
-    timeout_s: float = 60.0
-    stall_timeout_s: float = 120.0
+    settings: Settings = Settings()
     usable_cores: tuple[int, ...] = ()
     notes: tuple[str, ...] = ()
 
@@ -113,6 +95,15 @@ class Plan:
     def output_root(self) -> str | None:
         """The folder that holds all outputs, None where nothing is written."""
         return Template(self.destination).root if self.destination else None
+
+    def number_of(self, group: int, place: int) -> int:
+        """The number of a stage among all stages of the plan, from the reader on: what a control block says runs."""
+        return sum(len(each.stages) for each in self.groups[:group]) + place
+
+    def stage_at(self, number: int) -> StagePlan:
+        """The stage of this number; the last one for a number that no stage has."""
+        stages = [stage for group in self.groups for stage in group.stages]
+        return stages[min(number, len(stages) - 1)]
 
     @property
     def reader(self) -> StagePlan:

@@ -5,16 +5,16 @@ from __future__ import annotations
 from dataclasses import replace
 from itertools import pairwise
 
-from ..config import Config, Group, Node, wrong
+from ..config.form import Config, ConfigGroup
+from ..config.key_types import Cores, Credit
+from ..config.keys import Edge
+from ..config.node import Node
 from ..contracts.stage import Transform
-from ..errors import UsageError
-from . import machine
 from .components import Findings, Parts, Resolved
 from .machine import Machine, ranges
-from .model import GroupPlan, QueuePlan
+from .model import GroupPlan
 
 LEAST_MEMORY = 256 << 20
-UNPINNED = (None, "auto", "none")
 MOST_WITHOUT_QUESTION = 8  # workers per usable core beyond which a note asks whether that is meant
 
 
@@ -25,21 +25,18 @@ def place(config: Config, parts: Parts, machine: Machine, findings: Findings) ->
 
 def memory_nbytes(config: Config, machine: Machine, findings: Findings) -> int:
     """The size of the arena: as the config says, or a quarter of the memory and of what shared memory has free."""
-    asked = config.queues.memory_nbytes
-    if asked is not None:
+    asked, mark = config.settings.queues.memory_nbytes, config.at("queues", "memory")
+    if asked != "auto":
         if asked > machine.memory_nbytes:
             limit = f"this process may use {machine.memory_nbytes >> 20} MiB"
-            findings.add(config.queues.memory_mark, f"memory is {asked >> 20} MiB", limit)
+            findings.add(mark, f"memory is {asked >> 20} MiB", limit)
         return asked
     quarter = machine.memory_nbytes // 4
     if machine.shm_nbytes // 4 < min(quarter, LEAST_MEMORY):
         chosen = min(quarter, LEAST_MEMORY)
         free = machine.shm_nbytes >> 20
-        findings.note(
-            config.queues.memory_mark,
-            f"shared memory has {free} MiB free",
-            f"the arena takes {chosen >> 20} MiB elsewhere",
-        )
+        what = f"shared memory has {free} MiB free"
+        findings.note(mark, what, f"the arena takes {chosen >> 20} MiB elsewhere")
         return chosen
     return min(quarter, machine.shm_nbytes // 4)
 
@@ -62,7 +59,7 @@ class _Placement:
 
     def __init__(self, config: Config, parts: Parts, machine: Machine, findings: Findings) -> None:
         self.config, self.parts, self.machine, self.findings = config, parts, machine, findings
-        self.fused = config.fuse == "all"
+        self.fused = config.settings.fuse == "all"
         self.streams = in_streams(parts)
 
     def groups(self) -> tuple[GroupPlan, ...]:
@@ -79,20 +76,25 @@ class _Placement:
             self.expansion(stages)
         return self.ordered([self.group(*each, first=n == 0, last=n == len(shape) - 1) for n, each in enumerate(shape)])
 
-    def together(self) -> Group:
+    def together(self) -> ConfigGroup:
         """The one group of `fuse: all`; worker counts and cores must not contradict each other."""
-        groups, mark = self.config.groups, self.config.fuse_mark
-        counts = {group.workers: group.workers_mark for group in groups if group.workers is not None}
+        groups, writer = self.config.groups, self.config.writer
+        counts = {group.keys.workers: group for group in groups if group.keys.workers != "auto"}
         if len(counts) > 1:
             said = " and ".join(str(number) for number in counts)
             what = f"fuse: all makes one group, and workers says {said}"
-            self.findings.add(max(counts.values()), what, "", "use one number, or auto")
-        pinned = [group.cores for group in groups if group.cores is not None and group.cores.value not in UNPINNED]
-        if len({repr(node.plain) for node in pinned}) > 1:
+            mark = max(group.at("workers") for group in counts.values())
+            self.findings.add(mark, what, "", "use one number, or auto")
+        pinned = [group for group in groups if group.keys.cores.named is not None]
+        if len({group.keys.cores for group in pinned}) > 1:
             what = "fuse: all makes one group, and its groups name different cores"
-            self.findings.add(pinned[-1].mark, what, "", "use one set")
-        count, where = next(iter(counts.items()), (None, mark))
-        return Group("all", (), mark, count, where, pinned[0] if pinned else None, self.config.writer.queue)
+            self.findings.add(pinned[-1].at("cores"), what, "", "use one set")
+        unpinned = [group for group in groups if group.keys.cores != Cores()]
+        counting, placing = next(iter(counts.values()), writer), next(iter((*pinned, *unpinned)), writer)
+        keys = replace(writer.keys, workers=counting.keys.workers, cores=placing.keys.cores)
+        said_by = {"workers": counting, "cores": placing}
+        nodes = {key: group.node.value[key] for key, group in said_by.items() if key in group.node.value}
+        return ConfigGroup("all", (), keys, Node(self.config.at("fuse"), nodes))
 
     def expansion(self, stages: list[Resolved]) -> None:
         """One expanding stage a group, and it is the last of its group: its parts are announced one by one."""
@@ -103,8 +105,8 @@ class _Placement:
                 remedy = "use fuse: none" if self.fused else f"begin a new group with {follows}"
                 self.findings.add(part.plan.mark, what, "it must be the last of its group", remedy)
 
-    def group(self, group: Group, stages: list[Resolved], *, first: bool, last: bool) -> GroupPlan:
-        cores = self.cores(group.cores)
+    def group(self, group: ConfigGroup, stages: list[Resolved], *, first: bool, last: bool) -> GroupPlan:
+        cores = self.cores(group)
         transforms = [part for part in stages if part not in (self.parts.reader, self.parts.writer)]
         return GroupPlan(
             name=group.name,
@@ -115,57 +117,41 @@ class _Placement:
             reads=first,
             writes=last,
             expands=any(_expands(part) for part in transforms),
+            asked=group.keys,
         )
 
-    def workers(self, group: Group, stages: list[Resolved], cores: tuple[int, ...] | None, *, halved: bool) -> int:
+    def workers(
+        self, group: ConfigGroup, stages: list[Resolved], cores: tuple[int, ...] | None, *, halved: bool
+    ) -> int:
         """The number asked for, or for auto one a core; half of that at the ends that mostly wait."""
         bounds = {
             part.instance.max_workers: part.plan.label for part in stages if part.instance.max_workers is not None
         }
-        most = min(bounds, default=None)
-        if group.workers is None:
+        most, asked = min(bounds, default=None), group.keys.workers
+        if asked == "auto":
             count = len(cores) if cores else len(self.machine.cores) // (2 if halved else 1)
             return max(1, count if most is None else min(count, most))
-        if most is not None and group.workers > most:
-            self.findings.add(
-                group.workers_mark, f"workers is {group.workers}", f"{bounds[most]} runs in at most {most}"
-            )
-        if group.workers > MOST_WITHOUT_QUESTION * len(self.machine.mask):
-            what = f"{group.workers} workers of '{group.name}' share {len(self.machine.mask)} cores"
-            self.findings.note(group.workers_mark, what, "each is a process with libraries of its own")
-        return group.workers
+        if most is not None and asked > most:
+            self.findings.add(group.at("workers"), f"workers is {asked}", f"{bounds[most]} runs in at most {most}")
+        if asked > MOST_WITHOUT_QUESTION * len(self.machine.mask):
+            what = f"{asked} workers of '{group.name}' share {len(self.machine.mask)} cores"
+            self.findings.note(group.at("workers"), what, "each is a process with libraries of its own")
+        return asked
 
-    def cores(self, node: Node | None) -> tuple[int, ...] | None:
+    def cores(self, group: ConfigGroup) -> tuple[int, ...] | None:
         """The set of cores a group is pinned to; None leaves it to the system."""
-        if node is None or node.value in UNPINNED:
-            return None
-        wants = 'wants [0, 1], "0-3", auto or none'
-        if isinstance(node.value, list) and node.value and all(type(entry.value) is int for entry in node.value):
-            named = [(entry.value, entry.mark) for entry in node.value]
-        elif isinstance(node.value, str):
-            try:
-                named = [(core, node.mark) for core in machine.parse_cores(node.value)]
-            except UsageError as error:
-                self.findings.add(node.mark, error.what, error.limit or "", wants)
-                return None
-        else:
-            problem = wrong(node, "cores", wants)
-            remedy = f"write [{node.value}] for one core" if type(node.value) is int else problem.remedy
-            self.findings.problems.append(replace(problem, remedy=remedy))
-            return None
-        for core, mark in named:
+        named = group.keys.cores.named
+        for index, core in enumerate(named or ()):
             if core not in self.machine.mask:
+                mark = group.at("cores", index)
                 self.findings.add(mark, f"core {core} is not usable", f"usable are {ranges(self.machine.mask)}")
-        return tuple(sorted({core for core, _ in named}))
+        return None if named is None else tuple(sorted(set(named)))
 
-    def edge(self, group: Group, *, first: bool) -> QueuePlan:
-        own, usual = group.queue, self.config.queues
-        if first and not self.fused and (own.depth is not None or own.order is not None):
+    def edge(self, group: ConfigGroup, *, first: bool) -> Edge:
+        if first and not self.fused and (group.sets("queue", "depth") or group.sets("queue", "order")):
             what = "depth and order of the reader's queue have no effect"
-            self.findings.note(own.mark, what, "there is no queue before it")
-        order = own.order or usual.order
-        credit, most = own.credit or usual.credit
-        return QueuePlan(own.depth or usual.depth, credit, not first and order == "input", most)
+            self.findings.note(group.at("queue"), what, "there is no queue before it")
+        return replace(group.keys.queue, order="completed") if first else group.keys.queue
 
     def ordered(self, plans: list[GroupPlan]) -> tuple[GroupPlan, ...]:
         """Edges that must keep the order whatever the config says, and credit 1 where one frame becomes many."""
@@ -176,9 +162,9 @@ class _Placement:
         for index in range(len(plans) - 1, -1, -1):
             plan, edge = plans[index], plans[index].queue
             if index and ((plan.writes and must) or (plan.expands and later)):
-                edge = replace(edge, in_order=True)
+                edge = replace(edge, order="input")
             if plan.expands or (plan.reads and several):
-                edge = replace(edge, credit=1, most_credit=1)
+                edge = replace(edge, credit=Credit(1, 1))
             later = later or edge.in_order
             plans[index] = replace(plan, queue=edge)
         return tuple(plans)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from itertools import islice
 
 from .. import registry
-from ..config import Config
+from ..config.form import Config
 from ..contracts.frame import Item
 from ..contracts.problem import ConfigError, Mark
 from ..contracts.stage import Reader
@@ -41,8 +41,8 @@ def build(config: Config, *, allow_code: bool = False, machine: Machine | None =
     conversions.put_in(parts)
     groups = placement.place(config, parts, here, findings)
     memory = placement.memory_nbytes(config, here, findings)
-    if config.fuse == "auto":
-        findings.note(config.fuse_mark, "fuse: auto is left to the tuner", "until then it means none")
+    if config.settings.fuse == "auto":
+        findings.note(config.at("fuse"), "fuse: auto is left to the tuner", "until then it means none")
     _specs(parts, findings)
     _inputs(parts, findings)
     _unique(config, parts, findings)
@@ -70,11 +70,7 @@ def _plan(
         streams=placement.in_streams(parts),
         many=placement.in_frames(parts),
         in_order=any(group.queue.in_order for group in groups),
-        fuse="all" if config.fuse == "all" else "none",
-        limits=config.limits,
-        on_error=config.on_error,
-        timeout_s=config.timeout_s,
-        stall_timeout_s=config.stall_timeout_s or max(120.0, 2 * config.timeout_s),
+        settings=config.settings,
         usable_cores=machine.cores,
         notes=notes,
     )
@@ -171,7 +167,7 @@ def _streams(config: Config, parts: Parts, readers: int, writers: int, findings:
         _one_stream(config, parts, findings)
     if placement.in_streams(parts) and readers > writers:
         what = f"{readers} readers and {writers} writers: at most {writers} streams are under way"
-        findings.note(config.reader.workers_mark, what, "each stream has its own writer")
+        findings.note(config.reader.at("workers"), what, "each stream has its own writer")
 
 
 def _one_stream(config: Config, parts: Parts, findings: Findings) -> None:

@@ -5,7 +5,6 @@ Listing reads the folder and imports nothing; looking a name up imports that one
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import re
 import sys
@@ -17,16 +16,16 @@ from types import ModuleType
 from typing import Any
 
 from ..contracts.codec import Codec
+from ..contracts.parameters import parameters
 from ..contracts.problem import near
 from ..contracts.stage import Reader, Stage, Transform, Writer
 from ..errors import EnvironmentRefusal, PipelineError, UsageError
 from .code import OWN_CODE, load_module
 from .function_stage import as_class
-from .parameters import Finding, Parameter, build, check, parameters, takes_text
+from .parameter_check import Finding, build, check
 
 __all__ = [
-    "KINDS", "Finding", "Parameter", "build", "check", "describe", "installed", "load", "names", "near", "parameters",
-    "resolve", "takes_text",
+    "KINDS", "Finding", "build", "check", "describe", "installed", "load", "names", "near", "parameters", "resolve",
 ]  # fmt: skip
 
 HOME = "stages"
@@ -101,10 +100,16 @@ def describe(kind: str, name: str) -> dict[str, Any]:
     cls = load(ref)
     limits = {
         limit: getattr(cls, limit)
-        for limit in ("max_workers", "inspect", "expands", "ordered", "encodes", "extensions", "models")
+        for limit in ("max_workers", "inspect", "ordered", "encodes", "extensions", "models")
         if isinstance(getattr(cls, limit, None), (int, str, tuple)) and getattr(cls, limit) not in (False, 1)
     }
-    fields = [dataclasses.asdict(parameter) for parameter in parameters(cls)]
+    fields = [
+        {
+            "name": each.name, "wants": each.wants, "default": each.shown_default, "required": each.required,
+            "doc": each.doc,
+        }
+        for each in parameters(cls)
+    ]  # fmt: skip
     return {
         "kind": kind, "name": name, "ref": ref, "doc": cls.__doc__ or "", "limits": limits, "parameters": fields,
         "example": dict(cls.example),

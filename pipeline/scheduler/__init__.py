@@ -1,16 +1,24 @@
 """The pure core: events in, records and orders out. It knows no time, pipe or pid.
 
-ownership   who holds what: items, units, workers, groups, lanes
-admission   memory: who gets a region, and when
-pace        how long records may lie
-lending     the state of a run; answers to workers that ask for memory
-handout     which frame goes to which worker, which item begins
-flow        events of an undisturbed run, and how frames and items end
+The supervisor owns it, in the parent.
+
+core        the facade: all that the supervisor calls
+state       what is true of a run now; entities: items, units, workers, groups, lanes
+queues      bounded queues, as completed or in the order of the input
+commands    what the supervisor is to carry out
+memory      who gets a region, and when
+answers     what workers that ask are told
+dispatch    which frame goes to which worker, which item begins
+lifecycle   the events of an undisturbed run
+endings     how units and items end
 recovery    errors, lost workers, retries, streams that start over
-verdicts    the ledger and the failure budget
+wake_ups    how long records may lie
+budget      the ledger and the failure budget; the serial run counts with it too
 """
 
-from .recovery import Scheduler
-from .state import Entry, Halt, Kill, Outcome, Start, Unit, Worker
+from .budget import Budget
+from .commands import Halt, Kill, Outcome, Start
+from .core import Scheduler
+from .entities import Entry, Group, Unit, Worker
 
-__all__ = ["Entry", "Halt", "Kill", "Outcome", "Scheduler", "Start", "Unit", "Worker"]
+__all__ = ["Budget", "Entry", "Group", "Halt", "Kill", "Outcome", "Scheduler", "Start", "Unit", "Worker"]

@@ -9,10 +9,11 @@ failed) needs no token, and frames made from one frame are linked in before it.
 from __future__ import annotations
 
 from collections import deque
+from typing import Generic, Self, TypeVar
 
 
 class Member:
-    """A place in a line.
+    """A place in a line; what stands in lines and queues derives from it.
 
     Attributes:
         older, younger: neighbours in the line, None at its ends (and outside a line).
@@ -22,23 +23,29 @@ class Member:
 
     __slots__ = ("held_by", "older", "released", "younger")
 
+    older: Self | None
+    younger: Self | None
+    held_by: Queue[Self] | None
+
     def __init__(self) -> None:
-        self.older: Member | None = None
-        self.younger: Member | None = None
+        self.older = self.younger = None
         self.released = 0
-        self.held_by: Queue | None = None
+        self.held_by = None
 
 
-class Line:
+M = TypeVar("M", bound=Member)
+
+
+class Line(Generic[M]):
     """Live members from oldest to youngest; every operation takes constant time."""
 
     __slots__ = ("oldest", "youngest")
 
     def __init__(self) -> None:
-        self.oldest: Member | None = None
-        self.youngest: Member | None = None
+        self.oldest: M | None = None
+        self.youngest: M | None = None
 
-    def append(self, member: Member) -> None:
+    def append(self, member: M) -> None:
         """Link in a member as the youngest."""
         member.older, member.younger = self.youngest, None
         if self.youngest is None:
@@ -47,7 +54,7 @@ class Line:
             self.youngest.younger = member
         self.youngest = member
 
-    def insert_before(self, member: Member, producer: Member) -> None:
+    def insert_before(self, member: M, producer: M) -> None:
         """Link in what was made from `producer`: older than it, younger than all made before."""
         older = producer.older
         member.older, member.younger = older, producer
@@ -58,7 +65,7 @@ class Line:
         else:
             older.younger = member
 
-    def remove(self, member: Member) -> None:
+    def remove(self, member: M) -> None:
         """Take a member out; its younger neighbour may leave the queue that held it."""
         older, younger = member.older, member.younger
         if older is None:
@@ -74,7 +81,7 @@ class Line:
             younger.held_by.settle(younger)
 
 
-class Queue:
+class Queue(Generic[M]):
     """One domain's share of the edge before a group.
 
     `occupied` counts the places that are taken: reserved for a frame that is being made, waiting here, or leased to a
@@ -97,13 +104,13 @@ class Queue:
         self.keep_last = keep_last
         self.occupied = 0
         self.waiting = 0
-        self.ready: deque[Member] = deque()
+        self.ready: deque[M] = deque()
 
     def has_place(self, *, oldest: bool) -> bool:
         """Whether a place may be taken, for the oldest member of the line or for another one."""
         return self.occupied < self.limit - (self.keep_last and not oldest)
 
-    def arrive(self, member: Member) -> None:
+    def arrive(self, member: M) -> None:
         """A member whose place is reserved already comes in."""
         self.waiting += 1
         if not self.in_order:
@@ -112,9 +119,9 @@ class Queue:
         member.held_by = self
         self.settle(member)
 
-    def settle(self, member: Member) -> None:
+    def settle(self, member: M) -> None:
         """Let a held member go if its older neighbour has gone, and then those behind it."""
-        follower: Member | None = member
+        follower: M | None = member
         while follower is not None and follower.held_by is self:
             older = follower.older
             if older is not None and older.released < self.number:
@@ -124,7 +131,7 @@ class Queue:
             self.ready.append(follower)
             follower = follower.younger
 
-    def take(self, member: Member) -> None:
+    def take(self, member: M) -> None:
         """A ready member is given to a worker; its place stays taken until it leaves the group."""
         self.waiting -= 1
         if self.ready[0] is member:
@@ -132,12 +139,12 @@ class Queue:
         else:
             self.ready.remove(member)
 
-    def put_back(self, member: Member) -> None:
+    def put_back(self, member: M) -> None:
         """A member whose worker was lost is the next to be taken; it holds its place still."""
         self.waiting += 1
         self.ready.appendleft(member)
 
-    def drop(self, member: Member) -> None:
+    def drop(self, member: M) -> None:
         """A waiting member is taken out for good; its place is freed."""
         self.waiting -= 1
         self.occupied -= 1

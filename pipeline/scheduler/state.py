@@ -1,212 +1,126 @@
-"""Who holds what: items, units in flight, workers, groups and lanes. Plain mutable records of the scheduler."""
+"""What is true of a run now, and what waits to be carried out. The collaborators of the core share one `State`."""
 
 from __future__ import annotations
 
 from collections import deque
-from typing import NamedTuple
 
-from ..contracts.frame import Item
-from ..plan.model import GroupPlan
-from ..transport.records import NO_SPEC
-from .queues import Line, Member, Queue
+from ..plan.model import Plan
+from ..transport.records import Record
+from .commands import Halt, Kill, Order, Outcome
+from .entities import Entry, Group, Lane, Unit, Worker
+from .queues import Queue
 
-IN_HAND_US = 8_000  # work that a worker has in hand: enough for the parent to come round in good time
-REVIEW_FIRST, REVIEW_EVERY = 16, 64  # finished frames after which a group's credit is looked at
-
-
-class Entry:
-    """One item on its way, over when none of its units is live.
-
-    `text` is its job as the supervisor encoded it; `remarks` is what stages had to say of it, each once.
-    """
-
-    __slots__ = (
-        "attempt", "cancelled", "failure", "frames", "item", "live", "number", "quarantined", "remarks", "skip",
-        "target", "text",
-    )  # fmt: skip
-
-    def __init__(self, item: Item, target: str) -> None:
-        self.item = item
-        self.target = target
-        self.text = b""
-        self.number = item.number
-        self.live = 0
-        self.attempt = 0
-        self.frames = 0
-        self.failure: tuple[str, str, str] | None = None  # stage, kind, reason
-        self.quarantined = self.cancelled = False
-        self.skip = ""
-        self.remarks: tuple[str, ...] = ()
+Send = tuple[Worker, Record, Entry | None, str]  # to whom; what; the job, or a text, that its text slot is to hold
 
 
-class Unit(Member):
-    """What a lease is about: an item before it is read, a frame afterwards; also the producer of several frames.
+class State:
+    """The state of a run. The lists and queues stay the same objects as long as it lasts.
 
     Attributes:
-        group: number of the group whose queue or worker it is in.
-        attempt: attempts that ended in a crash, a time-out or a memory kill.
-        index: position in its item. made: frames that a producer has sent on.
-        region: offset in the arena, -1 for none. a, b, m: its extents, in units of 64 bytes. span: its whole size.
-        flags: SIDE_B and PROPERTIES of the pixels as they lie now.
-        lease, slot: valid while `worker` is set.
-        producer: the unit whose slots the region is one of.
-        slots: free regions for frames of this producer; grants: regions lent to it and not yet filled, oldest first;
-            part: their extents and span.
-        asking: waits for memory. placed: holds a place in the next queue.
-        ended: its lease is over, its frames are not. dead: to be dropped as soon as it is in nobody's hands.
+        groups: in the order of the chain. workers: of all groups, each at the place that its name says.
+        fused: one group does all. streams: items are streams, each with a lane of its own. many: items are several
+            frames each; these two do not hold where all is fused.
+        items: found and not begun. retry: to be read again. place_wait: producers that wait for a place, then memory.
+        lanes: those with units in flight; `run_lane` is the only one where items are no streams.
+        sends, orders: what the supervisor is to send and to carry out.
+        done_items: done since the supervisor last looked; all other ends are orders.
+        open: items that have begun and are not over.
+        moved: events that moved a frame, for the stall guard. stale: words of workers that came too late.
+        exhausted: no more items will be found. draining: none is begun any more.
     """
 
-    __slots__ = (
-        "a", "asking", "attempt", "b", "children", "dead", "ended", "flags", "grants", "group", "index", "item", "lane",
-        "lease", "m", "made", "part", "placed", "producer", "region", "slot", "slots", "solo", "span", "spec", "worker",
-    )  # fmt: skip
-
-    def __init__(self, item: Entry, lane: Lane, group: int = 0) -> None:
-        self.older = self.younger = None
-        self.released = 0
-        self.held_by = None
-        self.item = item
-        self.lane = lane
-        self.group = group
-        self.attempt = item.attempt
-        self.index = self.made = 0
-        self.region = -1
-        self.a = self.b = self.m = self.span = 0
-        self.flags = 0
-        self.spec = NO_SPEC
-        self.worker: Worker | None = None
-        self.lease = self.slot = 0
-        self.producer: Unit | None = None
-        self.children = 0
-        self.slots: list[int] | None = None
-        self.grants: deque[int] | None = None
-        self.part = (0, 0, 0, 0)
-        self.asking = self.placed = self.ended = self.dead = self.solo = False
-
-
-class Worker:
-    """A worker process as the scheduler knows it: a name, its leases, oldest first, and its free text slots.
-
-    asks: its oldest lease waits for memory; the ones behind it must not hold any meanwhile.
-    """
-
-    __slots__ = ("asks", "fresh", "group", "leases", "load", "name", "only", "sticky", "texts", "up")
-
-    def __init__(self, name: int, group: Group) -> None:
-        self.name = name
-        self.group = group
-        self.leases: dict[int, Unit] = {}
-        self.load = 0
-        self.texts = list(range(group.most_credit))
-        self.up = self.asks = False
-        self.fresh = True
-        self.only: Unit | None = None  # a last attempt that it must work on alone
-        self.sticky: Lane | None = None  # the stream whose writer it is
-
-
-class Group:
-    """A group as the scheduler knows it.
-
-    credit: leases a worker may have; between the plan's two numbers, as long as leases are short. spare: what is left
-    of it over the workers that are up. lease_us: how long one takes, 0 until that is known.
-    nbytes: what its leases said they wrote (read, for readers).
-    """
-
-    __slots__ = (
-        "busy_us", "credit", "expands", "frames", "last", "lease_us", "most_credit", "name", "nbytes", "nbytes_read",
-        "number", "plan", "producers", "restarts", "review_at", "reviewed", "solo", "spare", "turn", "unproductive",
-        "unready_deaths", "workers",
-    )  # fmt: skip
-
-    def __init__(self, plan: GroupPlan, number: int, *, last: bool) -> None:
+    def __init__(self, plan: Plan) -> None:
         self.plan = plan
-        self.name = plan.name
-        self.number = number
-        self.last = last
-        self.credit = plan.queue.credit
-        self.most_credit = plan.queue.most_credit
-        self.review_at = REVIEW_FIRST
-        self.reviewed = (0, 0)
-        self.lease_us = 0
-        self.expands = plan.expands
+        self.groups = [Group(group, n, last=n == len(plan.groups) - 1) for n, group in enumerate(plan.groups)]
         self.workers: list[Worker] = []
-        self.spare = 0
-        self.solo: deque[Unit] = deque()
-        self.producers: list[Unit] = []
-        self.turn = 0
-        self.nbytes = self.nbytes_read = 0
-        self.frames = self.busy_us = self.restarts = self.unready_deaths = self.unproductive = 0
+        for group in self.groups:
+            for _ in range(group.plan.workers):
+                worker = Worker(len(self.workers), group)
+                group.workers.append(worker)
+                self.workers.append(worker)
+        self.fused = len(self.groups) == 1
+        self.streams = plan.streams and not self.fused
+        self.many = plan.many and not self.fused
+        self.max_streams = min([len(self.groups[-1].workers), *(group.limit for group in self.groups[1:])])
+        self.items: deque[Entry] = deque()
+        self.retry: deque[Unit] = deque()
+        self.place_wait: deque[Unit] = deque()
+        self.run_lane = self._new_lane(ordered=plan.in_order, share=1)
+        self.lanes: list[Lane] = [] if self.streams else [self.run_lane]
+        self.sends: list[Send] = []
+        self.orders: list[Order] = []
+        self.done_items: list[Entry] = []
+        self.open = self.moved = self.stale = 0
+        self.exhausted = self.draining = False
+        self._lease = 0
 
-    @property
-    def limit(self) -> int:
-        """Places of the queue before the group, leases included: what bounds waiting + leased."""
-        return self.plan.queue.depth + self.credit * self.plan.workers
+    def begin(self, lane: Lane) -> Unit:
+        """The next item begins: as a unit of this lane, which no worker has yet."""
+        entry = self.items.popleft()
+        unit = Unit(entry, lane)
+        entry.live = 1
+        self.open += 1
+        if lane.ordered:
+            lane.line.append(unit)
+        return unit
 
-    def review(self) -> bool:
-        """Fit the credit to how long leases take, so that a worker has about IN_HAND_US of work; whether it changed."""
-        frames, busy_us = self.frames - self.reviewed[0], self.busy_us - self.reviewed[1]
-        self.reviewed = (self.frames, self.busy_us)
-        self.review_at = self.frames + REVIEW_EVERY
-        self.lease_us = busy_us // frames
-        fit = IN_HAND_US * frames // max(1, busy_us)
-        credit = min(self.most_credit, max(self.plan.queue.credit, fit))
-        changed, self.credit = credit != self.credit, credit
-        return changed
+    def lease(self, worker: Worker, unit: Unit) -> int:
+        """Give a unit to a worker; the number of the lease.
 
-    def pick(self) -> Worker | None:
-        """The least loaded worker with credit."""
-        best, least = None, self.credit
-        for worker in self.workers:
-            if worker.load < least and worker.up and worker.only is None:
-                if not worker.load:
-                    return worker
-                best, least = worker, worker.load
-        return best
+        Written down before the record is sent: what a dead worker held is known whatever it had read.
+        """
+        self._lease = lease = (self._lease + 1) & 0xFFFFFFFF
+        unit.lease = lease
+        unit.worker = worker
+        unit.slot = worker.texts.pop()
+        worker.leases[lease] = unit
+        worker.load += 1
+        group = worker.group
+        if worker.only is None and worker.load <= group.credit:
+            group.spare -= 1
+        return lease
 
+    def replace(self, worker: Worker) -> None:
+        """End a worker that is not to blame for anything, so that a fresh one takes its place."""
+        worker.up = False
+        worker.group.recount()
+        self.orders.append(Kill(worker.name, ""))
 
-class Lane:
-    """An ordering domain: the whole run, or one stream with its own writer. `queues[g]` feeds group g; 0 is None."""
+    def order(self, outcome: Outcome, halt: Halt | None) -> None:
+        """An item was counted: tell the supervisor, and also when it was one failure too many."""
+        self.orders.append(outcome)
+        if halt is not None:
+            self.orders.append(halt)
 
-    __slots__ = ("closing", "dead", "line", "live", "ordered", "producer", "queues", "writer")
+    def open_stream(self, writer: Worker) -> Lane:
+        """A lane for one more stream, whose writer this is."""
+        lane = self._new_lane(ordered=True, share=self.max_streams)
+        lane.writer, writer.sticky = writer, lane
+        self.lanes.append(lane)
+        return lane
 
-    def __init__(self, queues: list[Queue | None], *, ordered: bool) -> None:
-        self.queues = queues
-        self.line = Line()
-        self.ordered = ordered
-        self.live = 0
-        self.writer: Worker | None = None
-        self.producer: Unit | None = None
-        self.closing = False
-        self.dead = False
+    def close_stream(self, lane: Lane) -> None:
+        """The stream is over, or starts once more: its writer is free for another."""
+        if lane.writer is not None:
+            lane.writer.sticky = None
+        if lane in self.lanes:
+            self.lanes.remove(lane)
 
+    def widen(self, group: Group) -> None:
+        """The group's credit has changed. Queues grow with it and never shrink.
 
-class Start(NamedTuple):
-    """Command: start this worker after so many seconds."""
+        For the place that is kept for the oldest frame must not be taken away.
+        """
+        group.recount()
+        if group.number:
+            for lane in {*self.lanes, self.run_lane}:
+                queue = lane.queues[group.number]
+                queue.limit = max(queue.limit, group.limit // (1 if lane is self.run_lane else self.max_streams))
 
-    worker: int
-    delay_s: float
-
-
-class Kill(NamedTuple):
-    """Command: end this worker now, and report it lost."""
-
-    worker: int
-    why: str
-
-
-class Outcome(NamedTuple):
-    """Command: this item is over."""
-
-    item: Item
-    outcome: str
-    stage: str
-    kind: str
-    reason: str
-    frames: int
-
-
-class Halt(NamedTuple):
-    """Command: stop the run now; what is in flight is cancelled."""
-
-    exit_code: int
-    reason: str
+    def _new_lane(self, *, ordered: bool, share: int) -> Lane:
+        queues: list[Queue[Unit]] = [Queue(0, limit=1)]
+        for group in self.groups[1:]:
+            limit = max(1, group.limit // share)
+            in_order = group.plan.queue.in_order
+            queues.append(Queue(group.number, limit=limit, in_order=in_order, keep_last=ordered))
+        return Lane(queues, ordered=ordered)

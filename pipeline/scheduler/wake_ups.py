@@ -6,14 +6,14 @@ from collections.abc import Sequence
 
 from ..contracts.template import Template
 from ..plan.model import Plan
-from .state import Group
+from .entities import Group
 
 LEAST_US, MOST_US = 1_000, 3_000  # a shorter pause does not pay; a longer one spares no more
 FEW_ASK = 8  # one lease in so many may ask for memory, and the parent is patient still
 
 
-class Pace:
-    """What is known of a run's hurry.
+class WakeUps:
+    """What is known of a run that says how long its parent may wait before it wakes up.
 
     Attributes:
         asked: questions of workers, halved at each look back, as are the frames that they are set against.

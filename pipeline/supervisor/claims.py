@@ -53,7 +53,7 @@ class Claims:
             self._recent = None
 
     def has(self, target: str) -> bool:
-        """Whether somebody claimed this name."""
+        """Whether this name was claimed."""
         recent = self._recent
         if recent is not None:
             return target in recent

@@ -51,7 +51,7 @@ class Discovery:
         return found
 
     def stop(self) -> None:
-        """End the thread; what it found and nobody took is forgotten."""
+        """End the thread; what it found and was not taken is forgotten."""
         self._stop = True
         self._room.set()
         self._thread.join(1.0)  # a reader that waits for standard input is left to end with the process

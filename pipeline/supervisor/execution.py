@@ -1,4 +1,4 @@
-"""One execution of a plan: the run, its report, and the checks before it begins."""
+"""One execution of a plan: the checks before it begins, the run, and its report, which it gives whatever ends it."""
 
 from __future__ import annotations
 
@@ -6,48 +6,50 @@ import os
 import resource
 import sys
 import time
-from collections.abc import Callable, Sequence
+import traceback
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 
-from ..contracts.ledger import Ledger
-from ..errors import EnvironmentRefusal, Exit
+from ..contracts.template import Template
+from ..errors import EnvironmentRefusal, Exit, PipelineError, one_line
 from ..plan.model import Plan
-from ..scheduler import Entry, Outcome
+from ..scheduler import Halt
 from .bottleneck import verdict
 from .discovery import Counter
 from .fork_server import ForkServer
 from .intake import Intake
-from .report import Failure, GroupReport, Log, Progress, Report
-from .run_loop import Loop
+from .recorder import Log, Recorder, Show
+from .report import GroupReport, Progress, Report
+from .run_loop import RunLoop
 
 Watch = Callable[[Callable[[], Progress]], AbstractContextManager[object]]
-
-
 SWITCH_S = 0.0002  # discovery and drawing must hand the interpreter back to the loop at once
-
-
 PACKAGES = ("numpy", "pillow", "simplejpeg", "cykooz.resizer", "opencv-python", "av")
+DEFECT = "this is a defect of pipeline; please report it with the traceback"
 
 
 def run(
     plan: Plan, *, limit: int | None = None, watch: Watch | None = None, fork_server: ForkServer | None = None,
-    log: Log | None = None,
+    log: Log | None = None, show: Show | None = None,
 ) -> Report:  # fmt: skip
     """Carry a plan out on all its workers. Call from the main thread; no other run in this process meanwhile.
+
+    A run that began gives its report whatever ends it: `exit_code`, `stopped` and `traceback` say what that was.
 
     Args:
         limit: the most items to take.
         watch: given a function that looks at the run, returns a context manager that is open while it goes.
         fork_server: one that was started early, to be ready by now; the run ends it.
-        log: called for each item as it ends.
+        log: told of each item as it ends, and of each line that a stage prints.
+        show: shows the first lines that each stage prints: group, stage, line.
 
     Raises:
         EnvironmentRefusal: no memory, or the output folder cannot be written; nothing was started.
-        Stall: no frame moved for too long; every worker's stack is in the message.
+        UsageError: the input cannot be listed; nothing was started.
     """
     try:
         check_output(plan)
-        return Run(plan, limit, fork_server, log=log).carry_out(watch)
+        return Run(plan, limit, fork_server, log=log, show=show).carry_out(watch)
     finally:
         if fork_server is not None:
             fork_server.close()
@@ -57,19 +59,17 @@ class Run:
     """One execution of a plan and what is known of it."""
 
     def __init__(
-        self, plan: Plan, limit: int | None, fork_server: ForkServer | None = None, *, loop: type[Loop] = Loop,
-        log: Log | None = None, intake: Intake | None = None,
+        self, plan: Plan, limit: int | None = None, fork_server: ForkServer | None = None, *,
+        log: Log | None = None, show: Show | None = None, intake: Intake | None = None, own_group: int | None = None,
     ) -> None:  # fmt: skip
         self.plan = plan
-        self.log = log
-        self.began = time.perf_counter()
         self.report = Report(notes=list(plan.notes), destination=plan.destination or "")
+        self.recorder = Recorder(self.report, log=log, show=show)
+        self.began = self.recorder.began
         self.intake = intake or Intake(plan, limit=limit)
         self.limit = limit
-        run = f"{os.getpid():x}-{time.time_ns() & 0xFFFFFF:06x}"
-        self.loop = loop(
-            plan, self.intake, run, on_outcome=self._on_outcome, on_done=self._on_done, fork_server=fork_server
-        )
+        name = f"{os.getpid():x}-{time.time_ns() & 0xFFFFFF:06x}"
+        self.loop = RunLoop(plan, self.intake, name, self.recorder, fork_server=fork_server, own_group=own_group)
         self.counter: Counter | None = None
 
     def carry_out(self, watch: Watch | None) -> Report:
@@ -81,15 +81,39 @@ class Run:
             if watch is not None:  # only a display needs the total
                 self.counter = Counter(self.intake.reader, self.intake.without, self.limit)
             with watch(self.snapshot) if watch else nullcontext():
-                self.loop.run()
+                try:
+                    self.loop.run()
+                except BaseException as error:
+                    self.stopped_by(error)
         finally:
             sys.setswitchinterval(interval)
+            self.close()
+        return self.conclude(time.process_time() - cpu)
+
+    def stopped_by(self, error: BaseException) -> None:
+        """Something ended the run from within: the report says what. Raises it where nothing had begun."""
+        if not self.loop.began:
+            raise error
+        if isinstance(error, PipelineError):
+            halt = Halt(error.exit_code, str(error))
+        elif isinstance(error, KeyboardInterrupt):  # in a thread that cannot handle signals
+            halt = Halt(Exit.INTERRUPTED, "interrupted")
+        elif isinstance(error, Exception):
+            self.report.traceback = "".join(traceback.format_exception(error)).rstrip()
+            halt = Halt(Exit.INTERNAL, f"{one_line(error)}; {DEFECT}")
+        else:
+            raise error
+        self.loop.hearing.broken(halt)
+
+    def close(self) -> None:
+        """End what is left of it; what cannot be ended is noted. Safe to call twice."""
+        try:
             self.loop.close()
-            if self.counter is not None:
-                self.counter.stop()
-            self.intake.claims.close()
-        self._conclude(time.process_time() - cpu)
-        return self.report
+        except PipelineError as error:
+            self.loop.hearing.broken(Halt(error.exit_code, str(error)))
+        if self.counter is not None:
+            self.counter.stop()
+        self.intake.claims.close()
 
     def snapshot(self) -> Progress:
         """A look at the run; called from the drawing thread, so it only reads."""
@@ -99,55 +123,33 @@ class Run:
         seconds = time.perf_counter() - self.began
         groups = tuple(self._groups(seconds))
         total = self.counter.total if self.counter else None
-        ledger = core.verdicts.ledger
         frames = groups[-1].frames if groups else 0
         limit = verdict(groups, seconds, len(self.plan.usable_cores) or 1)
         state = "stopping" if core.draining else "running"
-        return Progress(ledger, total, seconds, frames, groups, waiting, capacity, limit, state)
-
-    def _on_done(self, entries: Sequence[Entry]) -> None:
-        for entry in entries:
-            for remark in entry.remarks:
-                self.report.add_remark(remark, entry.item.source)
-            if self.log is not None:
-                self.log(entry.item, "done", entry.target, "", "", entry.remarks)
-        if self.report.first_output_s is None:
-            self.report.first_output_s = time.perf_counter() - self.began
-
-    def _on_outcome(self, outcome: Outcome) -> None:
-        report = self.report
-        if self.log is not None:
-            self.log(outcome.item, outcome.outcome, "", outcome.stage, outcome.reason, ())
-        if outcome.outcome == "skipped":
-            report.skips[outcome.reason] = report.skips.get(outcome.reason, 0) + 1
-        elif outcome.outcome in ("failed", "quarantined"):
-            if len(report.failures) < report.MAX_LISTED:
-                failure = Failure(outcome.item.source, outcome.stage, outcome.kind, outcome.reason)
-                report.failures.append(failure)
-            else:
-                report.failures_left_out += 1
+        return Progress(core.ledger, total, seconds, frames, groups, waiting, capacity, limit, state)
 
     def _groups(self, seconds: float) -> list[GroupReport]:
         rows = []
-        ready_at = self.loop.ready_at
+        ready_at = self.loop.hearing.ready_at
         span = seconds if ready_at is None else time.monotonic() - ready_at
-        for group, idle in zip(self.loop.core.groups, self.loop.idle, strict=True):
+        for group, idle in zip(self.loop.core.groups, self.loop.deadlines.idle, strict=True):
             busy = group.busy_us / 1e6
             starved, blocked = idle.split(group.plan.workers * span - busy)
-            handles = [h for h in self.loop.handles if h.worker.group is group]
+            handles = [handle for handle in self.loop.handles if handle.worker.group is group]
             rows.append(GroupReport(
                 group.name, group.plan.workers, None if group.plan.cores is None else list(group.plan.cores),
-                group.frames, sum(h.cpu_s for h in handles), busy, starved, blocked,
-                max((h.rss_nbytes for h in handles), default=0), group.restarts,
+                group.frames, sum(handle.cpu_s for handle in handles), busy, starved, blocked,
+                max((handle.rss_nbytes for handle in handles), default=0), group.restarts,
             ))  # fmt: skip
         return rows
 
-    def _conclude(self, cpu_s: float) -> None:
+    def conclude(self, cpu_s: float) -> Report:
+        """The report of a run that is over; `cpu_s` is what it took of this process."""
         report, loop, plan = self.report, self.loop, self.plan
-        core = loop.core
-        if loop.halt is not None or loop.signals:
+        core, pool = loop.core, loop.memory.pool
+        if loop.halt is not None or loop.signals.count:
             core.cancel_rest()
-        report.ledger = core.verdicts.ledger
+        report.ledger = core.ledger
         report.seconds = time.perf_counter() - self.began
         report.groups = self._groups(report.seconds)
         report.frames = report.groups[-1].frames
@@ -156,35 +158,39 @@ class Run:
         report.bytes_out = last.nbytes
         report.bottleneck = verdict(report.groups, report.seconds, len(plan.usable_cores) or 1)
         own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-        arena = loop.allocator.high_water
         report.peak_memory = {
-            "arena_nbytes": arena, "rss_nbytes": own + sum(handle.rss_nbytes for handle in loop.handles)
-        }  # fmt: skip
+            "arena_nbytes": pool.allocator.high_water,
+            "rss_nbytes": own + sum(handle.rss_nbytes for handle in loop.handles),
+        }
         hops = sum(group.frames for group in report.groups)
         per_hop = cpu_s / hops * 1e6 if hops else 0.0
         report.parent = {"cpu_s": cpu_s, "hops": hops, "cpu_us_per_hop": per_hop, "rss_nbytes": own}
-        if loop.arena.kind == "memfd":
+        if pool.arena.kind == "memfd":
             report.notes.append("/dev/shm is too small: the arena lies in anonymous memory (memfd)")
-        if loop.pool.short:
-            report.notes.append(f"shared memory ran out: the arena was limited to {loop.arena.allocated >> 20} MiB")
+        if pool.short:
+            report.notes.append(f"shared memory ran out: the arena was limited to {pool.arena.allocated >> 20} MiB")
         report.versions = versions()
-        report.exit_code, report.stopped = self._exit(report.ledger)
+        report.exit_code, report.stopped = self._exit()
+        return report
 
-    def _exit(self, ledger: Ledger) -> tuple[Exit, str]:
-        halt, verdicts = self.loop.halt, self.loop.core.verdicts
+    def _exit(self) -> tuple[Exit, str]:
+        """What the run ends with, and why where it ended early."""
+        loop = self.loop
+        ledger, halt = loop.core.ledger, loop.halt or loop.core.budget.final()
+        if loop.halt is None and loop.signals.exit_code is not None:
+            streams = self.plan.streams and self.plan.settings.fuse != "all"
+            begun = "files under way were broken off" if streams else "what had begun was finished"
+            return loop.signals.exit_code, f"interrupted: {begun}"
+        if loop.halt is None and not ledger.balances:
+            return Exit.INTERNAL, f"the ledger does not balance: {ledger}"
+        if loop.halt is None and not ledger.found:
+            return Exit.USAGE, NO_INPUT
         if halt is not None:
             return Exit(halt.exit_code), halt.reason
-        if self.loop.signal_exit is not None:
-            streams = self.plan.streams and self.plan.fuse != "all"
-            begun = "files under way were broken off" if streams else "what had begun was finished"
-            return self.loop.signal_exit, f"interrupted: {begun}"
-        if not ledger.balances:
-            return Exit.INTERNAL, f"the ledger does not balance: {ledger}"
-        if not ledger.found:
-            return Exit.USAGE, "no input: nothing matched what the reader looks for"
-        if verdicts.share_exceeded:
-            return Exit.STOPPED, verdicts.share_text()
         return (Exit.SOME_FAILED if ledger.lost else Exit.OK), ""
+
+
+NO_INPUT = "no input: nothing matched what the reader looks for"
 
 
 def check_output(plan: Plan) -> None:
@@ -195,8 +201,6 @@ def check_output(plan: Plan) -> None:
     """
     if plan.destination is None:
         return
-    from ..contracts.template import Template
-
     root = Template(plan.destination).root
     try:
         os.makedirs(root, exist_ok=True)

@@ -1,4 +1,7 @@
-"""The parent's side of the fork_server (`worker/fork_server.py`): start it, have it fork workers, see that they end."""
+"""The parent's side of the fork server (`worker/forking.py`): start it, have it fork workers, see that they end.
+
+It may be killed at any moment, also while it starts: every call says so with ForkServerLost, and never waits for long.
+"""
 
 from __future__ import annotations
 
@@ -33,16 +36,17 @@ ENTRY = (
     "import sys; sys.path[:] = sys.argv[3:]; from pipeline.worker.forking import main; "
     "main(int(sys.argv[1]), int(sys.argv[2]))"
 )
-ANSWER_S = 60.0  # a loaded machine may take long to import numpy; nothing blocks without a deadline
+START_S = 60.0  # a loaded machine may take long to import numpy
+ANSWER_S = 5.0  # a fork takes milliseconds: one that is ready and says nothing is replaced
 END_S = 5.0
 
 
 class ForkServerLost(Exception):
-    """The fork_server is gone, and with it all that it forked."""
+    """The fork server is gone, and with it all that it forked."""
 
 
 class Child:
-    """A worker process: forked by the fork_server, watched and ended by us through a descriptor that means it alone."""
+    """A worker process: forked by the server, watched and ended by us through a descriptor that means it alone."""
 
     def __init__(self, pid: int, parent: int) -> None:
         self.pid = pid
@@ -68,9 +72,9 @@ class Child:
 
 
 class ForkServer:
-    """Starts at once and gets ready by itself: whoever knows that there will be a run starts it early.
+    """Starts at once and gets ready by itself: who knows that there will be a run starts it early.
 
-    Call all of it from the main thread: the kernel ties the fork_server's life, and so the workers', to that thread.
+    Call all of it from the main thread: the kernel ties the server's life, and so the workers', to that thread.
     """
 
     def __init__(self) -> None:
@@ -80,7 +84,7 @@ class ForkServer:
         """Ctrl-C and SIGTERM are blocked in it from birth: they are the parent's. Workers disarm, then unblock them."""
         self._ready = False
         self._socket, theirs = socket.socketpair()
-        self._socket.settimeout(ANSWER_S)
+        self._socket.settimeout(START_S)
         python = [sys.executable, *subprocess._args_from_interpreter_flags()]  # type: ignore[attr-defined]
         blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
         try:
@@ -98,10 +102,10 @@ class ForkServer:
             theirs.close()
 
     def fork(self, boot: Boot, fds: Sequence[int]) -> Child:
-        """A new worker, which gets these descriptors. Waits until the fork_server is ready.
+        """A new worker, which gets these descriptors. Waits until the server is ready.
 
         Raises:
-            ForkServerLost: it was killed; `restart` and try again.
+            ForkServerLost: it was killed, or does not answer; `restart` and try again.
             EnvironmentRefusal: no more processes or descriptors are to be had.
         """
         pid = self._ask((FORK, boot), fds)
@@ -109,14 +113,14 @@ class ForkServer:
             raise refusal(os.strerror(-pid))
         try:
             return Child(pid, self._process.pid)
-        except ProcessLookupError as error:  # the fork_server died after its answer, and the worker with it
+        except ProcessLookupError as error:  # the server died after its answer, and the worker with it
             raise ForkServerLost from error
         except OSError:
             self.close()  # a worker that cannot be watched must not stay
             raise
 
     def reap(self, child: Child) -> int | None:
-        """The exit code of a worker that has ended (-N for signal N), or None where its fork_server is gone too."""
+        """The exit code of a worker that has ended (-N for signal N), or None where its server is gone too."""
         if child.parent != self._process.pid:
             return None
         try:
@@ -125,19 +129,19 @@ class ForkServer:
             return None
 
     def restart(self) -> None:
-        """A new fork_server in place of one that was lost; its workers are gone too: the kernel has seen to it.
+        """A new server in place of one that was lost; its workers are gone too: the kernel has seen to it.
 
         Raises:
-            EnvironmentRefusal: it has never answered, so another one would not either.
+            EnvironmentRefusal: it ended by itself before it was ready, so another one would as well.
         """
         self.close()
-        if not self._ready:
-            how = self._process.returncode
-            raise refusal(f"the process they are forked from did not get ready (exit status {how})")
+        status = self._process.returncode
+        if not self._ready and status >= 0:
+            raise refusal(f"the process that forks them did not get ready (exit status {status})")
         self._start()
 
     def abandon(self) -> None:
-        """End it and its workers now, also from a signal handler: whoever waits for an answer gets ForkServerLost."""
+        """End it and its workers now, also from a signal handler: a call that waits for it gets ForkServerLost."""
         self._process.kill()
 
     def close(self) -> None:
@@ -156,12 +160,22 @@ class ForkServer:
             self._socket.sendall(data)
             answer = self._socket.recv(ANSWER.size, socket.MSG_WAITALL)
         except OSError as error:  # a time-out too: what may answer later must not be heard any more
-            self._process.kill()
+            self._give_up()
             raise ForkServerLost from error
         if len(answer) < ANSWER.size:
+            self._give_up()
             raise ForkServerLost
-        self._ready = True
+        if not self._ready:
+            self._ready = True
+            self._socket.settimeout(ANSWER_S)
         return int(ANSWER.unpack(answer)[0])
+
+    def _give_up(self) -> None:
+        """It has closed its end or says nothing: wait for how it ended, or end it."""
+        try:
+            self._process.wait(1.0)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
 
 
 def refusal(why: str) -> EnvironmentRefusal:

@@ -62,14 +62,15 @@ class Intake:
             if item.skip:
                 yield Found(item, "", skipped=item.skip)
             elif not self._is_output(item):
-                yield self._admit(item)
+                yield self.admit(item)
 
     def _is_output(self, item: Item) -> bool:
         """Whether this run has named the file as an output; only where outputs may lie among the inputs."""
         source = self._absolute(item.source)
         return self._root is not None and source.startswith(self._root) and self.claims.has(self._key(source))
 
-    def _admit(self, item: Item) -> Found:
+    def admit(self, item: Item) -> Found:
+        """The item with its output name claimed, or with the reason why it is not let in."""
         if self.template is None or not self.template.known_at_intake:
             return Found(item, "")
         try:

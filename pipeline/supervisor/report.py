@@ -2,25 +2,50 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from typing import Any, ClassVar
 
-from ..contracts.frame import Item
+from ..contracts.cause import Cause
 from ..contracts.ledger import Ledger
 from ..errors import Exit
-
-Log = Callable[[Item, str, str, str, str, tuple[str, ...]], None]  # item, outcome, output, stage, reason, remarks
 
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """One item that was not done: which, where in the chain, what kind of end, why."""
+    """One item that was not done: which, where in the chain, what kind of end, why.
+
+    Attributes:
+        reason: `what`, `where`, `limit` and `remedy` in one line.
+        traceback: of a bug in a stage, in several lines; "" for all else.
+    """
 
     item: str
     stage: str
     kind: str
     reason: str
+    what: str = ""
+    where: str = ""
+    limit: str = ""
+    remedy: str = ""
+    traceback: str = ""
+
+    @classmethod
+    def of(cls, item: str, cause: Cause) -> Failure:
+        """The failure of an item for this cause."""
+        return cls(
+            item, cause.stage, cause.kind, cause.reason, cause.what, cause.where, cause.limit, cause.remedy,
+            cause.traceback,
+        )  # fmt: skip
+
+
+@dataclass(slots=True)
+class Printed:
+    """How many lines a stage printed in the workers of a group, and how many of them were shown."""
+
+    group: str
+    stage: str
+    lines: int = 0
+    shown: int = 0
 
 
 @dataclass(slots=True)
@@ -56,12 +81,15 @@ class GroupReport:
 class Report:
     """One run, whole. `failures` holds the first MAX_LISTED; `failures_left_out` says how many more there were.
 
-    `remarks` tells what was not quite as the user may think, of done items; at most MAX_REMARKS kinds.
+    `stopped` says why the run ended early; `traceback` is that of a defect of ours that ended it. `printed` counts
+    the lines that stages printed. `remarks` tells what was not quite as the user may think, of done items; at most
+    MAX_REMARKS kinds.
     """
 
     ledger: Ledger = field(default_factory=Ledger)
     exit_code: Exit = Exit.OK
     stopped: str = ""
+    traceback: str = ""
     seconds: float = 0.0
     first_output_s: float | None = None
     frames: int = 0
@@ -71,6 +99,7 @@ class Report:
     failures_left_out: int = 0
     skips: dict[str, int] = field(default_factory=dict)
     remarks: list[Remark] = field(default_factory=list)
+    printed: list[Printed] = field(default_factory=list)
     groups: list[GroupReport] = field(default_factory=list)
     bottleneck: str = ""
     peak_memory: dict[str, int] = field(default_factory=lambda: {"arena_nbytes": 0, "rss_nbytes": 0})
@@ -81,6 +110,13 @@ class Report:
 
     MAX_LISTED: ClassVar[int] = 1000
     MAX_REMARKS: ClassVar[int] = 50
+
+    def add_failure(self, failure: Failure) -> None:
+        """Keep a failure, or its number where there are very many."""
+        if len(self.failures) < self.MAX_LISTED:
+            self.failures.append(failure)
+        else:
+            self.failures_left_out += 1
 
     def add_remark(self, text: str, item: str) -> None:
         """Count an item that was done with this remark."""

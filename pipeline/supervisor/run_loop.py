@@ -1,60 +1,40 @@
-"""The loop of a run: records in, one pump of the pure core, records out. All that acts on the world is here."""
+"""The loop of a run: records in, one pump of the pure core, records out."""
 
 from __future__ import annotations
 
 import gc
 import os
 import select
-import signal
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Protocol
 
-from ..errors import Exit
+from ..contracts.cause import Cause
 from ..plan.model import Plan
-from ..scheduler import Entry, Halt, Kill, Outcome, Start, Worker
+from ..scheduler import Entry, Halt, Kill, Outcome, Scheduler, Start, Worker
 from ..transport.control_block import encode_job
-from ..transport.records import (
-    ALIVE,
-    ASSIGN,
-    BYE,
-    CLAIM,
-    CLAIMED,
-    CPU_US,
-    DONE,
-    EMIT,
-    ENDED,
-    FAILED,
-    FLAGS,
-    FULL,
-    KIND,
-    LEASE,
-    NEED,
-    READY,
-    REFUSE,
-    REMARKS,
-    RSS_KBYTES,
-    SKIPPED,
-    SLOT,
-    SLOTS,
-    SLOTS_WANTED,
-    SPAN,
-    UNIT,
-    Record,
-    extents_of,
-    iter_unpack,
-    pack,
-)
-from ..transport.records import record as make
+from ..transport.records import ASSIGN, KIND, LEASE, SLOT, Record, pack
+from .deadlines import Deadlines
 from .discovery import Discovery
 from .fork_server import ForkServer
+from .hearing import Hearing, Observer
 from .intake import Intake
-from .worker_process import Handle
-from .workers import TICK_S, Crew
+from .run_memory import RunMemory
+from .signals import Signals
+from .workers import TICK_S, Workers
 
 FED = 256  # items let in by one round at most: refused ones never fill the core, and workers wait meanwhile
 FIRST_S = 0.25  # how long the start waits to see whether there is any input
+
+
+class Caller(Protocol):
+    """A worker that is the caller: no process; what would be sent to it is handed over."""
+
+    worker: Worker
+
+    def receive(self, record: Record, entry: Entry) -> None:
+        """A lease; its end is told with `RunLoop.core.done`."""
 
 
 @contextmanager
@@ -76,112 +56,162 @@ def yielding() -> Iterator[None]:
             os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
 
 
-class Loop(Crew):
-    """One run from the start of its workers to the last of them."""
+class RunLoop:
+    """One run from the start of its workers to the last of them.
+
+    Args:
+        plan: what is carried out.
+        intake: where items come from.
+        run: short name of the run.
+        observer: told what comes of the items.
+        fork_server: one that was started early.
+        own_group: number of a group whose only worker is the caller, which `caller` is then set to.
+
+    Attributes:
+        began: whether workers were started.
+        look: called each tick while all goes well; a Halt that it returns ends the run.
+        stop_anyway_s: how long workers of a run that was stopped may take to close their stages; 0 ends them at once.
+    """
 
     def __init__(
-        self,
-        plan: Plan,
-        intake: Intake,
-        run: str,
-        *,
-        on_outcome: Callable[[Outcome], None],
-        on_done: Callable[[Sequence[Entry]], None],
-        fork_server: ForkServer | None = None,
-    ) -> None:
-        super().__init__(plan, run, fork_server)
+        self, plan: Plan, intake: Intake, run: str, observer: Observer, *, fork_server: ForkServer | None = None,
+        own_group: int | None = None,
+    ) -> None:  # fmt: skip
+        absent = () if own_group is None else (own_group,)
+        self.memory = RunMemory(plan)
+        self.plan = self.memory.plan
+        self.core = Scheduler(self.plan, self.memory.pool)
+        self.hearing = Hearing(self.plan, self.core, intake, observer)
+        self.workers = Workers(self.memory, self.core, self.hearing, run, fork_server=fork_server, absent=absent)
+        self.handles = self.workers.handles
+        self.deadlines = Deadlines(self.plan, self.workers, self.hearing)
         self.intake = intake
-        self.on_outcome = on_outcome
-        self.on_done = on_done
+        self.observer = observer
+        self.caller: Caller | None = None
+        self._here: Worker | None = None
+        self.look: Callable[[], Halt | None] = lambda: None
+        self.stop_anyway_s = 0.0
         self.wake_r, self.wake_w = os.pipe()
         for fd in (self.wake_r, self.wake_w):
             os.set_blocking(fd, False)
-        self.poller.add(self.wake_r, self._woken)
+        self.workers.poller.add(self.wake_r, self._woken)
+        self.signals = Signals(self.wake_w, self._hurry)
         self.discovery: Discovery | None = None
-        self.halt: Halt | None = None
-        self.signals = 0
-        self.ticked = self.now
-        self.signal_exit: Exit | None = None
-        self._dispatch: dict[int, Callable[[Handle, Record], None]] = {
-            EMIT: self._on_emit, NEED: self._on_need, READY: self._on_ready, FAILED: self._on_failed,
-            SKIPPED: self._on_skipped, CLAIM: self._on_claim, BYE: self._on_bye, ALIVE: self._on_alive,
-        }  # fmt: skip
+        self.began = False
+        self._ticked = self.workers.now
+
+    @property
+    def halt(self) -> Halt | None:
+        """Why it stops before its items are over; None while it goes on."""
+        return self.hearing.halt
 
     # ---- life --------------------------------------------------------------------------------------------------
 
+    @property
+    def over(self) -> bool:
+        """Whether nothing is left to do, or the run was stopped."""
+        return self.hearing.halt is not None or self.core.over
+
     def run(self) -> None:
         """Start the workers, keep frames moving until all is over, end the workers. Without input nothing starts."""
-        try:
-            with self._signals():
-                self.discovery = Discovery(self.intake, self.wake_w)
-                if self.discovery.is_empty(FIRST_S):
-                    self._feed()
-                    return
-                self._start_all()
-                with yielding():
-                    self._turn_until_over()
-                if self.halt is None:
-                    self._stop_workers()
-        finally:
-            self.close()
+        with self.signals.handled():
+            if not self.begin():
+                return
+            with yielding():
+                self._turn_until_over()
+            self.finish()
+
+    def begin(self) -> bool:
+        """Look for input and start the workers; False where there is none."""
+        self.discovery = Discovery(self.intake, self.wake_w)
+        if self.discovery.is_empty(FIRST_S):
+            self._feed()
+            return False
+        self.began = True
+        if self.caller is not None:
+            self._here = self.caller.worker
+            self.core.ready(self._here, (0, 0, 0))
+        self.workers.start_all()
+        self._ticked = self.workers.now = time.monotonic()
+        self.deadlines.begin()
+        self._feed()
+        return True
 
     def _turn_until_over(self) -> None:
         """Round after round: wait for records, take them in, hand out what may go, look at the clock."""
-        core = self.core
         idle = select.poll()
         idle.register(self.wake_r, select.POLLIN)  # signals and new items end the pause
-        self._begin()
-        while self.halt is None and not core.over:
-            self._turn(TICK_S)
-            patience_us = core.pace.patience_us()
+        core, hearing = self.core, self.hearing
+        while hearing.halt is None and not core.over:
+            self.turn(TICK_S)
+            patience_us = core.patience_us()
             if patience_us:  # a wake-up on a busy core finds cold caches and pushes a worker aside (docs/adr/0004)
                 idle.poll(patience_us // 1000)
-        self._pump()  # the last item may have ended in a tick
 
-    def _begin(self) -> None:
-        self.ticked = self.now = time.monotonic()
-        self._feed()
-
-    def _turn(self, timeout_s: float) -> None:
+    def turn(self, timeout_s: float) -> None:
         """One round: what was said until now, or within this time, is taken in and answered."""
-        core = self.core
-        events = self.poller.wait(timeout_s)
-        self.now = now = time.monotonic()
-        due = now - self.ticked >= TICK_S
+        core, workers = self.core, self.workers
+        events = workers.poller.wait(timeout_s)
+        workers.now = now = time.monotonic()
+        due = now - self._ticked >= TICK_S
         if due:  # before anything is answered: who is idle *while* we wait is asked, not who got work just now
-            self._sample()
-        self.poller.act(events)
-        if self.signals and not core.draining:
+            self.deadlines.sample()
+        workers.poller.act(events)
+        if self.signals.count and not core.draining:
             core.drain()
         if core.hungry:
             self._feed()
-        self._pump()
+        self.pump()
         if due:
-            self._tick(now - self.ticked)
-            self.ticked = now
+            elapsed, self._ticked = now - self._ticked, now
+            workers.start_due()
+            self.deadlines.check(elapsed)
+            if self.hearing.halt is None and (halt := self.look()) is not None:
+                self.hearing.broken(halt)
 
-    def _pump(self) -> None:
+    def pump(self) -> None:
+        """Hand out what may go, and carry out what the core decided."""
         core = self.core
         core.pump()
         if core.sends:
             self._send()
         if core.done_items:
-            self.on_done(core.done_items)
+            self.observer.done(core.done_items)
             core.done_items.clear()
         while core.orders:
-            orders, core.orders = core.orders, []
+            orders = core.orders[:]
+            core.orders.clear()
             for order in orders:
                 self._carry_out(order)
+
+    def finish(self) -> None:
+        """The run is over: end the workers in peace, unless it was stopped."""
+        self.pump()  # the last item may have ended in a tick
+        if self.halt is None:
+            self.workers.stop()
+        elif self.stop_anyway_s:
+            self.workers.stop(self.stop_anyway_s)
 
     def close(self) -> None:
         """End the threads and what is left of the workers; safe to call twice."""
         if self.discovery is not None:
             self.discovery.stop()
-        super().close()
+        self.workers.close()
         if self.wake_r >= 0:
             os.close(self.wake_r)
             os.close(self.wake_w)
             self.wake_r = self.wake_w = -1
+
+    def _hurry(self) -> None:
+        assert self.signals.exit_code is not None
+        self.hearing.halt = Halt(self.signals.exit_code, "stopped at the second signal")
+        self.workers.hurry()
+
+    def _woken(self) -> None:
+        try:
+            os.read(self.wake_r, 512)
+        except BlockingIOError:
+            pass  # it was read before us; what it announced is looked at in any case
 
     # ---- items -------------------------------------------------------------------------------------------------
 
@@ -197,25 +227,30 @@ class Loop(Crew):
                 if discovery.ended and not discovery.found:
                     if discovery.error is not None:
                         raise discovery.error
-                    core.exhausted = True
+                    core.end_of_input()
                 return
             if found.refused:
-                core.turn_away(found.item, "failed", "collision", found.refused)
+                core.turn_away(found.item, "failed", Cause("", "collision", found.refused))
             elif found.skipped:
-                core.turn_away(found.item, "skipped", "skip", found.skipped)
+                core.turn_away(found.item, "skipped", Cause("", "skip", found.skipped))
             else:
                 core.offer(found.item, found.target)
 
     # ---- records out -------------------------------------------------------------------------------------------
 
     def _send(self) -> None:
-        sends, self.core.sends = self.core.sends, []
-        handles, now = self.handles, self.now
+        sends = self.core.sends[:]
+        self.core.sends.clear()
+        handles, now, here = self.handles, self.workers.now, self._here
         touched = []
         for worker, record, entry, text in sends:
             handle = handles[worker.name]
             if entry is not None:
                 if not entry.text and not self._encode(worker, record, entry):
+                    continue
+                if worker is here:
+                    assert self.caller is not None
+                    self.caller.receive(record, entry)
                     continue
                 handle.control.put_job(record[SLOT], entry.number, entry.text)
             elif text:
@@ -233,117 +268,16 @@ class Loop(Crew):
         try:
             entry.text = encode_job(entry.item, entry.target)
         except ValueError as error:
-            self.core.failed(worker, 0, record[LEASE], "", "input", str(error))
+            self.core.failed(worker, 0, record[LEASE], Cause("", "input", str(error)))
             return False
         return True
 
     def _carry_out(self, order: Start | Kill | Outcome | Halt) -> None:
         if isinstance(order, Outcome):
-            self.on_outcome(order)
+            self.observer.ended(order)
         elif isinstance(order, Start):
-            self.pending_starts.append((self.now + order.delay_s, self.handles[order.worker]))
-            self._start_due()
+            self.workers.start_later(order.worker, order.delay_s)
         elif isinstance(order, Kill):
-            handle = self.handles[order.worker]
-            if handle.process is not None:
-                handle.ended_by = order.why
-                self._lost(handle)
-        elif self.halt is None:
-            self.halt = order
-
-    # ---- records in --------------------------------------------------------------------------------------------
-
-    def readable(self, handle: Handle) -> None:
-        if handle.process is None:
-            return  # lost earlier in this round
-        data = handle.read()
-        if data is None:
-            self._lost(handle)
-        elif data:
-            handle.since = self.now
-            self.take_in(handle, data)
-
-    def take_in(self, handle: Handle, data: bytes) -> None:
-        core, worker = self.core, handle.worker
-        for record in iter_unpack(data):
-            if record[KIND] == DONE or record[KIND] == ENDED:
-                if record[FLAGS] & REMARKS:
-                    self._on_remarks(handle, record)
-                core.done(worker, record)
-            else:
-                self._dispatch[record[KIND]](handle, record)
-
-    def _on_remarks(self, handle: Handle, record: Record) -> None:
-        unit = handle.worker.leases.get(record[LEASE])
-        if unit is not None:  # an item that is tried again says the same again
-            unit.item.remarks = tuple(dict.fromkeys((*unit.item.remarks, *handle.control.text(record[SLOT]))))
-
-    def _on_emit(self, handle: Handle, record: Record) -> None:
-        self.core.emit(handle.worker, record)
-
-    def _on_need(self, handle: Handle, record: Record) -> None:
-        slots = record[SLOTS_WANTED] if record[FLAGS] & SLOTS else 0
-        self.core.need(handle.worker, record[LEASE], extents_of(record), record[SPAN] * UNIT, slots)
-
-    def _on_ready(self, handle: Handle, record: Record) -> None:
-        self.core.ready(handle.worker, extents_of(record))
-        if self.ready_at is None and all(worker.up for worker in self.core.workers):
-            self.ready_at = self.now
-
-    def _on_failed(self, handle: Handle, record: Record) -> None:
-        stage, kind, reason = [*handle.control.text(record[SLOT]), "", "", ""][:3]
-        self.core.failed(handle.worker, record[FLAGS], record[LEASE], stage, kind, reason)
-        if record[FLAGS] & FULL and self.halt is None:
-            self.halt = Halt(Exit.ENVIRONMENT, f"the output cannot be written: {reason}; free space and run again")
-
-    def _on_skipped(self, handle: Handle, record: Record) -> None:
-        self.core.skipped(handle.worker, record[LEASE], handle.control.text(record[SLOT])[-1])
-
-    def _on_claim(self, handle: Handle, record: Record) -> None:
-        unit = handle.worker.leases.get(record[LEASE])
-        target = handle.control.text(record[SLOT])[0]
-        refused = "cancelled" if unit is None else self.intake.claim(target, unit.item.item, unit.index)
-        if refused:
-            handle.control.put_text(record[SLOT], refused)
-        handle.outgoing.append(pack(*make(REFUSE if refused else CLAIMED, slot=record[SLOT], lease=record[LEASE])))
-        handle.write()
-
-    def _on_alive(self, _: Handle, __: Record) -> None:
-        self.core.moved += 1  # what counts is that it said something: its deadline begins anew
-
-    def _on_bye(self, handle: Handle, record: Record) -> None:
-        handle.cpu_s += record[CPU_US] / 1e6
-        handle.rss_nbytes = max(handle.rss_nbytes, record[RSS_KBYTES] * 1024)
-
-    def _woken(self) -> None:
-        try:
-            os.read(self.wake_r, 512)
-        except BlockingIOError:
-            pass  # somebody read it before us; what it announced is looked at in any case
-
-    # ---- signals -----------------------------------------------------------------------------------------------
-
-    @contextmanager
-    def _signals(self) -> Iterator[None]:
-        """Ctrl-C or SIGTERM once: finish what has begun; twice: stop now."""
-        try:
-            before = {number: signal.signal(number, self._on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
-            wakeup = signal.set_wakeup_fd(self.wake_w, warn_on_full_buffer=False)
-        except ValueError:  # not the main thread: the caller has its own way to stop
-            yield
-            return
-        try:
-            yield
-        finally:
-            signal.set_wakeup_fd(wakeup)
-            for number, handler in before.items():
-                signal.signal(number, handler)
-
-    def _on_signal(self, number: int, _: Any) -> None:
-        self.signals += 1
-        self.signal_exit = Exit.INTERRUPTED if number == signal.SIGINT else Exit.TERMINATED
-        if self.signals > 1:  # the first one is looked at between two rounds: the core is never entered from here
-            self.halt = Halt(self.signal_exit, "stopped at the second signal")
-            self.hurried = True
-            if self.fork_server is not None:
-                self.fork_server.abandon()
+            self.workers.end(self.handles[order.worker], order.why)
+        else:
+            self.hearing.broken(order)

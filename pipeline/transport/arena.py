@@ -11,6 +11,7 @@ import os
 from multiprocessing import shared_memory
 
 from ..errors import EnvironmentRefusal
+from .allocator import Allocator
 from .records import PAGE
 
 GROW_NBYTES = 32 << 20  # one step of truly allocated memory: 7 ms
@@ -105,3 +106,35 @@ class Arena:
 def map_arena(fd: int, nbytes: int) -> mmap.mmap:
     """The arena's memory in this process, shared and writable; the mapping outlives `fd`."""
     return mmap.mmap(fd, nbytes, mmap.MAP_SHARED, mmap.PROT_READ | mmap.PROT_WRITE)
+
+
+class GrowingPool:
+    """The allocator as the scheduler sees it: memory is truly allocated before it is lent.
+
+    Attributes:
+        short: whether shared memory ran out, so that the arena is smaller than the plan says.
+    """
+
+    def __init__(self, arena: Arena, allocator: Allocator) -> None:
+        self.arena = arena
+        self.allocator = allocator
+        self.short = False
+
+    @property
+    def capacity(self) -> int:
+        """The most bytes that can be lent at once."""
+        return self.allocator.capacity
+
+    def take(self, nbytes: int) -> int | None:
+        """Offset of a range of at least nbytes, or None while none is free."""
+        offset = self.allocator.take(nbytes)
+        if offset is None or self.arena.ensure(offset + nbytes):
+            return offset
+        self.short = True  # /dev/shm is full: from now on the arena is as large as what there is
+        self.allocator.give(offset)
+        self.allocator.shrink(self.arena.allocated // PAGE * PAGE)
+        return self.allocator.take(nbytes)
+
+    def give(self, offset: int) -> None:
+        """Take a range back."""
+        self.allocator.give(offset)

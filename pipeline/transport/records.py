@@ -106,6 +106,7 @@ assert _RECORD.size == RECORD_NBYTES, _RECORD.size
 assert SIDECAR_NBYTES // UNIT <= 0xFFFF  # what field M holds
 NO_SPEC = bytes(CODE_NBYTES)
 MOST_US = 0xFFFFFFFF  # of the field BUSY
+MOST_NBYTES = 0xFFFFFFFF  # of the field NBYTES_READ
 Region = tuple[int, int, int, int]  # offset in the arena; extents a, b, m in units of 64 bytes
 Record = tuple[int, int, int, int, int, int, int, int, int, bytes, int, int]
 
@@ -123,9 +124,9 @@ def record(
 
 
 def pack_result(
-    kind: int, flags: int, slot: int, lease: int, *, nth: int, offset: int, spec: bytes, busy_us: int, extra: int
+    kind: int, flags: int, slot: int, lease: int, nth: int, offset: int, spec: bytes, busy_us: int, extra: int
 ) -> bytes:
-    """An EMIT, DONE or ENDED: the hot path of every worker."""
+    """An EMIT, DONE or ENDED, its fields in their order: the hot path of every worker."""
     return pack(kind, flags, slot, lease, nth, offset, 0, 0, 0, spec, min(busy_us, MOST_US), extra)
 
 

@@ -12,7 +12,7 @@ import resource
 import time
 from collections.abc import Callable
 
-from ..config.form import MAX_WORKERS
+from ..config.keys import MAX_WORKERS
 from ..plan.machine import memory_limit_nbytes
 from ..plan.model import GroupPlan, Plan
 from .figures import Trial, Vector

@@ -21,7 +21,7 @@ Try = Callable[[Vector, float], Trial]
 Clock = Callable[[], float]
 
 GAIN = 0.03  # less is not worth an edit
-MORE_LOST = 0.02  # of the items: who loses so many more than the present vector is not faster but wrong
+MORE_LOST = 0.02  # of the items: a vector that loses this many more than the present one is not faster but wrong
 HOPELESS = 0.12  # below the best after a round: not tried again before the final
 FINALISTS = 3  # beside the present vector
 FINAL_SHARE = 0.5  # of the time
@@ -93,7 +93,7 @@ class Search:
         most: the most workers of each group that may be tried.
         cores: how many may be used.
         seconds: how long all trials may take together.
-        attempt: makes a trial of a vector in a window of so many seconds; EnvironmentRefusal where the machine cannot.
+        attempt: makes a trial of a vector in a window of these seconds; EnvironmentRefusal where the machine cannot.
         clock: seconds, monotonic.
     """
 

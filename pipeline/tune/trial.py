@@ -11,26 +11,27 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from random import Random
-from typing import Any, Self
+from typing import Self
 
 import psutil
 
-from ..contracts.contexts import ErrorPolicy
+from ..config.key_types import MaxFailures
+from ..config.keys import OnError
 from ..contracts.frame import Item
 from ..contracts.template import Template
 from ..errors import EnvironmentRefusal, Exit, StopRun, UsageError
 from ..plan.model import GroupPlan, Plan
 from ..scheduler import Halt
 from ..supervisor.execution import Run
+from ..supervisor.handle import Handle
 from ..supervisor.intake import Found, Intake
-from ..supervisor.run_loop import Loop
 from .figures import GroupFigures, Trial, Vector
 
 STOP_S = 1.0  # workers may close their stages so long, as after a real run, then they are ended
 LOOKED_AT = 4096  # inputs that the sample is drawn from: the first ones found
 SAMPLE = 512
 WARM_S = 0.25  # after every worker is ready: caches, credit and the queues settle
-LEAST_UNITS = 20  # a window is longer until so many ended in it
+LEAST_UNITS = 20  # a window is longer until this many ended in it
 STRETCH = 4  # times the window, at most; while nothing has ended at all, as long as `patience_s`
 STALE_S = 3600.0
 
@@ -72,7 +73,7 @@ class Scene:
             shutil.rmtree(self.folder, ignore_errors=True)
 
     def run(self, vector: Vector, window_s: float, patience_s: float = 15.0) -> Trial:
-        """A run with so many workers in each group, stopped when its window is over.
+        """A run with this many workers in each group, stopped when its window is over.
 
         Args:
             patience_s: how long the window may become while nothing has ended in it.
@@ -84,9 +85,7 @@ class Scene:
         groups = tuple(replace(group, workers=workers) for group, workers in zip(self.plan.groups, vector, strict=True))
         plan = replace(self.plan, groups=groups)
         try:
-            run = _TrialRun(plan, self.items, window_s, patience_s)
-            run.carry_out(None)
-            return run.trial(vector)
+            return _TrialRun(plan, self.items, window_s, patience_s).trial(vector)
         finally:
             self._empty()
 
@@ -138,12 +137,13 @@ def _sweep(home: str) -> None:
 
 def _for_trials(plan: Plan, folder: str) -> Plan:
     """Outputs in the scratch folder under names of their own; no failure ends a trial."""
-    on_error = ErrorPolicy(retries=plan.on_error.retries, max_share=None)
+    on_error = OnError(retries=plan.settings.on_error.retries, max_failures=MaxFailures())
+    settings = replace(plan.settings, on_error=on_error)
     if plan.destination is None:
-        return replace(plan, on_error=on_error)
+        return replace(plan, settings=settings)
     below = plan.destination.removeprefix(Template(plan.destination).root).lstrip("/")
     below = below.replace("{dir}/", "").replace("{dir}", "")  # stands in front, and is another one for each item
-    return replace(plan, destination=f"{folder}/{{dir}}-{below}", on_error=on_error)
+    return replace(plan, destination=f"{folder}/{{dir}}-{below}", settings=settings)
 
 
 class _Repeating(Intake):
@@ -157,7 +157,7 @@ class _Repeating(Intake):
         number = 0
         while True:
             for item in self.items:
-                yield self._admit(item._replace(number=number, dir=str(number)))
+                yield self.admit(item._replace(number=number, dir=str(number)))
                 number += 1
 
 
@@ -176,23 +176,80 @@ class _Look:
     parent_cpu_s: float
 
 
-class _TrialRun(Run):
+class _Window:
+    """Looks at a run twice, and then has it stopped, whatever is in flight."""
+
+    def __init__(self, run: Run, window_s: float, patience_s: float) -> None:
+        self.loop = run.loop
+        self.core = run.loop.core
+        self.window_s, self.patience_s = window_s, patience_s
+        self.first: _Look | None = None
+        self.last: _Look | None = None
+
+    def look(self) -> Halt | None:
+        """Called at each tick of the run; a Halt when the window is over."""
+        ready_at = self.loop.hearing.ready_at
+        if ready_at is None or self.last is not None:
+            return None
+        ended = self._ended()
+        if self.first is None:
+            spent = self.loop.workers.now - ready_at
+            if (spent >= WARM_S and ended >= len(self.loop.handles)) or spent >= self.window_s:
+                self.first = self._take()
+            return None
+        spent, ended = time.perf_counter() - self.first.at, ended - self.units(self.first)
+        fails = self.core.ledger.lost >= LEAST_UNITS  # and not for want of time
+        longest = STRETCH * self.window_s if ended or fails else self.patience_s
+        if spent >= longest or (spent >= self.window_s and ended >= LEAST_UNITS):
+            self.last = self._take()
+            return Halt(Exit.OK, "the trial is over")
+        return None
+
+    def units(self, look: _Look) -> int:
+        """What had ended by then: frames of streams, else items that were done or skipped."""
+        plan = self.loop.plan
+        return look.frames[-1] if plan.streams or plan.many else look.passed
+
+    def _ended(self) -> int:
+        """What `units` would say of a look now."""
+        plan, ledger = self.loop.plan, self.core.ledger
+        return self.core.groups[-1].frames if plan.streams or plan.many else ledger.done + ledger.skipped
+
+    def _take(self) -> _Look:
+        groups, ledger = self.core.groups, self.core.ledger
+        times = [(handle.worker.group.number, *_times(handle)) for handle in self.loop.handles]
+        return _Look(
+            time.perf_counter(),
+            ledger.done + ledger.skipped,
+            ledger.lost,
+            tuple(group.frames for group in groups),
+            tuple(group.busy_us for group in groups),
+            tuple((idle.starved, idle.blocked) for idle in self.loop.deadlines.idle),
+            tuple(sum(cpu for group, cpu, _ in times if group == number) for number in range(len(groups))),
+            tuple(sum(queued for group, _, queued in times if group == number) for number in range(len(groups))),
+            time.process_time(),
+        )
+
+
+class _TrialRun:
     """A run that measures a window of itself."""
 
-    loop: _TrialLoop
-
     def __init__(self, plan: Plan, items: Sequence[Item], window_s: float, patience_s: float) -> None:
-        super().__init__(plan, None, loop=_TrialLoop, intake=_Repeating(plan, items))
+        self.run = Run(plan, intake=_Repeating(plan, items))
         self.sampled = len(items)
-        self.loop.window_s, self.loop.patience_s = window_s, patience_s
+        self.window = _Window(self.run, window_s, patience_s)
+        self.run.loop.look = self.window.look
 
     def trial(self, vector: Vector) -> Trial:
-        loop, report = self.loop, self.report
-        if loop.signal_exit is not None:
-            raise Interrupted(loop.signal_exit)
+        """Carry the run out; what its window showed."""
+        loop, window = self.run.loop, self.window
+        loop.stop_anyway_s = STOP_S  # stages are closed as after a whole run: what they opened is theirs to put away
+        report = self.run.carry_out(None)
+        if loop.signals.exit_code is not None:
+            raise Interrupted(loop.signals.exit_code)
         if report.exit_code == Exit.ENVIRONMENT:
             raise EnvironmentRefusal(report.stopped)
-        first, last = loop.first, loop.last
+        first, last = window.first, window.last
         if first is None or last is None:
             raise StopRun(report.stopped or "the trial ended before it was measured")
         reason = report.failures[0].reason if report.failures else ""
@@ -200,10 +257,10 @@ class _TrialRun(Run):
         ledger = report.ledger
         if not ledger.done and not ledger.skipped and ledger.lost >= min(self.sampled, LEAST_UNITS):
             raise StopRun("no input could be done", limit=reason, remedy="see what `pipeline run` says")
-        groups = tuple(_figures(first, last, number, group) for number, group in enumerate(self.plan.groups))
+        groups = tuple(_figures(first, last, number, group) for number, group in enumerate(self.run.plan.groups))
         return Trial(
-            vector, loop.units(last) - loop.units(first), last.at - first.at, last.parent_cpu_s - first.parent_cpu_s,
-            groups, last.lost - first.lost, failing, reason,
+            vector, window.units(last) - window.units(first), last.at - first.at,
+            last.parent_cpu_s - first.parent_cpu_s, groups, last.lost - first.lost, failing, reason,
         )  # fmt: skip
 
 
@@ -219,66 +276,7 @@ def _figures(first: _Look, last: _Look, number: int, group: GroupPlan) -> GroupF
     )  # fmt: skip
 
 
-class _TrialLoop(Loop):
-    """A loop that looks at itself twice and then stops, whatever is in flight."""
-
-    window_s, patience_s = 1.0, 15.0
-    first: _Look | None = None
-    last: _Look | None = None
-
-    def __init__(self, *args: Any, **more: Any) -> None:
-        super().__init__(*args, **more)
-        self.stop_timeout_s = STOP_S
-
-    def units(self, look: _Look) -> int:
-        """What had ended by then: frames of streams, else items that were done or skipped."""
-        return look.frames[-1] if self.plan.streams or self.plan.many else look.passed
-
-    def _turn_until_over(self) -> None:
-        super()._turn_until_over()
-        if self.last is not None:  # stages are closed as after a whole run: what they opened is theirs to put away
-            self._stop_workers()
-
-    def _tick(self, elapsed: float) -> None:
-        super()._tick(elapsed)
-        if self.ready_at is None or self.halt is not None:
-            return
-        ended = self._ended()
-        if self.first is None:
-            spent = self.now - self.ready_at
-            if (spent >= WARM_S and ended >= len(self.handles)) or spent >= self.window_s:
-                self.first = self._look()
-            return
-        spent, ended = time.perf_counter() - self.first.at, ended - self.units(self.first)
-        fails = self.core.verdicts.ledger.lost >= LEAST_UNITS  # and not for want of time
-        longest = STRETCH * self.window_s if ended or fails else self.patience_s
-        if spent >= longest or (spent >= self.window_s and ended >= LEAST_UNITS):
-            self.last = self._look()
-            self.halt = Halt(Exit.OK, "the trial is over")
-
-    def _ended(self) -> int:
-        """What `units` would say of a look now."""
-        ledger = self.core.verdicts.ledger
-        streams = self.plan.streams or self.plan.many
-        return self.core.groups[-1].frames if streams else ledger.done + ledger.skipped
-
-    def _look(self) -> _Look:
-        groups, ledger = self.core.groups, self.core.verdicts.ledger
-        times = [(handle.worker.group.number, *_times(handle)) for handle in self.handles]
-        return _Look(
-            time.perf_counter(),
-            ledger.done + ledger.skipped,
-            ledger.lost,
-            tuple(group.frames for group in groups),
-            tuple(group.busy_us for group in groups),
-            tuple((idle.starved, idle.blocked) for idle in self.idle),
-            tuple(sum(cpu for group, cpu, _ in times if group == number) for number in range(len(groups))),
-            tuple(sum(queued for group, _, queued in times if group == number) for number in range(len(groups))),
-            time.process_time(),
-        )
-
-
-def _times(handle: Any) -> tuple[float, float]:
+def _times(handle: Handle) -> tuple[float, float]:
     """CPU seconds of a worker, and seconds that it was ready to run and had no core (0 where the system keeps none)."""
     if handle.process is None:
         return 0.0, 0.0

@@ -1,9 +1,16 @@
-"""The child: pin, open stages, loop receive-run-report. The only code that calls user stages in a run.
+"""The child: pin, open stages, receive, run, report. The only code that calls stages of users in a run.
 
-fork_server        the process that all workers are forked from
-loop           records in and out, waiting for memory
-role           what every role has: stages, and views of the arena
-reading, transforming, writing   what a group does with a lease; roles chooses
+forking       the fork server, which all workers are forked from
+worker_loop   records in and out, waiting for what the parent lends
+work          what the workers of every group have; works chooses what a group does:
+reading, transforming, writing
+views         frames as views of the arena
+runner        the transforms of a group on one frame, on private scratch
+whole         the whole chain on one item: fused groups and the serial run
+loading       lent to readers: bytes of a file, pictures at the smallest scale
+output        lent to writers: a temporary file, then a rename
+causes        from an exception to a Cause
+printing      what stages print, on its way to the parent
 """
 
 from __future__ import annotations
@@ -57,9 +64,9 @@ def main(boot: Boot, parent: int, arena: int, commands: int, results: int, error
     faulthandler.enable()
     faulthandler.register(signal.SIGUSR1)
 
-    from .worker_loop import Loop
+    from .worker_loop import WorkerLoop
 
-    Loop(boot, arena, commands, results).run()
+    WorkerLoop(boot, arena, commands, results).run()
 
 
 def _not_ours(number: int, frame: object) -> None:

@@ -1,7 +1,7 @@
-"""The fork_server: a process that imports what all workers need, once, and forks each of them in a few milliseconds.
+"""The fork server: a process that imports what all workers need, once, and forks each of them in a few milliseconds.
 
 It runs no stage, opens no backend and has one thread, so forking it is safe; the parent, which has threads, never
-forks. It reaps a worker only when told to: until then the number of a dead one belongs to nobody else.
+forks. It reaps a worker only when told to: until then the number of a dead one belongs to no other process.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ Request = tuple[str, Any]
 
 
 def main(fd: int, parent: int) -> None:
-    """Entry of the fork_server; `fd` is its end of the socket to process `parent`, with which it ends."""
+    """Entry of the fork server; `fd` is its end of the socket to process `parent`, with which it ends."""
     from . import end_with_parent
 
     end_with_parent(parent)
@@ -53,7 +53,7 @@ def _receive(sock: socket.socket) -> tuple[Request, list[int]] | None:
     data = bytearray()
     while len(data) < length:
         data += sock.recv(length - len(data)) or _parent_is_gone()
-    return pickle.loads(data), fds  # noqa: S301 - from our own parent, over a socket that nobody else holds
+    return pickle.loads(data), fds  # noqa: S301 - from our own parent, over a socket that no other process holds
 
 
 def _parent_is_gone() -> bytes:

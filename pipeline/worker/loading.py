@@ -14,8 +14,8 @@ from ..contracts.frame import NO_METADATA, Metadata
 from ..contracts.spec import Spec
 from ..errors import ItemError, MissingCodec
 from ..plan.model import Plan
+from ..transport.records import SIDECAR_NBYTES
 
-SIDECAR_NBYTES = 1 << 20
 KNOWN_SPECS = 256
 
 
@@ -40,7 +40,7 @@ class Loading:
         self.remark = remark
         self.alive = alive
         self._with_icc: dict[Spec, Spec] = {}
-        self.limits = plan.limits
+        self.limits = plan.settings.limits
         self.nbytes_read = 0
         self._full: Spec | None = None
         self._decode: Spec

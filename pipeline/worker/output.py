@@ -1,4 +1,4 @@
-"""Writing one output file: a temporary file beside the target, then a rename. Nobody ever sees half a file."""
+"""Writing one output file: a temporary file beside the target, then a rename. No one ever sees half a file."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ class Output:
         plan: names destination, encoder and reader (whose files are never written over).
         run: short name of the run; part of the temporary names.
         note: told the temporary name while it exists, so that the parent can sweep it after a crash; "" clears it.
-        claim: asks for a name that only the frame decided; raises where it is taken.
+        claim: asks for a name that only the frame of this index decided; raises where it is taken.
         alive: told that a long step makes progress.
     """
 
     def __init__(
-        self, plan: Plan, run: str, *, note: Callable[[str], None], claim: Callable[[str], None],
+        self, plan: Plan, run: str, *, note: Callable[[str], None], claim: Callable[[str, int], None],
         alive: Callable[[], None] = lambda: None,
     ) -> None:  # fmt: skip
         self.run = run
@@ -52,7 +52,7 @@ class Output:
             return
         digest = source_hash(item) if "hash" in self.template.fields else ""
         self.target = self.template.render(item, frame, digest)
-        self.claim(self.target)
+        self.claim(self.target, frame.index)
 
     def _profile(self, frame: Frame) -> None:
         """Leave the encoder the ICC profile only where it says what the pixels mean."""

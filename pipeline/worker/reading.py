@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from typing import cast
 
 from ..contracts.contexts import Part
 from ..contracts.frame import NO_METADATA
@@ -17,6 +18,7 @@ from ..transport.records import (
     FLAGS,
     GRANTED,
     MADE,
+    SIDECAR_NBYTES,
     SLOT,
     SLOTS,
     SPAN,
@@ -26,10 +28,10 @@ from ..transport.records import (
     region_nbytes,
     region_of,
     units,
-)
+)  # fmt: skip
 from . import Boot
-from .loading import Loading
-from .work import Parent, Role, bounded, fill
+from .loading import Loading, carry
+from .work import Parent, Work, bounded
 
 STREAM_METADATA_NBYTES = 4096  # room for the profile of a later picture of a sequence, where the first has none
 
@@ -43,33 +45,34 @@ def _enough(route: Route, m: int, lent: Region, span: int) -> bool:
     )
 
 
-class ReadRole(Role):
-    """Items in, frames out: announce, ask for memory where it was not lent yet, decode straight into the arena."""
+class Reading(Work):
+    """Items in, frames out."""
 
-    def __init__(self, boot: Boot, loop: Parent) -> None:
-        super().__init__(boot, loop)
-        self.reader: Reader = self.stages[0]  # type: ignore[assignment]
-        self.chain = chain_of(self.plan)
-        self.loading = Loading(
-            self.plan, lambda spec, codec: self.chain.route(spec, codec).decode, loop.remarks.append, loop.alive
-        )
+    def __init__(self, boot: Boot, parent: Parent) -> None:
+        super().__init__(boot, parent)
+        self.reader = cast("Reader", self.stages[0])
+        self.chain = chain_of(self.plan, self.now)
+        self.loading = Loading(self.plan, self.chain.smallest, parent.remarks.append, parent.alive)
         self._routed: Spec | None = None
         self._route: Route
 
     def close(self) -> None:
+        """Close the reader and the codecs it used."""
         super().close()
         self.loading.close()
 
     def fixed_extents(self) -> tuple[int, int]:
+        """Those of the reader's Spec, where it has one for all frames."""
         spec = self.reader.fixed_spec()
         if spec is None:
             return 0, 0
         route = self.chain.route(spec)
         return (0, 0) if route.part is not None else (route.a, route.b)
 
-    def work(self, record: Record) -> None:
-        job = self.loop.control.job(record[SLOT])
-        self.now(self.label)
+    def carry_out(self, record: Record) -> None:
+        """Read one item."""
+        job = self.parent.control.job(record[SLOT])
+        self.now(self.first)
         self.loading.nbytes_read = 0
         parts = self.reader.read(job.item, self.loading)
         if self.plan.streams:
@@ -83,13 +86,13 @@ class ReadRole(Role):
         start = time.perf_counter_ns()
         part = next(parts, None)
         if part is None:
-            self.loop.answer(ENDED)
+            self.parent.answer(ENDED)
             return
         lent = region_of(record) if record[FLAGS] & GRANTED else None
         region, waited = self._region(part, lent, record[SPAN] * UNIT)
-        flags, code = fill(self, part, region)
+        flags, code = self._fill(part, region)
         busy_us = (time.perf_counter_ns() - start - waited) // 1000
-        self.loop.answer(DONE, flags, nbytes=self.loading.nbytes_read, spec=code, busy_us=busy_us)
+        self.parent.answer(DONE, flags, nbytes=self.loading.nbytes_read, spec=code, busy_us=busy_us)
 
     def _many(self, record: Record, parts: Iterator[Part]) -> None:
         """Frames of any Spec: each asks for itself."""
@@ -100,22 +103,29 @@ class ReadRole(Role):
             start = time.perf_counter_ns()
             region, waited = self._region(part, lent, record[SPAN] * UNIT)
             lent = None
-            flags, code = fill(self, part, region)
+            flags, code = self._fill(part, region)
             busy_us = (time.perf_counter_ns() - start - waited) // 1000
-            self.loop.answer(EMIT, flags, nth=number, spec=code, busy_us=busy_us)
-        self.loop.answer(ENDED, nbytes=self.loading.nbytes_read)
+            self.parent.answer(EMIT, flags, nth=number, spec=code, busy_us=busy_us)
+        self.parent.answer(ENDED, nbytes=self.loading.nbytes_read)
+
+    def _fill(self, part: Part, region: Region) -> tuple[int, bytes]:
+        self.now(self.first)  # and no stage that was asked for its Spec meanwhile
+        return self.views.fill(part, region)
 
     def _region(self, part: Part, lent: Region | None, span: int) -> tuple[Region, int]:
         """A region for the part, and the nanoseconds waited for it: the one lent already where it is enough."""
         if part.spec is not self._routed:  # most folders hold few sizes, and codecs give equal Specs as one object
             self._routed, self._route = part.spec, self.chain.route(part.spec)
-        route = self._route
-        m = 0 if part.metadata is NO_METADATA else units(part.metadata.nbytes)
+        route, m = self._route, 0
+        if part.metadata is not NO_METADATA:
+            if part.metadata.nbytes > SIDECAR_NBYTES:
+                part.metadata = carry(part.metadata)
+            m = units(part.metadata.nbytes)
         if lent is not None and _enough(route, m, lent, span):
             return lent, 0
         asked = time.perf_counter_ns()
-        self.loop.ask_memory((route.a, route.b, m), route.nbytes(part.metadata.nbytes))
-        return self.loop.granted(), time.perf_counter_ns() - asked
+        self.parent.ask_memory((route.a, route.b, m), route.nbytes(part.metadata.nbytes))
+        return self.parent.granted(), time.perf_counter_ns() - asked
 
     def _stream(self, parts: Iterator[Part]) -> None:
         """Frames of one Spec: asked for once, as many regions as can be in flight."""
@@ -130,21 +140,22 @@ class ReadRole(Role):
             waited = time.perf_counter_ns()
             if not number:
                 self._ask_slots(part)
-            region = self.loop.granted()
+            region = self.parent.granted()
             waited = time.perf_counter_ns() - waited
-            flags, code = fill(self, part, region)
+            flags, code = self._fill(part, region)
             busy_us = (time.perf_counter_ns() - start - waited) // 1000
-            self.loop.answer(EMIT, flags, nth=number, spec=code, busy_us=busy_us)
-        self.loop.answer(ENDED, nbytes=self.loading.nbytes_read)
+            self.parent.answer(EMIT, flags, nth=number, spec=code, busy_us=busy_us)
+        self.parent.answer(ENDED, nbytes=self.loading.nbytes_read)
 
     def _ask_slots(self, part: Part) -> None:
         route = self.chain.route(part.spec)
+        part.metadata = carry(part.metadata)
         beside = max(part.metadata.nbytes, STREAM_METADATA_NBYTES)
         nbytes = route.nbytes(beside)
         groups = self.plan.groups[1:]
-        limits = [group.queue.depth + group.queue.most_credit * group.workers for group in groups]
+        limits = [group.queue.depth + group.queue.credit.most * group.workers for group in groups]
         lanes = min([self.plan.groups[-1].workers, *limits])
         useful = 1 + sum(max(1, limit // lanes) for limit in limits)
         share = self.plan.memory_nbytes // lanes // nbytes
         slots = max(1, min(useful, share))
-        self.loop.ask_memory((route.a, route.b, units(beside)), nbytes, flags=SLOTS, slots=slots)
+        self.parent.ask_memory((route.a, route.b, units(beside)), nbytes, flags=SLOTS, slots=slots)

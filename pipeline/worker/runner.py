@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -10,8 +10,7 @@ import numpy as np
 from ..contracts.contexts import Part, Skip
 from ..contracts.frame import Frame, Item
 from ..contracts.spec import Pixels, Spec
-from ..contracts.stage import Transform
-from ..plan.chain import Link, StageError, expansion_of, leaves_pixels, output_of
+from ..plan.chain import Link, Now, StageError, expansion_of, leaves_pixels, naming, output_of
 
 
 class Scratch:
@@ -30,21 +29,27 @@ class Scratch:
 
 
 class Steps(NamedTuple):
-    """The transforms of one group for one Spec: what leaves, (label, stage, Spec out, passes) each, the last writer."""
+    """The transforms of one group for one Spec.
+
+    Attributes:
+        out: what leaves.
+        steps: link, its Spec out, and whether it leaves the pixels where they lie.
+        last: place of the last step that writes, -1 where none does.
+    """
 
     out: Spec
-    steps: tuple[tuple[str, Transform, Spec, bool], ...]
+    steps: tuple[tuple[Link, Spec, bool], ...]
     last: int
 
 
 class Runner:
     """Runs the transforms of one group back to back on private scratch; the last one writes where it is told.
 
-    Lives in one worker (or in the serial run) and is not shared. `now` is called with the label of the stage that
-    is about to run, so that a crash can be named.
+    Lives in one worker (or in the serial run) and is not shared. `now` is called with the number of the stage
+    that is about to run, so that a crash can be named.
     """
 
-    def __init__(self, links: Sequence[Link], now: Callable[[str], None]) -> None:
+    def __init__(self, links: Sequence[Link], now: Now) -> None:
         self.links = links
         self.now = now
         self._plans: dict[Spec, Steps] = {}
@@ -60,21 +65,20 @@ class Runner:
         known = self._plans.get(spec)
         if known is None:
             steps, out = [], spec
-            for label, stage in self.links:
-                out, before = output_of(label, stage, out), out
-                passes = leaves_pixels(stage, before, out)
-                if not (passes and stage.identity_when_equal):
-                    steps.append((label, stage, out, passes))
-            last = max((n for n, step in enumerate(steps) if not step[3]), default=-1)
+            for link in self.links:
+                out, before = output_of(link, out, self.now), out
+                leaves = leaves_pixels(link.stage, before, out)
+                if not (leaves and link.stage.identity_when_equal):
+                    steps.append((link, out, leaves))
+            last = max((n for n, (_, _, leaves) in enumerate(steps) if not leaves), default=-1)
             known = self._plans[spec] = Steps(out, tuple(steps), last)
         return known
 
     def most(self, spec: Spec) -> int:
         """How many parts the last stage, an expanding one, makes at most of a frame that enters with this Spec."""
-        label, stage = self.links[-1]
-        for before, other in self.links[:-1]:
-            spec = output_of(before, other, spec)
-        return expansion_of(label, stage, spec)
+        for before in self.links[:-1]:
+            spec = output_of(before, spec, self.now)
+        return expansion_of(self.links[-1], spec, self.now)
 
     def run(self, frame: Frame, out: Pixels | None, known: Steps | None = None) -> None:
         """Run all stages; afterwards `frame` is the result, in `out` unless nothing wrote.
@@ -86,10 +90,10 @@ class Runner:
         """
         _, steps, last = known or self.plan(frame.spec)
         side = 0
-        for n, (label, stage, spec, passes) in enumerate(steps):
-            self.now(label)
+        for n, ((label, stage, number), spec, leaves) in enumerate(steps):
+            self.now(number)
             try:
-                if passes:
+                if leaves:
                     stage.process(frame, frame.pixels)
                     continue
                 if n == last and out is not None:
@@ -103,33 +107,38 @@ class Runner:
 
     def expand(self, frame: Frame) -> Iterator[Part]:
         """The parts that the last stage, an expanding one, makes of the frame; the stages before it run at once."""
-        label, stage = self.links[-1]
+        label, stage, number = self.links[-1]
         if self._head is None:
             self._head = Runner(self.links[:-1], self.now)
         self._head.run(frame, None)
-        self.now(label)
-        try:
+        self.now(number)
+        with naming(label):
             yield from stage.expand(frame)
-        except (Exception, SystemExit) as error:
-            raise StageError(label, error) from error
 
 
 class Fused:
     """All transforms of a plan on private scratch, frame by frame: a fused group, or the serial run.
 
-    What they remark of a frame is added to `remarks`.
+    Args:
+        links: the transforms.
+        now: told the number of the stage that is about to run.
+        remarks: what they remark of a frame is added to it.
+        reader: label of the reader, which makes the pixels of the first frames.
     """
 
-    def __init__(self, links: Sequence[Link], now: Callable[[str], None], remarks: list[str]) -> None:
+    def __init__(self, links: Sequence[Link], now: Now, remarks: list[str], reader: str = "reader") -> None:
         self.runners: list[Runner] = []
         self._remarks = remarks
         start = 0
-        for place, (_, stage) in enumerate(links):
-            if stage.expanding:
+        for place, link in enumerate(links):
+            if link.stage.expanding:
                 self.runners.append(Runner(links[start : place + 1], now))
                 start = place + 1
         self.runners.append(Runner(links[start:], now))
         self._scratch = Scratch()
+        self._now = now
+        makers = [runner.links[-1] for runner in self.runners[:-1]]
+        self._makers = [(reader, 0), *((link.label, link.number) for link in makers)]  # of frames at each depth
 
     def frames(self, parts: Iterator[Part], item: Item) -> Iterator[Frame | StageError]:
         """The finished frames of an item in order; a frame that a stage skips comes as that StageError."""
@@ -138,7 +147,10 @@ class Fused:
 
     def _run(self, depth: int, part: Part, item: Item, index: int) -> Iterator[Frame | StageError]:
         pixels = self._scratch.take(depth, part.spec)
-        part.fill(pixels)
+        label, number = self._makers[depth]
+        self._now(number)
+        with naming(label):
+            part.fill(pixels)
         pixels.flags.writeable = False
         frame = Frame(item, index, part.spec, pixels, part.metadata, self._remarks)
         frame.take(part)

@@ -9,7 +9,7 @@ import time
 from collections import deque
 
 from ..contracts.contexts import Skip
-from ..errors import DISK_FULL, TRANSIENT, kind_of, one_line
+from ..errors import DISK_FULL, TRANSIENT
 from ..plan.chain import StageError
 from ..transport.arena import map_arena
 from ..transport.control_block import Control
@@ -40,25 +40,28 @@ from ..transport.records import (
     STOP,
     VOID,
     Record,
+    Region,
     iter_unpack,
     pack,
     pack_result,
     region_of,
     units,
     without,
-)
+)  # fmt: skip
 from ..transport.records import TRANSIENT as MAY_PASS
 from ..transport.records import record as make
 from . import Boot
-from .work import Cancelled, Refused, Role
-from .works import make_role
+from .causes import Cancelled, Refused, cause_of
+from .printing import mark_lines
+from .work import Work
+from .works import work_of
 
 HOLD_NS = 1_000_000  # a result may wait for the next one only if that is expected sooner than this
 ALIVE_NS = 200_000_000
 READ_NBYTES = MAX_CREDIT * RECORD_NBYTES
 
 
-class Loop:
+class WorkerLoop:
     """One worker's life: Ready, leases one after the other, Bye."""
 
     def __init__(self, boot: Boot, arena: int, commands: int, results: int) -> None:
@@ -67,19 +70,20 @@ class Loop:
         self.results = results
         self.map = map_arena(arena, boot.arena_nbytes)
         os.close(arena)
-        self.control = Control(self.map, boot.control, boot.plan.groups[boot.group].queue.most_credit)
+        self.control = Control(self.map, boot.control, boot.plan.groups[boot.group].queue.credit.most)
         self.inbox: deque[Record] = deque()
         self.outbox: list[bytes] = []
         self.remarks: list[str] = []
         self.lease = self.slot = self.said_ns = 0
-        self.role: Role = make_role(boot, self)
+        self.control.run(0, boot.plan.number_of(boot.group, 0))
+        self.printed = mark_lines(2, lambda: self.control.running()[1])
+        self.work: Work = work_of(boot, self)
 
     def run(self) -> None:
         """Until Stop, or until the parent is gone."""
-        self.role.open()
+        self.work.open()
         gc.freeze()  # libraries and stages stay: the collector need not look at them again for every few hundred frames
-        a, b = self.role.fixed_extents()
-        self.send(READY, extents=(a, b, 0))
+        self.send(READY, extents=(*self.work.fixed_extents(), 0))
         self.flush()
         inbox = self.inbox
         while True:
@@ -89,28 +93,27 @@ class Loop:
             record = inbox.popleft()
             kind = record[KIND]
             if kind in (ASSIGN, FINISH):
-                self._work(record)
+                self._carry_out(record)
             elif kind == STOP:
                 break
             # A Grant or Refuse that comes after its lease ended needs no answer: Done returned what was lent.
-        self.role.close()
+        self.work.close()
+        self.printed.end()
         usage = resource.getrusage(resource.RUSAGE_SELF)
         cpu_us = int((usage.ru_utime + usage.ru_stime) * 1e6)
         self.send(BYE, offset=cpu_us, extra=_peak_kbytes() or usage.ru_maxrss)
         self.flush()
 
-    def _work(self, record: Record) -> None:
+    def _carry_out(self, record: Record) -> None:
         self.slot, self.lease = record[SLOT], record[LEASE]
         self.remarks.clear()
         began = time.perf_counter_ns()
         try:
-            self.role.finish(record) if record[KIND] == FINISH else self.role.work(record)
+            self.work.finish(record) if record[KIND] == FINISH else self.work.carry_out(record)
         except StageError as error:
             self._report(error.label, error.cause)
-        except (Cancelled, Refused) as error:
-            self.fail(FAILED, 0, self.role.label, "refused", str(error))
         except BaseException as error:
-            self._report(self.role.label, error)
+            self._report(self.work.label, error)
         if self._should_flush(began):
             self.flush()
 
@@ -126,28 +129,21 @@ class Loop:
             return True
         return waiting <= len(self.outbox) > 1
 
-    def _report(self, label: str, cause: BaseException) -> None:
-        if isinstance(cause, Skip):
-            self.fail(SKIPPED, 0, label, "skip", " ".join(str(cause).split()))
-            return
+    def _report(self, label: str, error: BaseException) -> None:
+        """Answer a lease whose stage raised, in words."""
         flags = 0
-        if isinstance(cause, OSError):
-            flags |= MAY_PASS if cause.errno in TRANSIENT else 0
-            flags |= FULL if cause.errno in DISK_FULL and self.role.writes else 0
-        self.fail(FAILED, flags, label, kind_of(cause), one_line(cause))
+        if isinstance(error, OSError):
+            flags |= MAY_PASS if error.errno in TRANSIENT else 0
+            flags |= FULL if error.errno in DISK_FULL and self.work.writes else 0
+        self.control.put_text(self.slot, *cause_of(label, error, self.boot.plan).as_parts())
+        self.send(SKIPPED if isinstance(error, Skip) else FAILED, flags=flags)
 
     # ---- records -----------------------------------------------------------------------------------------------
 
     def send(
-        self,
-        kind: int,
-        *,
-        flags: int = 0,
-        offset: int = 0,
-        extents: tuple[int, int, int] = (0, 0, 0),
-        nth: int = 0,
+        self, kind: int, *, flags: int = 0, offset: int = 0, extents: tuple[int, int, int] = (0, 0, 0), nth: int = 0,
         extra: int = 0,
-    ) -> None:
+    ) -> None:  # fmt: skip
         """Queue a record about the lease in work; it leaves with the next flush."""
         said = make(kind, flags, self.slot, self.lease, nth=nth, offset=offset, extents=extents, extra=extra)
         self.outbox.append(pack(*said))
@@ -160,14 +156,7 @@ class Loop:
         if self.remarks and kind != EMIT:
             self.control.put_text(self.slot, *dict.fromkeys(self.remarks))
             flags |= REMARKS
-        self.outbox.append(pack_result(
-            kind, flags, self.slot, self.lease, nth=nth, offset=nbytes, spec=spec, busy_us=busy_us, extra=extra
-        ))  # fmt: skip
-
-    def fail(self, kind: int, flags: int, label: str, what: str, why: str) -> None:
-        """Queue an answer in words."""
-        self.control.put_text(self.slot, label, what, why)
-        self.send(kind, flags=flags)
+        self.outbox.append(pack_result(kind, flags, self.slot, self.lease, nth, nbytes, spec, busy_us, extra))
 
     def flush(self) -> None:
         """Write what is queued, at most 512 bytes a write so that it is never torn."""
@@ -194,7 +183,7 @@ class Loop:
             while self.inbox:
                 record = self.inbox.popleft()
                 if record[LEASE] == self.lease and record[KIND] in (GRANT, REFUSE, CLAIMED):
-                    if record[FLAGS] & VOID:  # what these lent was taken back, lest it was held while we waited
+                    if record[FLAGS] & VOID:  # what these lent was taken back, so that it was not held while we waited
                         kept = [without(GRANTED, other) if other[KIND] == ASSIGN else other for other in kept]
                     self.inbox.extendleft(reversed(kept))
                     if record[KIND] == REFUSE:
@@ -208,10 +197,9 @@ class Loop:
         """Ask for regions of `span` bytes with these extents."""
         self.send(NEED, flags=flags, extents=extents, nth=slots, extra=units(span))
 
-    def granted(self) -> tuple[int, int, int, int]:
-        """Wait for a Grant: offset and extents of the region. Raises Refused or Cancelled."""
-        record = self._reply()
-        return region_of(record)
+    def granted(self) -> Region:
+        """Wait for a Grant: the region. Raises Refused or Cancelled."""
+        return region_of(self._reply())
 
     def alive(self) -> None:
         """Say that a long lease makes progress, at most a few times a second: its deadline begins anew."""

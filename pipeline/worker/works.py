@@ -1,21 +1,21 @@
-"""Which role a group plays."""
+"""Which work a group does."""
 
 from __future__ import annotations
 
 from . import Boot
-from .reading import ReadRole
-from .transforming import ExpandRole, TransformRole
-from .work import Parent, Role
-from .writing import FusedRole, WriteRole
+from .reading import Reading
+from .transforming import Expanding, Transforming
+from .work import Parent, Work
+from .writing import WholeChain, Writing
 
 
-def make_role(boot: Boot, loop: Parent) -> Role:
-    """The role of the worker's group."""
+def work_of(boot: Boot, parent: Parent) -> Work:
+    """What the workers of this group do with a lease."""
     group = boot.plan.groups[boot.group]
     if group.reads and group.writes:
-        return FusedRole(boot, loop)
+        return WholeChain(boot, parent)
     if group.reads:
-        return ReadRole(boot, loop)
+        return Reading(boot, parent)
     if group.writes:
-        return WriteRole(boot, loop)
-    return ExpandRole(boot, loop) if group.expands else TransformRole(boot, loop)
+        return Writing(boot, parent)
+    return Expanding(boot, parent) if group.expands else Transforming(boot, parent)

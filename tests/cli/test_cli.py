@@ -98,7 +98,7 @@ def test_check_says_ok_or_lists_every_problem(config: str) -> None:
         f"{config}:2:47: unknown parameter 'frmaes' of synthetic; did you mean 'frames'?\n"
         "    reader: {use: synthetic, height: 9, width: 8, frmaes: 3}\n"
         f"{' ' * 50}^\n"
-        f"{config}:4:7: fuse is the text 'al'; wants none, all or auto\n"
+        f"{config}:4:7: fuse is the text 'al'; wants one of none, all, auto; did you mean 'all'?\n"
         "    fuse: al\n"
         "          ^\n"
         "2 problems; nothing was started\n"
@@ -114,7 +114,7 @@ def test_every_command_prints_one_object_with_json(config: str) -> None:
     assert refusal["problems"] == [
         {
             "file": "--set fuse", "line": 0, "column": 0, "what": "fuse is the text 'al'",
-            "want": "wants none, all or auto", "remedy": "", "note": False,
+            "want": "wants one of none, all, auto", "remedy": "did you mean 'all'?", "note": False,
         }
     ]  # fmt: skip
     assert json.loads(pipe("plan", config, "--json").stdout)["written"] == ["synthetic", "null"]

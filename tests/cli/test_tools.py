@@ -16,11 +16,6 @@ from harness import ROOT
 from ruamel.yaml import YAML
 
 from pipeline.cli import main
-from pipeline.config import form
-from pipeline.config.mapping_reader import Section
-from pipeline.config.node import Node
-from pipeline.contracts.problem import Mark
-from pipeline.registry import json_schema
 
 CONFIGS = sorted([*ROOT.glob("configs/*.yaml"), *ROOT.glob("bench/configs/*.yaml")])
 WRONG = {
@@ -31,15 +26,27 @@ WRONG = {
     "a value that is not in the list": ("fit: inside", "fit: insid"),
     "out of range": ("quality: 85", "quality: 101"),
     "workers in words": ("workers: auto", "workers: many"),
+    "a key of the engine out of range": ("depth: 8", "depth: 0"),
+    "a key that the engine has not": ("depth: 8", "deep: 8"),
+    "a size without a unit": ("memory: 512MB", "memory: 512MX"),
+    "a time without a unit": ("timeout: 60s", "timeout: 60x"),
+    "no share": ("max_failures: 5%", "max_failures: 5x"),
+    "cores in words": ('cores: "0-1"', "cores: many"),
+    "a name that cannot be addressed": ("name: shrink", "name: a.b"),
+    "another version": ("version: 1", "version: 2"),
 }
 GOOD = """
 version: 1
 reader: {use: folder, path: in, workers: auto}
 transforms:
   - name: shrink
+    cores: "0-1"
     stages: [orient, resize: {width: 256, fit: inside, kernel: area}]
 writer: {use: files, path: 'out/{stem}.jpg', quality: 85, jpeg: {subsampling: "420"}}
 fuse: none
+queues: {depth: 8, memory: 512MB}
+on_error: {max_failures: 5%}
+timeout: 60s
 """
 
 
@@ -67,26 +74,6 @@ def test_an_editor_marks_what_check_refuses(validator: Any, right: str, wrong: s
     validator.validate(yaml.load(GOOD))
     assert right in GOOD
     assert not validator.is_valid(yaml.load(GOOD.replace(right, wrong)))
-
-
-def test_the_schema_knows_the_keys_that_the_reader_of_configs_takes(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Written down twice, so compared: the sections as `config` reads them, and as editors are told."""
-
-    sections: dict[str, set[str]] = {}
-    close = Section.close
-
-    def closed(self: Section) -> None:
-        sections.setdefault(self.name, set()).update(self.known)
-        close(self)
-
-    monkeypatch.setattr(Section, "close", closed)
-    form.interpret(Node(Mark(""), {}), "", [])
-    assert sections.pop("the config") - {"reader", "transforms", "writer"} == set(json_schema.TOP)
-    queue = sections.pop("queue")
-    assert queue == set(json_schema.GROUP["queue"]["properties"])
-    assert set(form.GROUP_KEYS) == set(json_schema.GROUP)
-    assert sections == {name: set(json_schema.TOP[name]["properties"]) for name in sections}
-    assert set(sections) == {name for name, schema in json_schema.TOP.items() if "properties" in schema}
 
 
 def test_a_reader_that_has_seen_enough_is_no_defect(tmp_path: Path) -> None:

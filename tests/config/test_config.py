@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 
 from pipeline import config
 from pipeline.config import yaml_source
-from pipeline.config.form import interpret
-from pipeline.config.mapping_reader import DURATION, MEMORY, NBYTES
+from pipeline.config.form import Config, interpret
+from pipeline.config.key_types import Cores, Credit, MaxFailures
+from pipeline.config.keys import OnError, Settings
 from pipeline.config.overrides import apply
-from pipeline.contracts.contexts import ErrorPolicy, Limits
+from pipeline.contracts.contexts import Limits
 from pipeline.contracts.problem import ConfigError, Mark, Problem
 
 ENDS = 'version: 1\nreader: {use: synthetic, frames: 3}\nwriter: {use: "null"}\n'
@@ -33,7 +34,7 @@ transforms:
 """
 
 
-def loaded(text: str, tmp_path: Path, *overrides: str, workers: tuple[str, ...] = ()) -> config.Config:
+def loaded(text: str, tmp_path: Path, *overrides: str, workers: tuple[str, ...] = ()) -> Config:
     path = tmp_path / "c.yaml"
     path.write_text(text, encoding="utf-8")
     found = config.load(path, overrides, workers)
@@ -52,11 +53,8 @@ def test_a_small_config_has_every_default(tmp_path: Path) -> None:
     """Reader and writer alone are a config."""
     found = loaded(ENDS, tmp_path)
     assert [group.name for group in found.groups] == ["reader", "writer"]
-    assert (found.queues.depth, found.queues.credit, found.queues.order) == (8, (2, 8), "completed")
-    assert found.queues.memory_nbytes is None
-    assert found.on_error == ErrorPolicy()
-    assert found.limits == Limits()
-    assert (found.fuse, found.timeout_s, found.stall_timeout_s) == ("none", 60.0, None)
+    assert found.settings == Settings()
+    assert all(group.keys.queue.depth == 8 and group.keys.workers == "auto" for group in found.groups)
 
 
 def test_groups_and_the_three_forms_of_a_stage(tmp_path: Path) -> None:
@@ -65,11 +63,19 @@ def test_groups_and_the_three_forms_of_a_stage(tmp_path: Path) -> None:
     assert [stage.label for stage in first.stages] == ["identity", "resize", "small", "resize-2"]
     assert [stage.use for stage in first.stages] == ["identity", "resize", "resize", "resize"]
     assert [stage.params.plain for stage in first.stages] == [{}, {"width": 256}, {"width": 128}, {"width": 64}]
-    assert first.workers == 3
-    assert first.cores is not None
-    assert first.cores.plain == "0-1"
-    assert (first.queue.depth, first.queue.order, first.queue.credit) == (2, "input", (1, 1))
-    assert (second.name, second.workers, second.cores) == ("transform-2", None, None)
+    assert (first.keys.workers, first.keys.cores.named) == (3, (0, 1))
+    queue = first.keys.queue
+    assert (queue.depth, queue.order, queue.credit) == (2, "input", Credit(1, 1))
+    assert (second.name, second.keys.workers, second.keys.cores) == ("transform-2", "auto", Cores())
+
+
+def test_a_group_that_says_nothing_of_its_queue_has_that_of_all(tmp_path: Path) -> None:
+    """And one that says part of it has the rest from `queues`."""
+    found = loaded(ENDS + GROUPS + "queues: {depth: 5, order: input, credit: 3}\n", tmp_path, "reader.queue.depth=9")
+    assert [(group.keys.queue.depth, group.keys.queue.order) for group in found.groups] == [
+        (9, "input"), (2, "input"), (5, "input"), (5, "input"),
+    ]  # fmt: skip
+    assert [group.keys.queue.credit.most for group in found.groups] == [3, 1, 3, 3]
 
 
 def test_every_stage_knows_its_place(tmp_path: Path) -> None:
@@ -82,47 +88,22 @@ def test_every_stage_knows_its_place(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "policy"),
     [
-        ("{policy: stop}", ErrorPolicy(stop=True)),
-        ("{max_failures: 3, retries: 0}", ErrorPolicy(retries=0, max_failures=3, max_share=None)),
-        ("{max_failures: 12.5%}", ErrorPolicy(max_share=0.125)),
-        ("{max_failures: none}", ErrorPolicy(max_failures=None, max_share=None)),
+        ("{policy: stop}", OnError(policy="stop")),
+        ("{max_failures: 3, retries: 0}", OnError(retries=0, max_failures=MaxFailures(count=3))),
+        ("{max_failures: 12.5%}", OnError(max_failures=MaxFailures(share=0.125))),
+        ("{max_failures: none}", OnError(max_failures=MaxFailures())),
     ],
 )
-def test_error_policies(text: str, policy: ErrorPolicy, tmp_path: Path) -> None:
+def test_error_policies(text: str, policy: OnError, tmp_path: Path) -> None:
     """A failure budget is a number, a share or none."""
-    assert loaded(f"{ENDS}on_error: {text}\n", tmp_path).on_error == policy
+    assert loaded(f"{ENDS}on_error: {text}\n", tmp_path).settings.on_error == policy
 
 
 def test_a_config_may_lower_limits_and_the_command_line_may_raise_them(tmp_path: Path) -> None:
     """Limits belong to the operator."""
     lower = loaded(ENDS + "limits: {pixels: 5, file_size: 1kB, frames: 2}\n", tmp_path)
-    assert lower.limits == Limits(5, 1000, 2)
-    assert loaded(ENDS, tmp_path, "limits.pixels=900000000").limits.pixels == 900_000_000
-
-
-@pytest.mark.parametrize(
-    ("text", "seconds"), [("30s", 30), ("2m", 120), ("1h", 3600), ("500 ms", 0.5), (7, 7), (1.5, 1.5)]
-)
-def test_durations(text: object, seconds: float) -> None:
-    """A time has a unit, or is a number of seconds."""
-    assert DURATION.read(text) == seconds
-
-
-@pytest.mark.parametrize(
-    ("text", "nbytes"), [("512MB", 512_000_000), ("2GiB", 2 << 30), ("1.5 kB", 1500), ("8k", 8192), (70_000, 70_000)]
-)
-def test_sizes(text: object, nbytes: int) -> None:
-    """A size has a unit, or is a number of bytes."""
-    assert NBYTES.read(text) == nbytes
-
-
-@pytest.mark.parametrize(
-    "value", ["", "5", "MB", "-1MB", "1e3MB", True, None, [], float("nan"), float("inf"), "9" * 400]
-)
-def test_what_is_no_size(value: object) -> None:
-    """Anything else is refused, and never an exception of another kind."""
-    with pytest.raises(ValueError):
-        MEMORY.read(value)
+    assert lower.settings.limits == Limits(5, 1000, 2)
+    assert loaded(ENDS, tmp_path, "limits.pixels=900000000").settings.limits.pixels == 900_000_000
 
 
 @pytest.mark.parametrize(
@@ -174,7 +155,8 @@ def test_overrides_reach_every_form_of_a_stage(tmp_path: Path) -> None:
     first, second = found.transforms
     params = [stage.params.plain for stage in first.stages]
     assert params == [{"x": 1}, {"width": 2}, {"width": 3}, {"width": 64, "height": 4}]
-    assert (second.workers, first.queue.depth, found.queues.memory_nbytes, found.fuse) == (5, 7, 1 << 30, "all")
+    assert (second.keys.workers, first.keys.queue.depth) == (5, 7)
+    assert (found.settings.queues.memory_nbytes, found.settings.fuse) == (1 << 30, "all")
     assert found.reader.stages[0].params.plain == {"frames": 6}
     assert found.writer.stages[0].params.plain == {"jpeg": {"quality": 8}}
 
@@ -194,7 +176,7 @@ def test_overrides_are_yaml_and_keep_their_text(tmp_path: Path) -> None:
 def test_workers_of_a_group_and_of_all(tmp_path: Path) -> None:
     """Later ones win."""
     found = loaded(ENDS + GROUPS, tmp_path, workers=("all=2", "first=auto", "writer=1"))
-    assert [group.workers for group in found.groups] == [2, None, 2, 1]
+    assert [group.keys.workers for group in found.groups] == [2, "auto", 2, 1]
 
 
 def test_null_is_the_name_of_a_writer(tmp_path: Path) -> None:

@@ -118,7 +118,7 @@ TEXTS = {
     "undefined alias": (
         ENDS + "fuse: *x\n",
         [
-            "4:7: fuse is empty; wants none, all or auto",
+            "4:7: fuse is empty; wants one of none, all, auto",
             "4:7: the alias *x has no anchor before it; want &x on a value above",
         ],
     ),
@@ -192,7 +192,7 @@ TEXTS = {
         ENDS + "queues: {memory: 1TiB}\n",
         ["4:18: memory is 1048576 MiB; this process may use 8192 MiB"],
     ),
-    "order": (ENDS + "queues: {order: sorted}\n", ["4:17: order is the text 'sorted'; wants input or completed"]),
+    "order": (ENDS + "queues: {order: sorted}\n", ["4:17: order is the text 'sorted'; wants one of completed, input"]),
     "failures": (
         ENDS + "on_error: {max_failures: 500%}\n",
         ["4:26: max_failures is the text '500%'; wants a number, a share such as 5%, or none"],
@@ -215,7 +215,7 @@ TEXTS = {
     "unset variable": (
         ENDS + "fuse: ${NO_SUCH_VARIABLE}\n",
         [
-            "4:7: fuse is the text ''; wants none, all or auto",
+            "4:7: fuse is the text ''; wants one of none, all, auto",
             "4:7: the variable NO_SUCH_VARIABLE is not set; set it, or write ${NO_SUCH_VARIABLE:-default}",
         ],
     ),
@@ -223,7 +223,7 @@ TEXTS = {
         ENDS + "fuse: ${1st:-all}\n",
         [
             "4:7: ${1st:-all} names no variable; want ${VAR} or ${VAR:-default}",
-            "4:7: fuse is the text '${1st:-all}'; wants none, all or auto",
+            "4:7: fuse is the text '${1st:-all}'; wants one of none, all, auto",
         ],
     ),
     "unquoted variable in a flow mapping": (

@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 from harness import GATE, HARM, LOG, NUMBERED, counts, plan_of, stage
 
+from pipeline.config.key_types import parse_cores
 from pipeline.plan import machine
 from pipeline.scheduler import Scheduler
 from pipeline.supervisor import execution
-from pipeline.supervisor.worker_process import Handle
+from pipeline.supervisor.handle import Handle
 
 
 @pytest.mark.parametrize("order", ["completed", "input"])
@@ -28,10 +29,10 @@ def test_queues_and_memory_keep_their_bounds(
         seen["looks"] += 1
         for group in core.groups[1:]:
             leased = sum(worker.load for worker in group.workers)
-            bound = group.plan.queue.depth + group.plan.queue.most_credit * group.plan.workers
+            bound = group.plan.queue.depth + group.plan.queue.credit.most * group.plan.workers
             assert core.waiting(group) + leased <= bound
-            assert core.run_lane.queues[group.number].occupied <= bound  # type: ignore[union-attr]
-        used = core.admission.pool.allocator.in_use  # type: ignore[attr-defined]
+            assert core.state.run_lane.queues[group.number].occupied <= bound
+        used = core.memory.pool.allocator.in_use  # type: ignore[attr-defined]
         seen["most"] = max(seen["most"], used)
         assert used <= core.plan.memory_nbytes
 
@@ -108,7 +109,7 @@ def test_every_thread_of_a_pinned_group_stays_on_its_cores(tmp_path: Path, monke
             for handle in handles:
                 assert handle.process is not None
                 cores = {
-                    frozenset(machine.parse_cores(line.split()[1]))
+                    frozenset(parse_cores(line.split()[1]))
                     for status in Path(f"/proc/{handle.process.pid}/task").glob("*/status")
                     for line in status.read_text().splitlines()
                     if line.startswith("Cpus_allowed_list")

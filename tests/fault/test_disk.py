@@ -13,9 +13,9 @@ import pytest
 from harness import FILES, HARM, NUMBERED, cli, counts, fused, plan_of, stage, tree, write_config
 from PIL import Image
 
-from pipeline.errors import EnvironmentRefusal, Exit, Stall
+from pipeline.errors import EnvironmentRefusal, Exit
 from pipeline.supervisor import execution
-from pipeline.supervisor.run_loop import Loop
+from pipeline.supervisor.deadlines import Deadlines
 
 NOISE = {"use": "synthetic", "height": 40, "width": 40, "frames": 60}
 
@@ -130,10 +130,10 @@ def test_a_run_in_which_no_frame_moves_ends_loudly(tmp_path: Path) -> None:
     """Exit 70 with the stack of every worker: the one that sleeps shows where."""
     harm = stage(HARM, how="sleep", at=[2], marker=str(tmp_path / "mark"))
     plan = plan_of(tmp_path, {"use": NUMBERED}, [[harm]], {"use": "null"}, stall_timeout="2s")
-    with pytest.raises(Stall) as caught:
-        execution.run(plan)
-    text = str(caught.value)
-    assert caught.value.exit_code == Exit.INTERNAL
+    report = execution.run(plan)
+    text = report.stopped
+    assert report.exit_code == Exit.INTERNAL
+    assert report.ledger.balances
     assert "`stall_timeout`" in text
     assert "in strike" in text
     assert all(f"{group} {number}:" in text for number, group in enumerate(("reader", "step1", "writer")))
@@ -177,15 +177,14 @@ def test_a_late_answer_of_a_worker_that_was_given_up_is_not_believed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A worker that answers just when its time is up: what it said before the fence counts, and each item once."""
-    check = Loop._check_deadline
+    check = Deadlines._check_worker
 
-    def impatient(self: Loop, handle: Any) -> None:
+    def impatient(self: Deadlines, handle: Any) -> None:
         check(self, handle)
         if handle.worker.group.name == "step1" and handle.worker.load and handle.process and self.core.moved % 5 == 0:
-            handle.ended_by = "timed out (a test)"
-            self._lost(handle)
+            self.workers.end(handle, "timed out (a test)")
 
-    monkeypatch.setattr(Loop, "_check_deadline", impatient)
+    monkeypatch.setattr(Deadlines, "_check_worker", impatient)
     monkeypatch.setattr("pipeline.scheduler.recovery.backoff_s", lambda _: 0.0)
     plan = plan_of(
         tmp_path,

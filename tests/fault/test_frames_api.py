@@ -91,7 +91,7 @@ def test_a_worker_that_is_killed_costs_nothing(here: Path) -> None:
         for frame in frames:
             seen.append(frame.item.stem)
             if len(seen) == 5:
-                handle = frames.loop.handles[1]
+                handle = frames._loop.handles[1]
                 assert handle.process is not None
                 os.kill(handle.process.pid, signal.SIGKILL)
     assert seen == [f"{number:02d}" for number in range(60) if number != 30]

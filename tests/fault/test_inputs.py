@@ -18,7 +18,7 @@ from PIL import Image
 from pipeline.contracts.problem import ConfigError
 from pipeline.errors import Exit
 from pipeline.supervisor import execution, serial
-from pipeline.supervisor.run_loop import Loop
+from pipeline.supervisor.run_loop import RunLoop
 
 RUNS = pytest.mark.parametrize("run", [execution.run, serial.run], ids=["workers", "serial"])
 Run = Callable[..., Any]
@@ -48,18 +48,18 @@ def reasons(report: Any) -> dict[str, tuple[str, str]]:
 
 def after_discovery(monkeypatch: pytest.MonkeyPatch, harm: Callable[[], None]) -> None:
     """Do something to the inputs when all were found and none was read."""
-    ready = Loop._on_ready
+    turn = RunLoop.turn
     done: list[bool] = []
 
-    def on_ready(self: Loop, *args: Any) -> None:
+    def turned(self: RunLoop, timeout_s: float) -> None:
         if not done:
             done.append(True)
             assert self.discovery is not None
             until(lambda: self.discovery is not None and self.discovery.ended, "all inputs are found")
             harm()
-        ready(self, *args)
+        turn(self, timeout_s)
 
-    monkeypatch.setattr(Loop, "_on_ready", on_ready)
+    monkeypatch.setattr(RunLoop, "turn", turned)
 
 
 def test_a_file_that_vanishes_after_it_was_found_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -781,7 +781,7 @@ def test_a_film_that_is_tried_again_in_the_same_process(
             yield part
 
     monkeypatch.setattr(decoding.Decoding, "parts", once)
-    run = serial.SerialRun(plan, None, None)
+    run = serial.SerialRun(plan)
     item, target = next(iter(run.reader.discover())), f"{tmp_path}/out/walk.mp4"
     run.writer.open()
     with pytest.raises(OSError, match="for a moment"):

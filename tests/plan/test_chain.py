@@ -43,7 +43,7 @@ class Sized(Transform):
 
 
 def links(*stages: Transform) -> list[Link]:
-    return [(f"{type(stage).__name__}-{number}", stage) for number, stage in enumerate(stages)]
+    return [Link(f"{type(stage).__name__}-{number}", stage, number) for number, stage in enumerate(stages)]
 
 
 def frame_of(spec: Spec, value: int = 0) -> Frame:
@@ -125,7 +125,7 @@ def test_the_stage_that_refuses_is_named(place: int) -> None:
             raise SpecError("wants something else")
 
     groups: list[list[Link]] = [[], [], []]
-    groups[place] = [("picky", Refuses())]
+    groups[place] = [Link("picky", Refuses())]
     for codec in (None, Jpeg()):
         with pytest.raises(StageError) as caught:
             Chain([*groups, []]).route(SPEC, codec)
@@ -136,9 +136,12 @@ def test_the_stage_that_refuses_is_named(place: int) -> None:
 @pytest.mark.parametrize("given_out", [True, False])
 def test_stages_run_back_to_back_and_the_last_writes_where_it_is_told(given_out: bool) -> None:
     """Scratch in between, the given array at the end; each stage is named before it runs."""
-    named: list[str] = []
+    named: list[int] = []
     runner = Runner(links(Sized(4), Identity(), Sized(5), Sized(3), Identity()), named.append)
     frame = frame_of(Spec.of("gray", 2, 6))
+    runner.plan(frame.spec)
+    assert named == [0, 1, 2, 3, 4], "each is named before it is asked for its Spec"
+    named.clear()
     out = np.zeros((3, 6, 1), np.uint8) if given_out else None
     before = frame.pixels
     runner.run(frame, out)
@@ -147,19 +150,20 @@ def test_stages_run_back_to_back_and_the_last_writes_where_it_is_told(given_out:
     assert not before.any()
     if out is not None:
         assert np.shares_memory(frame.pixels, out)
-    assert named == ["Sized-0", "Identity-1", "Sized-2", "Sized-3", "Identity-4"]
+    assert named == [0, 1, 2, 3, 4]
 
 
 def test_a_group_that_only_looks_writes_nothing() -> None:
     """The frame goes on in the memory it lies in; a stage that has nothing to do is not called."""
-    named: list[str] = []
+    named: list[int] = []
     runner = Runner(links(Identity(), Orient(), Sized(300, identity_when_equal=True)), named.append)
     frame = frame_of(SPEC)
     pixels = frame.pixels
     assert runner.plan(SPEC).last == -1
+    named.clear()
     runner.run(frame, None)
     assert frame.pixels is pixels
-    assert named == ["Identity-0"]
+    assert named == [0]
 
 
 @pytest.mark.parametrize("error", [ValueError("bad"), Skip("small"), SystemExit(0)])

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.errors import EnvironmentRefusal, UsageError
+from pipeline.errors import EnvironmentRefusal
 from pipeline.plan import machine
 
 MASK = tuple(range(8))
@@ -104,21 +104,6 @@ def test_shared_memory_that_is_not_there_has_nothing_free(tmp_path: Path) -> Non
     """Free bytes of a file system; 0 where there is none."""
     assert machine.shm_free_nbytes(str(tmp_path / "none")) == 0
     assert machine.shm_free_nbytes(str(tmp_path)) > 0
-
-
-@pytest.mark.parametrize(
-    ("text", "cores"), [("0-3,6", (0, 1, 2, 3, 6)), ("5", (5,)), ("2, 0-1", (0, 1, 2)), ("1,1", (1,))]
-)
-def test_lists_of_cores(text: str, cores: tuple[int, ...]) -> None:
-    """Single cores and ranges, sorted, each once."""
-    assert machine.parse_cores(text) == cores
-
-
-@pytest.mark.parametrize("text", ["", "a", "1-", "-1", "1--2", "3-1", "1;2", "0-999999", "٣", "1,,2"])
-def test_what_is_no_list_of_cores(text: str) -> None:
-    """Anything else is refused, and no range is ever expanded to millions."""
-    with pytest.raises(UsageError):
-        machine.parse_cores(text)
 
 
 def test_a_process_pins_itself_and_its_threads() -> None:

@@ -10,11 +10,13 @@ from typing import Any
 import pytest
 
 from pipeline import config
+from pipeline.config.key_types import Credit
+from pipeline.config.keys import Edge
 from pipeline.contracts.problem import ConfigError
 from pipeline.plan import planning
 from pipeline.plan.explain import explain
 from pipeline.plan.machine import Machine, ranges
-from pipeline.plan.model import Plan, QueuePlan
+from pipeline.plan.model import Plan
 from pipeline.plan.placement import LEAST_MEMORY
 from pipeline.worker.loading import Loading
 
@@ -110,7 +112,7 @@ def test_the_plan_names_first_and_last(making: Making) -> None:
         "synthetic",
         "identity",
         "identity",
-        "Paint",
+        "orient",
         "null",
     ]
 
@@ -150,14 +152,14 @@ def test_fused_the_whole_chain_is_one_group(making: Making) -> None:
     plan = making.plan(f"[{group('identity')}, {group('resize: {width: 3}', name='u')}]", more="fuse: all\n")
     [only] = plan.groups
     assert [stage.label for stage in only.stages] == ["synthetic", "identity", "resize", "null"]
-    assert (only.name, only.reads, only.writes, only.workers, plan.fuse) == ("all", True, True, 4, "all")
+    assert (only.name, only.reads, only.writes, only.workers, plan.settings.fuse) == ("all", True, True, 4, "all")
     assert making.plan(more="fuse: all\n", overrides=("reader.workers=3",)).groups[0].workers == 3
 
 
 def test_fuse_auto_is_none_for_now_and_says_so(making: Making) -> None:
     """Until there is a tuner, auto is a note and not a change."""
     plan = making.plan(more="fuse: auto\n")
-    assert (plan.fuse, len(plan.groups)) == ("none", 2)
+    assert (plan.settings.fuse, len(plan.groups)) == ("auto", 2)
     assert plan.notes == (f"{making.folder}/c.yaml:5:7: fuse: auto is left to the tuner; until then it means none",)
 
 
@@ -166,7 +168,7 @@ def test_edges_keep_order_where_they_are_told_to(making: Making) -> None:
     chain = f"[{group('identity')}, {group('identity', ', queue: {order: completed, depth: 3, credit: 4}', 'u')}]"
     plan = making.plan(chain, more="queues: {order: input, depth: 5}\n")
     assert [g.queue for g in plan.groups] == [
-        QueuePlan(5, 2, False, 8), QueuePlan(5, 2, True, 8), QueuePlan(3, 4), QueuePlan(5, 2, True, 8),
+        Edge(5), Edge(5, "input"), Edge(3, credit=Credit(4, 4)), Edge(5, "input"),
     ]  # fmt: skip
     assert plan.in_order
     assert not making.plan(chain).in_order
@@ -176,7 +178,7 @@ def test_a_stream_reaches_its_writer_in_order(making: Making) -> None:
     """Streams: in order before the writer always, one frame at a reader, as many readers as writers."""
     plan = making.plan(f"[{group('identity')}]", reader="{use: synthetic, streams: 2, frames: 3}")
     assert plan.streams
-    assert [(g.queue.in_order, g.queue.credit, g.workers) for g in plan.groups] == [
+    assert [(g.queue.in_order, g.queue.credit.first, g.workers) for g in plan.groups] == [
         (False, 1, 2), (False, 2, 4), (True, 2, 2),
     ]  # fmt: skip
 
@@ -201,7 +203,7 @@ def test_an_expanding_group_is_fed_in_order_where_order_counts_later(making: Mak
         f"[{group('OWN:Tiles')}, {group('identity', name='u')}]", writer="{use: null, queue: {order: input}}"
     )
     tiles = plan.groups[1]
-    assert (tiles.expands, tiles.queue) == (True, QueuePlan(8, 1, in_order=True))
+    assert (tiles.expands, tiles.queue) == (True, Edge(8, "input", Credit(1, 1)))
     assert not plan.groups[2].queue.in_order
     assert not making.plan(f"[{group('OWN:Tiles')}]").groups[1].queue.in_order
 
@@ -284,7 +286,9 @@ def test_memory_as_the_config_says(making: Making) -> None:
 def test_settings_that_reach_the_plan_unchanged(making: Making) -> None:
     """Limits, error policy and times."""
     plan = making.plan(more="limits: {frames: 7}\non_error: {retries: 1}\ntimeout: 2s\nstall_timeout: 3s\n")
-    assert (plan.limits.frames, plan.on_error.retries, plan.timeout_s, plan.stall_timeout_s) == (7, 1, 2.0, 3.0)
+    assert (
+        plan.settings.limits.frames, plan.settings.on_error.retries, plan.settings.timeout_s, plan.settings.stall_s
+    ) == (7, 1, 2.0, 3.0)  # fmt: skip
     assert plan.usable_cores == (0, 1, 2, 3)
 
 

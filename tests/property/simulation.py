@@ -11,10 +11,12 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from random import Random
 
-from pipeline.contracts.contexts import ErrorPolicy
+from pipeline.config.key_types import Credit, MaxFailures
+from pipeline.config.keys import Edge, OnError, Settings
+from pipeline.contracts.cause import Cause
 from pipeline.contracts.frame import Item
 from pipeline.contracts.spec import Spec
-from pipeline.plan.model import GroupPlan, Plan, QueuePlan, StagePlan
+from pipeline.plan.model import GroupPlan, Plan, StagePlan
 from pipeline.scheduler import Halt, Kill, Outcome, Scheduler, Start, Worker
 from pipeline.transport.allocator import Allocator
 from pipeline.transport.records import (
@@ -72,13 +74,15 @@ def make_plan(shape: Shape) -> Plan:
     for number, workers in enumerate(shape.workers):
         expanding = shape.expands > 1 and number == 1 and last > 1
         lone = expanding or (number == 0 and shape.kind != "single" and last > 0)
+        credit = 1 if lone else shape.credit
+        most = credit if lone else max(credit, shape.most_credit)
         order = shape.in_order or (number == last and shape.kind == "streams")
         groups.append(
             GroupPlan(
                 f"g{number}",
                 (StagePlan(f"s{number}", "x:Y"),),
                 workers,
-                queue=QueuePlan(shape.depth, 1 if lone else shape.credit, order, 1 if lone else shape.most_credit),
+                queue=Edge(shape.depth, "input" if order else "completed", Credit(credit, most)),
                 reads=number == 0,
                 writes=number == last,
                 expands=expanding,
@@ -90,7 +94,7 @@ def make_plan(shape: Shape) -> Plan:
         streams=shape.kind == "streams",
         many=shape.kind == "many",
         in_order=any(group.queue.in_order for group in groups[1:]),
-        on_error=ErrorPolicy(retries=shape.retries, max_share=None),
+        settings=Settings(on_error=OnError(retries=shape.retries, max_failures=MaxFailures())),
     )
 
 
@@ -139,7 +143,8 @@ class World:
         if self.found < self.shape.items and self.core.hungry:
             self.core.offer(Item(self.found, str(self.found)), "")
             self.found += 1
-            self.core.exhausted = self.found == self.shape.items
+            if self.found == self.shape.items:
+                self.core.end_of_input()
 
     def settle(self) -> None:
         """Pump, deliver records, carry out orders; then check what must always hold."""
@@ -147,8 +152,9 @@ class World:
             group.review_at = group.review_at and min(group.review_at, group.frames + 3)
         for _ in range(100):
             self.core.pump()
-            sends, self.core.sends = self.core.sends, []
-            orders, self.core.orders = self.core.orders, []
+            sends, orders = self.core.sends.copy(), self.core.orders.copy()
+            self.core.sends.clear()
+            self.core.orders.clear()
             if not sends and not orders:
                 break
             for worker, record, _entry, _text in sends:
@@ -179,7 +185,7 @@ class World:
         process.alive = False
         running = process.job[LEASE] if process.job else 0
         process.inbox.clear()
-        self.core.lost(process.worker, running, ("s", "crash", "killed") if blame else None)
+        self.core.lost(process.worker, running, Cause("s", "crash", "killed") if blame else None)
 
     def step(self, process: Process) -> bool:
         """Let one process do one thing; False when it can do nothing."""
@@ -210,9 +216,10 @@ class World:
                     return True
                 process.grants.append((record[OFFSET], record[SPAN] * UNIT))
                 return True
-        return self._work(process)
+        return self.work(process)
 
-    def _work(self, process: Process) -> bool:
+    def work(self, process: Process) -> bool:
+        """Let a process go on with its job."""
         job, group = process.job, process.worker.group
         assert job is not None
         unit = process.worker.leases.get(job[LEASE])
@@ -224,7 +231,7 @@ class World:
             self.finished.append(unit.item.number)
             self._answer(process, DONE)
         elif group.last:
-            frames = self.shape.frames if self.core.fused and self.shape.kind != "single" else 1
+            frames = self.shape.frames if self.core.state.fused and self.shape.kind != "single" else 1
             if unit is not None and not unit.dead:
                 self.written.append((unit.item.number, unit.index))
             self._answer(process, DONE, frames=frames)
@@ -264,7 +271,7 @@ class World:
         job, shape = process.job, self.shape
         assert job is not None
         unit = process.worker.leases.get(job[LEASE])
-        if unit is not None and (unit.asking or unit in self.core.place_wait):
+        if unit is not None and (unit.asking or unit in self.core.state.place_wait):
             return False
         top = BUDGET // 2 // UNIT // 2 - 256 if shape.big and shape.kind == "single" else 64
         share = 4 if shape.expands > 1 or shape.kind == "streams" else 1
@@ -300,16 +307,15 @@ class World:
                 assert len(worker.texts) + worker.load == group.most_credit
             if group.number:
                 taken = 0
-                for lane in {*core.lanes, core.run_lane}:
+                for lane in {*core.state.lanes, core.state.run_lane}:
                     queue = lane.queues[group.number]
-                    assert queue is not None
                     assert 0 <= queue.occupied <= queue.limit, (group.name, queue.occupied, queue.limit)
                     taken += queue.occupied
                 assert taken <= group.plan.queue.depth + group.most_credit * group.plan.workers
         lent = self.allocator.lent_ranges()
         assert all(low < high <= BUDGET for low, high in lent)
         assert all(first[1] <= second[0] for first, second in pairwise(lent)), "regions overlap"
-        ledger = core.verdicts.ledger
+        ledger = core.ledger
         assert ledger.found == ledger.finished + core.open + len(core.items), "the ledger does not balance"
 
     def run_out(self) -> None:
@@ -326,13 +332,13 @@ class World:
                 if self.core.over or self.halted:
                     break
                 if not any(process.inbox for process in busy):
-                    raise AssertionError(f"stall: {self.core.open} items in flight, {self.core.verdicts.ledger}")
+                    raise AssertionError(f"stall: {self.core.open} items in flight, {self.core.ledger}")
         assert self.core.over or self.halted
         if self.halted:
             return
-        ledger = self.core.verdicts.ledger
+        ledger = self.core.ledger
         assert ledger.balances
         assert set(self.outcomes) == set(range(self.shape.items)), "an item was lost"
         assert not self.allocator.lent_ranges(), "a region leaked"
-        for lane in {*self.core.lanes, self.core.run_lane}:
-            assert all(queue is None or not queue.occupied for queue in lane.queues), "a place leaked"
+        for lane in {*self.core.state.lanes, self.core.state.run_lane}:
+            assert not any(queue.occupied for queue in lane.queues), "a place leaked"

@@ -11,10 +11,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, multiple, rule
 
 from pipeline.errors import EnvironmentRefusal
-from pipeline.supervisor.workers import GrowingPool
 from pipeline.transport import arena as arenas
 from pipeline.transport.allocator import Allocator
-from pipeline.transport.arena import Arena, map_arena
+from pipeline.transport.arena import Arena, GrowingPool, map_arena
 from pipeline.transport.records import PAGE
 
 SIZES = st.one_of(

@@ -15,7 +15,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 from simulation import Process, Shape, World
 from test_scheduler import shapes
 
-from pipeline.transport.records import ASSIGN, TRANSIENT
+from pipeline.contracts.cause import Cause
+from pipeline.transport.records import ASSIGN, KIND, LEASE, TRANSIENT
 
 
 class Rough(World):
@@ -23,19 +24,20 @@ class Rough(World):
 
     share = 0.0
 
-    def _work(self, process: Process) -> bool:
+    def work(self, process: Process) -> bool:
         job = process.job
         assert job is not None
-        unit = process.worker.leases.get(job[3])
-        waits = unit is not None and (unit.asking or unit in self.core.place_wait)
-        if job[0] != ASSIGN or waits or self.random.random() >= self.share:
-            return super()._work(process)
+        unit = process.worker.leases.get(job[LEASE])
+        waits = unit is not None and (unit.asking or unit in self.core.state.place_wait)
+        if job[KIND] != ASSIGN or waits or self.random.random() >= self.share:
+            return super().work(process)
         process.job = None
         how = self.random.choice(("raise", "skip", "transient"))
         if how == "skip":
-            self.core.skipped(process.worker, job[3], "too small")
+            self.core.skipped(process.worker, job[LEASE], Cause("s", "skip", "too small"))
         else:
-            self.core.failed(process.worker, TRANSIENT * (how == "transient"), job[3], "s", "input", "is bad")
+            flags = TRANSIENT if how == "transient" else 0
+            self.core.failed(process.worker, flags, job[LEASE], Cause("s", "input", "is bad"))
         return True
 
 

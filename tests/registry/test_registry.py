@@ -11,8 +11,10 @@ from typing import Any, Literal
 import pytest
 from click.testing import CliRunner
 
-from pipeline import Transform, registry
+from pipeline import Colour, Transform, registry
 from pipeline.cli import main
+from pipeline.contracts.parameter_types import Duration, Nbytes
+from pipeline.contracts.parameters import takes_text
 from pipeline.errors import EnvironmentRefusal, UsageError
 
 OWN = """\
@@ -45,6 +47,10 @@ class Everything(Transform):
     pair: tuple[int, int] = (0, 0)
     rows: list[int] = field(default_factory=list)
     table: dict[str, int] = field(default_factory=dict)
+    ink: Colour = Colour(0, 0, 0)
+    wait: Duration | None = field(default=None, metadata={"ge": Duration(1), "le": Duration(60)})
+    room: Nbytes | Literal["auto"] = field(default="auto", metadata={"ge": Nbytes(1024)})
+    anything: Any = None
 
 
 def found(**values: Any) -> list[tuple[tuple[str | int, ...], str]]:
@@ -56,11 +62,13 @@ def test_right_parameters_come_back_as_the_fields_want_them() -> None:
     """A list becomes a tuple where the field is one; nothing else is converted."""
     given = {
         "count": 9, "ratio": 0.25, "name": "caf\udce9", "flag": True, "mode": "b", "size": None, "either": 3,
-        "many": ["a", "b"], "pair": [1, 2], "rows": [1], "table": {"a": 1},
+        "many": ["a", "b"], "pair": [1, 2], "rows": [1], "table": {"a": 1}, "ink": "#ff0000", "wait": "2s",
+        "room": "1MiB", "anything": [None],
     }  # fmt: skip
     values, findings = registry.check(Everything, given)
     assert findings == []
-    assert values == given | {"many": ("a", "b"), "pair": (1, 2)}
+    read = {"ink": Colour(255, 0, 0), "wait": Duration(2), "room": Nbytes(1 << 20)}
+    assert values == given | {"many": ("a", "b"), "pair": (1, 2)} | read
     assert registry.build(Everything, values).many == ("a", "b")
 
 
@@ -71,7 +79,7 @@ def test_right_parameters_come_back_as_the_fields_want_them() -> None:
         ("ratio", 0.0, ()), ("ratio", 9, ()), ("ratio", float("nan"), ()), ("name", 3, ()), ("name", None, ()),
         ("flag", 1, ()), ("flag", "true", ()), ("mode", "c", ()), ("size", 0, ()), ("either", "atuo", ()),
         ("many", "a", ()), ("many", ["a", 3], (1,)), ("pair", [1], ()), ("rows", [1, "x"], (1,)),
-        ("table", {"a": "x"}, ()),
+        ("table", {"a": "x"}, ()), ("ink", "red", ()), ("wait", "61s", ()), ("wait", "soon", ()), ("room", "1kB", ()),
     ],
 )  # fmt: skip
 def test_wrong_parameters_are_found_one_by_one(name: str, value: object, path: tuple[int, ...]) -> None:
@@ -104,19 +112,18 @@ def test_parameters_are_described_in_words() -> None:
     assert wants["ratio"] == "a number more than 0 less than 9"
     assert wants["mode"] == "one of a, b"
     assert wants["size"] == "a whole number at least 1 px or null"
-    assert wants["either"] == "a whole number or one of auto"
+    assert wants["either"] == "a whole number, or auto"
     assert wants["many"] == "a list of text"
     assert wants["pair"] == "a list of a whole number, a whole number"
+    assert wants["wait"] == "a time such as 30s or 2m, from 1s to 1m or null"
+    assert wants["room"] == "a size such as 512MB or 2GiB, at least 1KiB, or auto"
     first = registry.parameters(Everything)[0]
     assert (first.required, first.doc) == (True, "how many")
 
 
 def test_only_text_takes_text_as_it_is() -> None:
     """What the command line hands over raw: text, words of text, text or null."""
-    assert [name for name in Everything.__dataclass_fields__ if registry.takes_text(Everything, name)] == [
-        "name",
-        "mode",
-    ]
+    assert [each.name for each in registry.parameters(Everything) if takes_text(each.hint)] == ["name", "mode", "ink"]
 
 
 @pytest.mark.parametrize("kind", registry.KINDS)

@@ -14,6 +14,7 @@ from harness import ROOT
 from PIL import Image
 
 from pipeline import ItemError, Metadata, Spec
+from pipeline.config.keys import Settings
 from pipeline.contracts.codec import Codec
 from pipeline.contracts.contexts import Limits
 from pipeline.errors import MissingCodec
@@ -28,7 +29,7 @@ def full(spec: Spec, _: Codec) -> Spec:
 
 
 def loading(**limits: int) -> Loading:
-    return Loading(Plan("a.yaml", (), CODECS, limits=Limits(**limits)), full)
+    return Loading(Plan("a.yaml", (), CODECS, settings=Settings(limits=Limits(**limits))), full)
 
 
 def encoded(format_: str, size: tuple[int, int] = (9, 7)) -> bytes:

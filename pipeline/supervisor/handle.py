@@ -1,4 +1,4 @@
-"""Starting and ending one worker process; its pipes, its last words."""
+"""One worker process: started, written to, read from, and ended for certain; its last words."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import os
 import select
 import signal
 from collections import deque
+from typing import NamedTuple
 
 from ..errors import EnvironmentRefusal
 from ..scheduler import Worker
@@ -13,12 +14,21 @@ from ..transport.control_block import Control
 from ..transport.records import RECORD_NBYTES
 from ..worker import Boot
 from ..worker.output import sweep
+from ..worker.printing import unmarked
 from .fork_server import Child, ForkServer, ForkServerLost, refusal
 
 TAIL_LINES = 40
 LINE_LENGTH = 4096  # of a line whose end has not come
 READ_NBYTES = 64 * RECORD_NBYTES
 FENCE_S = 30.0
+FAULT = ("Fatal Python error", "Current thread 0x", "Thread 0x")  # how what faulthandler writes begins
+
+
+class Said(NamedTuple):
+    """A line that a worker printed; `stage` is its number in the plan."""
+
+    stage: int
+    line: str
 
 
 class Handle:
@@ -27,7 +37,7 @@ class Handle:
     Attributes:
         since: when it last said or was given something, on the run's clock; what its deadline is counted from.
         tail: the last lines it wrote to standard error.
-        ended_by: why the parent ended it; None where it did not, "" where nobody is to blame.
+        ended_by: why the parent ended it; None where it did not, "" where nothing is to blame.
     """
 
     def __init__(self, worker: Worker, control: Control, boot: Boot) -> None:
@@ -40,6 +50,7 @@ class Handle:
         self.since = 0.0
         self.tail: deque[str] = deque(maxlen=TAIL_LINES)
         self.unended = ""
+        self.faulting = False
         self.ended_by: str | None = None
         self.cpu_s = 0.0
         self.rss_nbytes = 0
@@ -48,6 +59,7 @@ class Handle:
         """Have the process forked. Raises ForkServerLost, EnvironmentRefusal."""
         self.control.clear()
         self.forget_tail()
+        self.faulting = False
         self.ended_by = None
         theirs: list[int] = []
         try:
@@ -85,26 +97,37 @@ class Handle:
         except BlockingIOError:
             return b""
 
-    def read_errors(self) -> bool:
-        """Keep the tail of what it says on standard error; False at end of file."""
+    def read_errors(self) -> list[Said] | None:
+        """What it printed since the last look, whole lines; None at end of file. The last ones stay in `tail`."""
         try:
             data = os.read(self.errors, 65536)
         except BlockingIOError:
-            return True
+            return []
+        if not data:
+            return None
         # A stack is written a word at a time: a line is one only when its end is there.
-        lines = (self.unended + data.decode("utf-8", "backslashreplace")).splitlines(keepends=True)
-        whole = not lines or lines[-1].endswith(("\n", "\r"))
-        self.unended = "" if whole else lines.pop()[-LINE_LENGTH:]
-        self.tail.extend(line.rstrip() for line in lines if line.strip())
-        return bool(data)
+        lines = (self.unended + data.decode("utf-8", "backslashreplace")).split("\n")
+        self.unended = lines.pop()[-LINE_LENGTH:]
+        return [said for line in lines if (said := self._heard(line.rstrip())) is not None]
+
+    def _heard(self, line: str) -> Said | None:
+        """Keep a line; None for one that is no print of a stage: a stack that was asked for, or that a crash left."""
+        number, text = unmarked(line)
+        if number is None and text.startswith(FAULT):
+            self.faulting = True
+        if text.strip():
+            self.tail.append(text)
+        if self.faulting and number is None:
+            return None
+        return Said(self.control.running()[1] if number is None else number, text)
 
     def forget_tail(self) -> None:
         """What it said so far is of no interest any more."""
         self.tail.clear()
         self.unended = ""
 
-    def fence(self, fork_server: ForkServer) -> str:
-        """End the process for certain: after this nothing it held can change. How it ended, in words."""
+    def fence(self, fork_server: ForkServer) -> tuple[str, list[Said]]:
+        """End the process for certain: after this nothing it held can change. How it ended, in words; what it said."""
         assert self.process is not None
         own_end = self.process.ended(0.05 if self.ended_by is None else 0)
         self.process.kill()
@@ -116,20 +139,27 @@ class Handle:
             )
         code = fork_server.reap(self.process)
         if code is None and self.ended_by is None:
-            self.ended_by = ""  # it went down with the fork_server: nobody is to blame
+            self.ended_by = ""  # it went down with the fork server: nothing of it is to blame
         self.process.close()
         self.process = None
-        while self.read_errors() and self._has_errors():
-            pass
+        said: list[Said] = []
+        while (more := self.read_errors()) is not None and (more or self._has_errors()):
+            said += more
         if self.unended.strip():
-            self.tail.append(self.unended)
+            self.tail.append(unmarked(self.unended)[1])
         sweep(self.control.temporary())
         if self.ended_by:
-            return self.ended_by
-        return _cause(code or 0) if own_end else "closed its pipe"
+            return self.ended_by, said
+        return (_cause(code or 0) if own_end else "closed its pipe"), said
 
     def _has_errors(self) -> bool:
         return bool(select.select([self.errors], [], [], 0)[0])
+
+    def last_words(self) -> str:
+        """The most telling line it left: the last one of a traceback, the first of a fault report."""
+        lines = [line for line in self.tail if not line.startswith((" ", "Extension modules"))]
+        last = next((line for line in lines if line.startswith("Fatal Python error")), lines[-1] if lines else "")
+        return last.strip()[:500]
 
     def close(self) -> None:
         """Close the parent's ends."""

@@ -1,0 +1,86 @@
+"""The end of a run in words: what was done, what failed and why, what limited it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..errors import Exit
+from . import text
+
+if TYPE_CHECKING:
+    from ..plan.model import Plan
+    from ..supervisor.report import Report
+
+MAX_SHOWN = 10
+
+
+def summary(plan: Plan, report: Report, *, verbose: bool) -> list[str]:
+    """What came of a run, in lines; `verbose` adds figures of each group, skips, tracebacks and versions."""
+    ledger = report.ledger
+    counts = [f"{text.plural(ledger.done, 'file')} done"]
+    counts += [
+        f"{number:,} {name}"
+        for name, number in (
+            ("up to date", ledger.up_to_date), ("skipped", ledger.skipped), ("failed", ledger.failed),
+            ("quarantined", ledger.quarantined), ("cancelled", ledger.cancelled),
+        )
+        if number
+    ]  # fmt: skip
+    rate = ledger.done / report.seconds if report.seconds else 0.0
+    pace = f"{rate:,.1f} files/s"
+    if plan.streams or plan.many:
+        pace = f"{text.plural(report.frames, 'frame')}, {report.frames / (report.seconds or 1):,.1f} frames/s"
+    lines = [f"{', '.join(counts)} in {text.span(report.seconds)}, {pace}"]
+    moved = f"{text.size(report.bytes_in)} in, {text.size(report.bytes_out)} out"
+    where = _where(plan, report)
+    lines.append(f"{moved}; outputs are in {where}" if where else moved)
+    lines += failures(report, verbose=verbose)
+    lines += [
+        f"note: {text.plural(remark.items, 'file')} of which the first is {remark.first}: {remark.text}"
+        if remark.items > 1 else f"note: {remark.first}: {remark.text}"
+        for remark in report.remarks[:MAX_SHOWN]
+    ]  # fmt: skip
+    lines += [
+        f"{told.group}/{told.stage} printed {text.plural(told.lines - told.shown, 'more line')}; --log FILE keeps all"
+        for told in report.printed
+        if told.lines > told.shown
+    ]
+    if report.bottleneck:
+        lines.append(report.bottleneck)
+    if verbose:
+        lines += _details(report)
+    return lines
+
+
+def _where(plan: Plan, report: Report) -> str:
+    from ..contracts.template import Template
+
+    return Template(plan.destination).root if plan.destination else report.destination
+
+
+def failures(report: Report, *, verbose: bool = False) -> list[str]:
+    """The first failures with their reasons, and why the run stopped early."""
+    early = report.ledger.cancelled or report.exit_code >= Exit.ENVIRONMENT
+    lines = (f"stopped: {report.stopped}" if early else report.stopped).split("\n") if report.stopped else []
+    lines += report.traceback.splitlines()
+    for failure in report.failures[:MAX_SHOWN]:
+        stage = f" ({failure.stage})" if failure.stage else ""
+        lines.append(f"{failure.kind}: {failure.item}{stage}: {failure.reason}")
+        lines += [f"    {line}" for line in failure.traceback.splitlines()] if verbose else []
+    more = report.ledger.lost - min(len(report.failures), MAX_SHOWN)
+    if more > 0:
+        lines.append(f"and {more:,} more; --json lists them")
+    return lines
+
+
+def _details(report: Report) -> list[str]:
+    lines = [f"skipped: {number:,} {reason}" for reason, number in report.skips.items()]
+    lines += [
+        f"{group.name}: {text.plural(group.workers, 'worker')}, {group.frames:,} frames, busy {group.busy_s:.1f} s,"
+        f" starved {group.starved_s:.1f} s, blocked {group.blocked_s:.1f} s, cpu {group.cpu_s:.1f} s,"
+        f" {text.size(group.rss_nbytes)} resident, {text.plural(group.restarts, 'restart')}"
+        for group in report.groups
+    ]
+    lines.append(f"arena: {text.size(report.peak_memory.get('arena_nbytes', 0))} at most")
+    lines += [f"{name} {version}" for name, version in report.versions.items()]
+    return [*lines, *(f"note: {note}" for note in report.notes)]

@@ -1,0 +1,119 @@
+"""The keys of a config that the engine itself reads: each declared once, with its type, range, default and words.
+
+All else follows from a field here: how a config and `--set` are read, the messages, the JSON Schema, the tables of
+docs/config.md, the default. The Plan carries these dataclasses, so a new key is its field and its effect. `Limits` is
+declared in the contracts, because readers are given it. What stands in a stage is declared by the stage's class; how
+reader, transforms, stages and writer nest is read in `form`.
+
+Workers unpickle a Plan, so nothing is imported here but contracts and constants.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from ..contracts.contexts import Limits
+from ..contracts.parameter_types import Duration, Nbytes
+from ..transport.records import CREDIT, MAX_CREDIT
+from .key_types import Cores, Credit, MaxFailures, Name, Reference, Version
+
+MAX_WORKERS = 512
+LEAST_STALL_S = 120.0  # for `stall_timeout: auto`, which is twice the time-out of a frame where that is longer
+_TIMES: Mapping[str, Any] = {"ge": Duration(0.01), "le": Duration(86400)}
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """The bounded queue before a group, and the frames at its workers."""
+
+    depth: int = field(default=8, metadata={"ge": 1, "le": 4096, "doc": "frames that may wait before a group"})
+    order: Literal["completed", "input"] = field(default="completed", metadata={"doc": "how frames leave the queue"})
+    credit: Credit = field(
+        default=Credit(),
+        metadata={
+            "doc": f"frames in hand at each worker; auto is {CREDIT}, and up to {MAX_CREDIT} while they are short"
+        },
+    )
+
+    @property
+    def in_order(self) -> bool:
+        return self.order == "input"
+
+
+@dataclass(frozen=True, slots=True)
+class Queues(Edge):
+    """All queues, unless a group says otherwise, and the size of the arena."""
+
+    memory_nbytes: Nbytes | Literal["auto"] = field(
+        default="auto", metadata={"key": "memory", "ge": Nbytes(64 << 10), "doc": "shared memory for all frames"}
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class OnError:
+    """What happens when items fail."""
+
+    policy: Literal["continue", "stop"] = field(
+        default="continue", metadata={"doc": "stop: the run ends at the first failure"}
+    )
+    retries: int = field(
+        default=2, metadata={"ge": 0, "le": 10, "doc": "further attempts after a crash, a time-out or a memory kill"}
+    )
+    max_failures: MaxFailures = field(
+        default=MaxFailures(share=0.05),
+        metadata={"doc": "failed items that end the run; a share is judged after 200 items and at the end"},
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class GroupKeys:
+    """What every group may say: the reader, the writer, and the groups of transforms."""
+
+    workers: int | Literal["auto"] = field(
+        default="auto", metadata={"ge": 1, "le": MAX_WORKERS, "doc": "processes of the group"}
+    )
+    cores: Cores = field(default=Cores(), metadata={"doc": "cores its processes are pinned to"})
+    queue: Edge = field(default=Edge(), metadata={"follows": "queues", "doc": "the queue before this group"})
+
+
+@dataclass(frozen=True, slots=True)
+class TransformsKeys(GroupKeys):
+    """What a group of transforms says besides `stages`."""
+
+    name: Name = field(default=Name(), metadata={"doc": "of the group; transform-1, transform-2 ... where it has none"})
+
+
+@dataclass(frozen=True, slots=True)
+class StageKeys:
+    """What the long form of a stage says besides `with`; reader and writer have `use` alone."""
+
+    use: Reference = field(metadata={"doc": "the component"})
+    name: Name = field(default=Name(), metadata={"doc": "label in reports and on the command line"})
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The top of a config besides reader, transforms and writer."""
+
+    version: Version = field(default=Version(1), metadata={"required": True, "doc": "of the form of the config"})
+    queues: Queues = field(default=Queues(), metadata={"doc": "of all queues, unless a group says otherwise"})
+    fuse: Literal["none", "all", "auto"] = field(
+        default="none", metadata={"doc": "all: the whole chain in each worker"}
+    )
+    on_error: OnError = field(default=OnError(), metadata={"doc": "what happens when items fail"})
+    limits: Limits = field(default=Limits(), metadata={"doc": "on hostile input; may be lowered here"})
+    timeout_s: Duration = field(
+        default=Duration(60), metadata={"key": "timeout", **_TIMES, "doc": "for one frame in one group"}
+    )
+    stall_timeout_s: Duration | Literal["auto"] = field(
+        default="auto",
+        metadata={"key": "stall_timeout", **_TIMES, "doc": "for the whole run without a frame moving"},
+    )
+
+    @property
+    def stall_s(self) -> float:
+        """The stall time-out in seconds, chosen where the config leaves it to us."""
+        asked = self.stall_timeout_s
+        return asked if isinstance(asked, float) else max(LEAST_STALL_S, 2 * self.timeout_s)

@@ -1,0 +1,144 @@
+"""Records in: what workers say becomes events of the core; what their stages print goes to the observer."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from ..contracts.cause import Cause
+from ..errors import Exit
+from ..plan.model import Plan
+from ..scheduler import Entry, Halt, Outcome, Scheduler
+from ..transport.records import (
+    ALIVE,
+    BYE,
+    CLAIM,
+    CLAIMED,
+    CPU_US,
+    DONE,
+    EMIT,
+    ENDED,
+    FAILED,
+    FLAGS,
+    FULL,
+    KIND,
+    LEASE,
+    NEED,
+    READY,
+    REFUSE,
+    REMARKS,
+    RSS_KBYTES,
+    SKIPPED,
+    SLOT,
+    SLOTS,
+    SLOTS_WANTED,
+    SPAN,
+    UNIT,
+    Record,
+    extents_of,
+    iter_unpack,
+    pack,
+)  # fmt: skip
+from ..transport.records import record as make
+from .handle import Handle, Said
+from .intake import Intake
+
+
+class Observer(Protocol):
+    """What is told of a run as it goes; all of it is called in the loop of the parent."""
+
+    def done(self, entries: Sequence[Entry]) -> None:
+        """Items were done."""
+
+    def ended(self, outcome: Outcome) -> None:
+        """An item ended in another way."""
+
+    def printed(self, group: str, stage: str, line: str) -> None:
+        """A stage printed a line."""
+
+
+class Hearing:
+    """Hears the workers of a run; called in the loop of the parent.
+
+    Attributes:
+        ready_at: when every worker was ready, on the run's clock; None until then.
+        halt: why the run cannot go on; None while it can. The first reason counts.
+    """
+
+    def __init__(self, plan: Plan, core: Scheduler, intake: Intake, observer: Observer) -> None:
+        self.plan = plan
+        self.core = core
+        self.intake = intake
+        self.observer = observer
+        self.ready_at: float | None = None
+        self.halt: Halt | None = None
+        self._on: dict[int, Callable[[Handle, Record], None]] = {
+            NEED: self._on_need, READY: self._on_ready, FAILED: self._on_failed, SKIPPED: self._on_skipped,
+            CLAIM: self._on_claim, BYE: self._on_bye, ALIVE: self._on_alive,
+        }  # fmt: skip
+
+    def broken(self, halt: Halt) -> None:
+        """The run cannot go on."""
+        self.halt = self.halt or halt
+
+    def heard(self, handle: Handle, data: bytes) -> None:
+        """Records of a worker, also the last ones of one that is gone."""
+        core, worker = self.core, handle.worker
+        for record in iter_unpack(data):
+            kind = record[KIND]
+            if kind in (DONE, ENDED):
+                if record[FLAGS] & REMARKS:
+                    self._on_remarks(handle, record)
+                core.done(worker, record)
+            elif kind == EMIT:
+                core.emit(worker, record)
+            else:
+                self._on[kind](handle, record)
+
+    def printed(self, handle: Handle, said: Sequence[Said]) -> None:
+        """Lines that stages of a worker printed."""
+        group = handle.worker.group.name
+        for stage, line in said:
+            self.observer.printed(group, self.plan.stage_at(stage).label, line)
+
+    def _on_remarks(self, handle: Handle, record: Record) -> None:
+        unit = handle.worker.leases.get(record[LEASE])
+        if unit is not None:  # an item that is tried again says the same again
+            unit.item.remarks = tuple(dict.fromkeys((*unit.item.remarks, *handle.control.text(record[SLOT]))))
+
+    def _on_need(self, handle: Handle, record: Record) -> None:
+        slots = record[SLOTS_WANTED] if record[FLAGS] & SLOTS else 0
+        self.core.need(handle.worker, record[LEASE], extents_of(record), record[SPAN] * UNIT, slots)
+
+    def _on_ready(self, handle: Handle, record: Record) -> None:
+        self.core.ready(handle.worker, extents_of(record))
+        if self.ready_at is None and all(worker.up for worker in self.core.workers):
+            self.ready_at = time.monotonic()
+
+    def _on_failed(self, handle: Handle, record: Record) -> None:
+        cause = Cause.of_parts(handle.control.text(record[SLOT]))
+        self.core.failed(handle.worker, record[FLAGS], record[LEASE], cause)
+        if record[FLAGS] & FULL:
+            what = f"the output cannot be written: {cause.reason}; free space and run again"
+            self.broken(Halt(Exit.ENVIRONMENT, what))
+
+    def _on_skipped(self, handle: Handle, record: Record) -> None:
+        self.core.skipped(handle.worker, record[LEASE], Cause.of_parts(handle.control.text(record[SLOT])))
+
+    def _on_claim(self, handle: Handle, record: Record) -> None:
+        unit = handle.worker.leases.get(record[LEASE])
+        target = handle.control.text(record[SLOT])[0]
+        refused = "cancelled" if unit is None else self.intake.claim(target, unit.item.item, unit.index)
+        if refused:
+            handle.control.put_text(record[SLOT], refused)
+        answer = make(REFUSE if refused else CLAIMED, slot=record[SLOT], lease=record[LEASE])
+        handle.outgoing.append(pack(*answer))
+        handle.write()
+
+    def _on_alive(self, _: Handle, __: Record) -> None:
+        self.core.alive()  # what counts is that it said something: its deadline begins anew
+
+    def _on_bye(self, handle: Handle, record: Record) -> None:
+        handle.cpu_s += record[CPU_US] / 1e6
+        handle.rss_nbytes = max(handle.rss_nbytes, record[RSS_KBYTES] * 1024)
