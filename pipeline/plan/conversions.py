@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from .. import registry
-from ..config import Node
+from ..config.node import Node
 from ..contracts.problem import Mark
 from .components import Parts, Resolved
 from .model import StagePlan

@@ -33,7 +33,7 @@ from pipeline import (
     Writer,
 )
 from pipeline.contracts.stage import Stage
-from pipeline.plan.chain import Chain, StageError
+from pipeline.plan.chain import Chain, Link, StageError
 from pipeline.registry import parameters
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -228,7 +228,7 @@ class TestEveryTransform:
     def test_takes_planes_where_it_says_so(self, cls: type[Transform], spec: Spec) -> None:
         """The plan has YUV turned into rgb only before stages without `planes`; the engine refuses it to these."""
         stage = cls(width=7, height=6) if cls.__name__ == "Resize" else make(cls)
-        chain = Chain([[], [("it", stage)], []])
+        chain = Chain([[], [Link("it", stage)], []])
         if not stage.planes:
             with pytest.raises(StageError, match="planes"):
                 chain.route(spec)
