@@ -18,6 +18,7 @@ from harness import FILM, ROOT, cli, counts, plan_of, tree
 
 from pipeline import registry
 from pipeline.errors import Exit
+from pipeline.plan.chain import StageError
 from pipeline.supervisor import execution, serial
 
 GALLERY = clips.GALLERY
@@ -781,20 +782,13 @@ def test_a_film_that_is_tried_again_in_the_same_process(
             yield part
 
     monkeypatch.setattr(decoding.Decoding, "parts", once)
-    run = serial.SerialRun(plan)
-    item, target = next(iter(run.reader.discover())), f"{tmp_path}/out/walk.mp4"
-    run.writer.open()
-    with pytest.raises(OSError, match="for a moment"):
-        _write_all(run, item, target)
-    _write_all(run, item, target)
-    run.writer.finish(item, run.output)
+    whole = serial.SerialRun(plan).whole
+    item, target = next(iter(whole.reader.discover())), f"{tmp_path}/out/walk.mp4"
+    whole.open()
+    with pytest.raises(StageError, match="for a moment"):
+        whole.carry_out(item, target)
+    assert whole.carry_out(item, target).frames == 60
     assert see(target).ids == list(range(60))
-
-
-def _write_all(run: Any, item: Any, target: str) -> None:
-    for frame in run.fused.frames(run.reader.read(item, run.loading), item):
-        run.output.begin(item, target, frame)
-        run.writer.write(frame, run.output)
 
 
 # ---- probe -----------------------------------------------------------------------------------------------------------

@@ -33,11 +33,9 @@ def test_a_colour_has_the_samples_of_the_picture(red: int, green: int, blue: int
     colour, white = Colour(red, green, blue, alpha), Spec(1, 1, dtype=dtype).white
     luma = (299 * red + 587 * green + 114 * blue) / 1000
     for model, parts in (
-        ("gray", [luma]),
-        ("gray_alpha", [luma, alpha]),
-        ("rgb", [red, green, blue]),
-        ("rgba", [red, green, blue, alpha]),
-    ):
+        ("gray", [luma]), ("gray_alpha", [luma, alpha]),
+        ("rgb", [red, green, blue]), ("rgba", [red, green, blue, alpha]),
+    ):  # fmt: skip
         found = samples(colour, Spec.of(model, 1, 1, dtype=dtype))
         want = np.array(parts) * white / 255
         assert np.abs(np.array(found) - want).max() <= (1e-6 if dtype == "float32" else 0.5 + 1e-6)
