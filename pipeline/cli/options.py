@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import redirect_stdout
 from typing import TYPE_CHECKING, Any
 
 import click
+
+from . import text
 
 if TYPE_CHECKING:
     from ..config.form import Config
@@ -54,7 +57,16 @@ def planned(
     config: str, overrides: tuple[str, ...], workers: tuple[str, ...], *, allow_code: bool
 ) -> tuple[Config, Plan]:
     """The config and its plan; ConfigError lists everything that is wrong."""
+    form = loaded(config, overrides, workers)
+    return form, built(form, allow_code=allow_code)
+
+
+def built(form: Config, *, allow_code: bool) -> Plan:
+    """The plan of a config; ConfigError lists everything that is wrong.
+
+    What code of the user prints while it is imported and asked goes to stderr: stdout is the command's own.
+    """
     from ..plan import planning
 
-    form = loaded(config, overrides, workers)
-    return form, planning.build(form, allow_code=allow_code)
+    with redirect_stdout(text.people()):
+        return planning.build(form, allow_code=allow_code)

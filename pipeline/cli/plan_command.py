@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import closing
+from contextlib import closing, redirect_stdout
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
@@ -25,7 +25,7 @@ def command(config: str, overrides: tuple[str, ...], workers: tuple[str, ...], a
     from ..worker.loading import Loading
 
     loaded, plan = options.planned(config, overrides, workers, allow_code=allow_code)
-    with closing(Loading(plan, lambda spec, _: spec)) as files:
+    with closing(Loading(plan, lambda spec, _: spec)) as files, redirect_stdout(text.people()):
         told = explain(plan, loaded, files)
     if as_json:
         text.print_json({**asdict(told), "predicted_nbytes": told.predicted_nbytes, "exit_code": 0})

@@ -42,9 +42,7 @@ def command(
         raise UsageError("--pdb debugs one process", remedy="add --serial")
     form = options.loaded(config, overrides, workers)
     with _fork_server(wanted=not (dry_run or serial)) as fork_server:
-        from ..plan import planning
-
-        plan = planning.build(form, allow_code=allow_code)
+        plan = options.built(form, allow_code=allow_code)
         if dry_run:
             context.exit(int(_dry_run(plan, limit, as_json=as_json)))
         with ItemLog(log) if log else nullcontext() as items:

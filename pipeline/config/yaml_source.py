@@ -78,6 +78,7 @@ def parse(
     guard = Guard(place, fixed or Mark(file, 1, 1))
     yaml = YAML(typ="safe", pure=True)
     yaml.Parser = guard.over
+    yaml.composer.warn_double_anchors = False  # an anchor may be used again: an alias means the last one before it
     try:
         root = yaml.compose(text)
     except ConfigError:

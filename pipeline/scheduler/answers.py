@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import deque
 
 from ..transport.records import GRANT, REFUSE, UNIT, VOID, Record, record, region_nbytes
-from .entities import Group, Part, Unit, Worker
+from .entities import Group, Need, Unit, Worker
 from .memory import Memory
 from .state import State
 from .wake_ups import WakeUps
@@ -39,7 +39,7 @@ class Answers:
             self.cancel(worker, unit)
             return
         if slots and unit.group:
-            self._carve(unit, Part(*extents, span))
+            self._carve(unit, Need(*extents, span))
             return
         self._wake_ups.asked += 1
         if not slots:
@@ -56,7 +56,7 @@ class Answers:
             self._refuse(unit, slots)
             return
         if slots:
-            unit.part = Part(*extents, span)
+            unit.each = Need(*extents, span)
         if unit.placed or self._state.streams:
             memory.ask(unit)
         else:
@@ -70,15 +70,16 @@ class Answers:
         for unit in granted:
             self._granted(unit)
         for unit in refused:
-            self._refuse(unit, unit.span // unit.part.span if unit.part else 1)
+            self._refuse(unit, unit.span // unit.each.span if unit.each else 1)
 
     def lend_slots(self, group: Group) -> None:
         """Lend free slots to the producers of a group, with a place in the next queue each."""
+        sends, number = self._state.sends, group.number + 1
         for unit in group.producers:
-            slots, grants, part = unit.slots, unit.grants, unit.part
-            if not slots or grants is None or part is None or unit.dead or unit.worker is None:
+            slots, grants, each, worker = unit.slots, unit.grants, unit.each, unit.worker
+            if not slots or grants is None or each is None or unit.dead or worker is None:
                 continue
-            queue = unit.lane.queues[unit.group + 1]
+            queue = unit.lane.queues[number]
             while slots and len(grants) < GRANT_WINDOW:
                 oldest = not grants and unit.lane.line.oldest is unit
                 if not queue.has_place(oldest=oldest):
@@ -86,7 +87,7 @@ class Answers:
                 queue.occupied += 1
                 offset = slots.pop()
                 grants.append(offset)
-                self._tell(unit.worker, _grant(unit, offset, part))
+                sends.append((worker, _grant(unit, offset, each), None, ""))
 
     def take_back_slots(self, unit: Unit) -> None:
         """What a producer was lent and has not filled is free again; so are the places that came with it."""
@@ -123,12 +124,13 @@ class Answers:
             self.cancel(worker, unit)
             return
         void = self._answered(worker)
-        if unit.part is None:
-            whole = Part(unit.a, unit.b, unit.m, unit.span)
+        each = unit.each
+        if each is None:
+            whole = Need(unit.a, unit.b, unit.m, unit.span)
             self._tell(worker, _grant(unit, unit.region, whole, void))
             return
-        group, span = worker.group, unit.part.span
-        unit.slots = _cut(unit.region, unit.span, span)
+        group = worker.group
+        unit.slots = _cut(unit.region, unit.span, each.span)
         unit.grants = deque()
         group.producers.append(unit)
         self.lend_slots(group)
@@ -155,14 +157,14 @@ class Answers:
         worker.asks = False
         return void
 
-    def _carve(self, unit: Unit, part: Part) -> None:
+    def _carve(self, unit: Unit, each: Need) -> None:
         """Cut the regions of an expanding frame's parts from what was reserved behind its own extents."""
-        if unit.part is None:  # else this is a retry, and parts made before may still lie there
+        if unit.each is None:  # else this is a retry, and parts made before may still lie there
             own = region_nbytes(unit.a, unit.b, unit.m)
-            unit.part = part
-            unit.slots = _cut(unit.region + own, unit.span - own, part.span)
+            unit.each = each
+            unit.slots = _cut(unit.region + own, unit.span - own, each.span)
             if not unit.slots and unit.worker is not None:
-                text = f"its parts need {part.span} bytes each, {unit.span - own} bytes were reserved for all of them"
+                text = f"its parts need {each.span} bytes each, {unit.span - own} bytes were reserved for all of them"
                 self._tell(unit.worker, _short(unit), text)
         self.lend_slots(self._state.groups[unit.group])
 
@@ -179,8 +181,8 @@ def _short(unit: Unit, flags: int = 0) -> Record:
     return record(REFUSE, flags, unit.slot, unit.lease, nth=unit.index)
 
 
-def _grant(unit: Unit, offset: int, part: Part, flags: int = 0) -> Record:
+def _grant(unit: Unit, offset: int, need: Need, flags: int = 0) -> Record:
     return record(
         GRANT, flags, unit.slot, unit.lease, nth=unit.index, offset=offset,
-        extents=(part.a, part.b, part.m), extra=part.span // UNIT,
+        extents=(need.a, need.b, need.m), extra=need.span // UNIT,
     )  # fmt: skip

@@ -21,7 +21,7 @@ class Budget:
     """Counts every item exactly once and says when the run must stop.
 
     Attributes:
-        ledger: the counts so far. Whoever finds an item adds it to `found`; `count` adds how it ended.
+        ledger: the counts so far. The caller adds to `found` when it finds an item; `count` adds how it ended.
     """
 
     def __init__(self, policy: OnError) -> None:

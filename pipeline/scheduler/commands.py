@@ -9,7 +9,7 @@ from ..contracts.frame import Item
 
 
 class Start(NamedTuple):
-    """Start this worker after so many seconds."""
+    """Start this worker once `delay_s` seconds have passed."""
 
     worker: int
     delay_s: float

@@ -145,7 +145,7 @@ class Scheduler:
         unit = next(iter(worker.leases.values()), None)
         if unit is None:
             return True
-        idle = unit.part is not None and not unit.grants and not unit.lane.closing
+        idle = unit.each is not None and not unit.grants and not unit.lane.closing
         return unit.asking or unit in self.state.place_wait or idle
 
     def closes(self, worker: Worker) -> bool:

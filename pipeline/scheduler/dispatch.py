@@ -23,30 +23,24 @@ class Dispatch:
         self._memory = memory
         self._answers = answers
         self._wake_ups = wake_ups
-        self._downstream_first = state.groups[::-1]
+        begin = self._begin_streams if state.streams else self._begin_items
+        last = self._feed_writers if state.streams else self._feed
+        feeds = [begin, *[self._feed] * (len(state.groups) - 2), last][: len(state.groups)]
+        self._downstream_first = list(zip(state.groups, feeds, strict=True))[::-1]
 
     def pump(self) -> None:
         """Hand out all that can be handed out now."""
-        state, memory = self._state, self._memory
-        for group in self._downstream_first:
+        memory = self._memory
+        for group, feed in self._downstream_first:
             if group.frames >= group.review_at:
                 self._review(group)
             if group.solo:
                 self._feed_alone(group)
             if group.spare:
-                if group.number:
-                    if group.last and state.streams:
-                        self._feed_writers(group)
-                    else:
-                        self._feed(group)
-                elif state.items or state.retry:
-                    if state.streams:
-                        self._begin_streams(group)
-                    else:
-                        self._begin_items(group)
+                feed(group)
             if group.producers:
                 self._answers.lend_slots(group)
-        if state.place_wait or memory.waiting or memory.turns:
+        if memory.waiting or memory.turns or self._state.place_wait:
             self._answers.serve()
 
     # ---- frames ------------------------------------------------------------------------------------------------
@@ -179,7 +173,7 @@ class Dispatch:
                 flags |= GRANTED
             else:
                 region = 0
-        record: Record = (  # in the order of the fields: `records.record` would cost a twentieth of the core's time
+        record: Record = (  # in the order of the fields, without a call: one is sent for each frame and group
             ASSIGN, flags, unit.slot, lease, unit.index, region, unit.a, unit.b, unit.m, unit.spec,
             unit.made, unit.span // UNIT,
         )  # fmt: skip

@@ -23,10 +23,10 @@ class Endings:
         self._budget = budget
         self._ledger = budget.ledger
 
-    # ---- units that nobody works on any more -------------------------------------------------------------------
+    # ---- units --------------------------------------------------------------------------------------------------
 
     def written(self, unit: Unit, frames: int) -> None:
-        """The last group is done with a unit: so many frames were written, or the output of a stream was closed."""
+        """The last group is done with a unit: it wrote `frames` frames, or it closed the output of a stream."""
         lane, entry, number = unit.lane, unit.item, unit.group
         if lane.closing:
             self._stream_over(lane)

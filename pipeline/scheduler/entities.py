@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import NamedTuple
 
 from ..contracts.cause import Cause
 from ..contracts.frame import Item
@@ -52,13 +51,16 @@ class Entry:
         return "done" if self.frames or not self.skip else "skipped"
 
 
-class Part(NamedTuple):
-    """A region for one of a producer's frames: extents in units of 64 bytes, and its whole size in bytes."""
+class Need:
+    """The region that one frame needs: extents in units of 64 bytes, and its whole size in bytes."""
 
-    a: int
-    b: int
-    m: int
-    span: int
+    __slots__ = ("a", "b", "m", "span")
+
+    def __init__(self, a: int, b: int, m: int, span: int) -> None:
+        self.a = a
+        self.b = b
+        self.m = m
+        self.span = span
 
 
 class Unit(Member):
@@ -73,14 +75,14 @@ class Unit(Member):
         lease, slot: valid while `worker` is set.
         producer: the unit whose slots the region is one of.
         slots: free regions for frames of this producer; grants: regions lent to it and not yet filled, oldest first;
-            part: what each of them is, None for a unit that makes no several frames, or has not said yet.
+            each: what each of its frames needs, None for a unit that makes no several frames, or has not said yet.
         asking: waits for memory. placed: holds a place in the next queue.
-        ended: its lease is over, its frames are not. dead: to be dropped as soon as it is in nobody's hands.
+        ended: its lease is over, its frames are not. dead: to be dropped as soon as its worker lets go of it.
     """
 
     __slots__ = (
-        "a", "asking", "attempt", "b", "children", "dead", "ended", "flags", "grants", "group", "index", "item", "lane",
-        "lease", "m", "made", "part", "placed", "producer", "region", "slot", "slots", "solo", "span", "spec", "worker",
+        "a", "asking", "attempt", "b", "children", "dead", "each", "ended", "flags", "grants", "group", "index", "item",
+        "lane", "lease", "m", "made", "placed", "producer", "region", "slot", "slots", "solo", "span", "spec", "worker",
     )  # fmt: skip
 
     def __init__(self, item: Entry, lane: Lane, group: int = 0) -> None:
@@ -102,7 +104,7 @@ class Unit(Member):
         self.children = 0
         self.slots: list[int] | None = None
         self.grants: deque[int] | None = None
-        self.part: Part | None = None
+        self.each: Need | None = None
         self.asking = self.placed = self.ended = self.dead = self.solo = False
 
 

@@ -36,6 +36,7 @@ class Lifecycle:
         self._memory = memory
         self._endings = endings
         self._budget = budget
+        self._written = endings.written  # of every item: looked up once
 
     def offer(self, item: Item, target: str) -> None:
         """An item was found, and its output name is claimed."""
@@ -72,9 +73,10 @@ class Lifecycle:
         child.index = record[NTH]  # within its item
         producer.made += 1
         if producer.grants is not None:
-            assert producer.part is not None
+            each = producer.each
+            assert each is not None
             child.region = producer.grants.popleft()
-            child.a, child.b, child.m, child.span = producer.part
+            child.a, child.b, child.m, child.span = each.a, each.b, each.m, each.span
             child.producer = producer
             producer.children += 1
         else:
@@ -102,7 +104,7 @@ class Lifecycle:
         elif group.last:
             group.frames += record[FRAMES]
             group.nbytes_read += record[NBYTES_READ]
-            self._endings.written(unit, record[FRAMES])
+            self._written(unit, record[FRAMES])
         elif record[KIND] == ENDED:
             self._endings.leave(unit)
         else:

@@ -80,7 +80,7 @@ class Memory:
     # ---- asked -------------------------------------------------------------------------------------------------
 
     def fits(self, nbytes: int) -> bool:
-        """Whether so many bytes can ever be lent at once."""
+        """Whether a region of `nbytes` can ever be lent."""
         return nbytes <= self.pool.capacity
 
     def ask(self, unit: Unit) -> None:
@@ -90,7 +90,7 @@ class Memory:
             self.waiting.append(unit)
 
     def ask_now(self, unit: Unit, extents: tuple[int, int, int], span: int) -> bool:
-        """Lend what the unit needs if nobody waits and it is there; False leaves all as it was."""
+        """Lend what the unit needs if no unit waits and it is there; False leaves all as it was."""
         return not self.ordered and not self.waiting and self._lend(unit, *extents, span)
 
     def forget(self, unit: Unit) -> None:
@@ -135,7 +135,7 @@ class Memory:
         return True
 
     def refusal(self, unit: Unit, slots: int) -> str:
-        """Why what this unit needs, in so many regions, can never be lent: the arithmetic."""
+        """Why what this unit needs, in regions for `slots` frames, can never be lent: the arithmetic."""
         a, b, m = (UNIT * size / MiB for size in (unit.a, unit.b, unit.m))
         times = f" x {slots} frames" if slots > 1 else ""
         return (

@@ -161,7 +161,7 @@ class Recovery:
     # ---- streams -----------------------------------------------------------------------------------------------
 
     def _restart(self, lane: Lane, cause: Cause | None) -> None:
-        """A stream whose reader or writer died starts over, as a whole; at no cost where nobody is to blame."""
+        """A stream whose reader or writer died starts over, as a whole; at no cost where no unit is to blame."""
         assert lane.producer is not None
         entry = lane.producer.item
         entry.frames = 0

@@ -9,7 +9,7 @@ from ..plan.model import Plan
 from .entities import Group
 
 LEAST_US, MOST_US = 1_000, 3_000  # a shorter pause does not pay; a longer one spares no more
-FEW_ASK = 8  # one lease in so many may ask for memory, and the parent is patient still
+FEW_ASK = 8  # one lease in eight may ask for memory, and the parent is patient still
 
 
 class WakeUps:
@@ -28,7 +28,7 @@ class WakeUps:
         self._chatty = producing or claiming
 
     def look_back(self, frames: int) -> None:
-        """So many frames have left the run since the last look."""
+        """Weigh old questions less: `frames` frames have left the run since the last look."""
         self.asked //= 2
         self._frames = (self._frames + frames) // 2
 

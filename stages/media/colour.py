@@ -19,8 +19,8 @@ LUMA = {
     "smpte240m": (0.212, 0.087),
 }
 HD_HEIGHT = 720  # pictures of this number of lines and more are HD where nothing says so
-Row = tuple[float, float, float, float]
-Matrix = tuple[Row, Row, Row]
+MatrixRow = tuple[float, float, float, float]
+Matrix = tuple[MatrixRow, MatrixRow, MatrixRow]
 
 
 def levels(dtype: str, range_: str) -> tuple[float, float, float, float]:
@@ -62,7 +62,7 @@ def to_yuv(spec: Spec) -> Matrix:
     u = tuple((share - part) / (2 * (1 - blue)) for share, part in zip((0.0, 0.0, 1.0), y, strict=True))
     v = tuple((share - part) / (2 * (1 - red)) for share, part in zip((1.0, 0.0, 0.0), y, strict=True))
 
-    def row(shares: tuple[float, ...], scale: float, offset: float) -> Row:
+    def row(shares: tuple[float, ...], scale: float, offset: float) -> MatrixRow:
         return shares[0] * scale / white, shares[1] * scale / white, shares[2] * scale / white, offset
 
     return row(y, luma, black), row(u, chroma, zero), row(v, chroma, zero)

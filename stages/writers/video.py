@@ -117,6 +117,7 @@ class VideoFile(Writer):
             self.encoder, self.crf, None if self.preset is None else str(self.preset), self.threads, self.options,
             copies=frozenset(kind for kind, policy in copied.items() if policy == "copy"),
             keeps_metadata=self.metadata == "keep", keep_start=self.keep_start, verify=self.verify,
+            extension=self.destination().format,
         )  # fmt: skip
 
     def destination(self) -> Template:

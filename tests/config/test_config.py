@@ -137,6 +137,11 @@ def test_aliases_and_merges_are_copies(tmp_path: Path) -> None:
     assert widths == [{"width": 9, "height": 6}, {"width": 5, "height": 6}, {"width": 7, "height": 6}]
 
 
+def test_an_anchor_may_be_used_again() -> None:
+    """An alias stands for the last value with its anchor before it."""
+    assert parsed("a: &x 1\nb: *x\nc: &x {d: 2}\ne: *x\n") == {"a": 1, "b": 1, "c": {"d": 2}, "e": {"d": 2}}
+
+
 def test_a_byte_order_mark_is_no_part_of_the_text(tmp_path: Path) -> None:
     """Editors on other systems put one there."""
     path = tmp_path / "c.yaml"

@@ -136,6 +136,10 @@ TEXTS = {
         ["2:261: too many aliases; want at most 64"],
     ),
     "nesting": ("[" * 40, ["1:33: the config is nested too deeply; want at most 32 levels"]),
+    "nesting by aliases": (
+        "a: &a " + "[" * 20 + "]" * 20 + "\nb: " + "[" * 20 + "*a" + "]" * 20 + "\n",
+        ["2:24: the config is nested too deeply; want at most 32 levels"],
+    ),
     "two documents": (ENDS + "---\n" + ENDS, ["4:1: a second document begins here; want one document in a config"]),
     "YAML 1.1": ("%YAML 1.1\n---\n" + ENDS, ["2:1: YAML 1.1 is asked for; want YAML 1.2"]),
     "not UTF-8": (ENDS.encode() + b"# caf\xe9\n", ["4:6: byte 0xe9 is not UTF-8; want text in UTF-8"]),

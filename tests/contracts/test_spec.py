@@ -74,7 +74,7 @@ def test_a_picture_is_gray_or_rgb(model: str) -> None:
     """Inks and unknown models are refused by name, and so are dtypes; the remedy is said."""
     spec = Spec(5, 7, CHANNELS.get(model, 4), model=model)
     if model not in PICTURES:
-        with pytest.raises(SpecError, match=f"wants colour model gray or .*, got {model}; convert before this stage"):
+        with pytest.raises(SpecError, match=rf"wants colour model gray or .*, got {model}; convert before this stage"):
             spec.require_picture()
         return
     assert spec.require_picture() is spec

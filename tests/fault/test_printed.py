@@ -74,3 +74,14 @@ def test_a_pipe_that_its_reader_closed_fails_no_item(tmp_path: Path, way: list[s
     assert sum(each.get("outcome") == "done" for each in entries) == FRAMES
     assert entries[-1]["run"]["failed"] == 0
     assert done.returncode == Exit.OK
+
+
+def test_prints_while_the_config_is_planned_leave_stdout_alone(tmp_path: Path) -> None:
+    """A function is imported and tried in the command's own process too: `--json` still prints one object."""
+    (tmp_path / "loud.py").write_text("print('imported')\ndef loud(pixels):\n    print('called')\n    return pixels\n")
+    reader = {"use": "synthetic", "height": 4, "width": 4, "frames": 2}
+    config = str(write_config(tmp_path, reader, [[{"use": f"{tmp_path}/loud.py"}]], {"use": "null"}))
+    for command_ in ("check", "plan", "run"):
+        done = cli(command_, config, "--allow-code", "--json")
+        assert json.loads(done.stdout)["exit_code"] == 0
+        assert "imported" in done.stderr

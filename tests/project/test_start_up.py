@@ -11,6 +11,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 SLOW = ("pydantic", "pydantic_core", "ruamel", "ruamel.yaml", "rich", "numpy", "PIL", "cv2", "av", "simplejpeg")
 HELP = "from pipeline.cli import main; main(['--help'], standalone_mode=False)"
+KEYS = "from pipeline import Limits; import pipeline.config.keys"  # what a Plan holds
 CHECK = "from pipeline.cli import main; main(['check', 'configs/thumbnail.yaml'], standalone_mode=False)"
 
 
@@ -22,7 +23,9 @@ def loaded(code: str, names: tuple[str, ...]) -> list[str]:
     return done.stdout.splitlines()[-1].split()[1:]
 
 
-@pytest.mark.parametrize("code", [HELP, "import pipeline", "from pipeline import Transform", "import pipeline.worker"])
+@pytest.mark.parametrize(
+    "code", [HELP, "import pipeline", "from pipeline import Transform", "import pipeline.worker", KEYS]
+)
 def test_nothing_slow_is_loaded(code: str) -> None:
     """Help, the contracts and a worker before it is pinned load no library that takes time."""
     assert loaded(code, SLOW) == []

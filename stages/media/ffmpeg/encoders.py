@@ -55,9 +55,8 @@ ENCODERS = {
 }
 
 
-def muxer_for(encoder: Encoder, target: str) -> str:
-    """FFmpeg's name of the container of a path; raises ItemError for an extension that is not of this codec."""
-    extension = target.rpartition(".")[2].lower()
+def muxer_for(encoder: Encoder, extension: str) -> str:
+    """FFmpeg's name of the container of such files; raises ItemError for an extension that is not of this codec."""
     muxer = MUXERS.get(extension, "")
     if muxer not in encoder.muxers:
         remedy = f"end the path in one of {encoder.extensions}"

@@ -33,6 +33,7 @@ class MuxSettings(NamedTuple):
         keeps_metadata: title and other texts, chapters, cover and attachments go along.
         keep_start: the clock of the source is kept; else the output begins at 0.
         verify: the output is read once more and compared.
+        extension: names the container; "" is that of the target.
     """
 
     encoder: Encoder
@@ -44,6 +45,7 @@ class MuxSettings(NamedTuple):
     keeps_metadata: bool
     keep_start: bool
     verify: bool
+    extension: str
 
 
 class Muxing:
@@ -65,7 +67,7 @@ class Muxing:
         self.last = self.frames = 0
         self.durations: dict[int, int] = {}
         self.bits = bits_for(settings.encoder, frame.spec, (frame.clip or Clip()).bits)
-        muxer = muxer_for(settings.encoder, context.target)
+        muxer = muxer_for(settings.encoder, settings.extension or context.target.rpartition(".")[2].lower())
         if frame.spec.sar != (1, 1) and muxer in ("matroska", "webm") and settings.encoder.library not in NOTE_SHAPE:
             across, down = frame.spec.sar
             raise ItemError(
