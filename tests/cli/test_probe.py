@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 from pathlib import Path
 
+import pytest
 from films import clips
 from harness import cli
 
+pytestmark = pytest.mark.slow
 GALLERY = clips.GALLERY
 
 

@@ -45,7 +45,10 @@ def test_every_writer_returns_the_bytes_written(cls: type[Writer], tmp_path: Pat
     encoder = next((codec for codec in encoders if template and template.format in codec.extensions), None)
     assert not writer.encodes or encoder is not None
     assert set(writer.generic) <= {parameter.name for parameter in dataclasses.fields(cls)}  # type: ignore[arg-type]
-    spec, context = YUV[0] if writer.yuv is not None else Spec(16, 24), Save(encoder, tmp_path / f"target.{template.format if template else ''}")
+    spec, context = (
+        YUV[0] if writer.yuv is not None else Spec(16, 24),
+        Save(encoder, tmp_path / f"target.{template.format if template else ''}"),
+    )
     pixels = waves(spec)
     writer.open()
     nbytes = writer.write(frame_of(pixels, spec), context) + writer.finish(Item(0, "a"), context)

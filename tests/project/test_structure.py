@@ -121,30 +121,25 @@ def test_no_private_method_of_another_module_is_overridden() -> None:
     assert overridden == []
 
 
+def declared(tree: ast.Module) -> set[str]:
+    """Names with an underscore that a module gives to functions, classes and attributes."""
+    names = {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.ClassDef)}
+    names |= {
+        node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store)
+    }
+    return {name for name in names if private(name)} - DOCUMENTED
+
+
+DECLARED = {path: declared(tree) for path, tree in TREES.items()}
+
+
 @pytest.mark.parametrize("path", SOURCES, ids=place)
 def test_no_private_name_of_another_module_is_used(path: Path) -> None:
     """What a module of ours names with an underscore is read within that module only."""
-    ours = {
-        name
-        for other, tree in TREES.items()
-        if other != path
-        for node in ast.walk(tree)
-        for name in (
-            [node.name] if isinstance(node, ast.FunctionDef | ast.ClassDef)
-            else [node.attr] if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store)
-            else []
-        )
-        if private(name)
-    }  # fmt: skip
-    own = {
-        node.name if isinstance(node, ast.FunctionDef | ast.ClassDef) else node.attr
-        for node in ast.walk(TREES[path])
-        if isinstance(node, ast.FunctionDef | ast.ClassDef)
-        or (isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store))
-    }
+    others = set().union(*(names for other, names in DECLARED.items() if other != path)) - DECLARED[path]
     used = [
         f"{place(path)}:{node.lineno} {ast.unparse(node)}"
         for node in ast.walk(TREES[path])
-        if isinstance(node, ast.Attribute) and private(node.attr) and node.attr in ours - own - DOCUMENTED
+        if isinstance(node, ast.Attribute) and node.attr in others
     ]
     assert used == []

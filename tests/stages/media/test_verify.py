@@ -10,6 +10,8 @@ import pytest
 from films import job, reasons
 from harness import counts, tree
 
+pytestmark = pytest.mark.slow
+
 
 def packets(path: Path) -> list[tuple[Any, ...]]:
     """All packets of a file, as one value; the muxer's own headers hold random numbers."""

@@ -5,10 +5,13 @@ from __future__ import annotations
 from fractions import Fraction
 from pathlib import Path
 
+import pytest
 from films import FAST, clips, reasons, see
 from harness import counts, plan_of, tree
 
 from pipeline.supervisor import execution
+
+pytestmark = pytest.mark.slow
 
 
 def test_folders_with_dots_in_their_names(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import pytest
 from films import clips, job, reasons, remarks, see
 from harness import cli, counts
 
+pytestmark = pytest.mark.slow
 GALLERY = clips.GALLERY
 KEYS = (0, 25, 48)  # of walk.mp4
 

@@ -15,6 +15,8 @@ from pipeline.errors import Exit
 from pipeline.plan.chain import StageError
 from pipeline.supervisor import execution, serial
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize(("odd", "size"), [("pad", (162, 98)), ("crop", (160, 96))])
 def test_odd_sizes(gallery: Path, tmp_path: Path, odd: str, size: tuple[int, int]) -> None:
