@@ -17,7 +17,6 @@ from pipeline.errors import EnvironmentRefusal, Exit, StopRun, UsageError
 from pipeline.tune import Trial, tune
 from pipeline.tune.trial import SAMPLE, Scene, sample
 
-pytestmark = pytest.mark.alone
 SLOW = """
 import time
 
@@ -52,10 +51,11 @@ def config(tmp_path: Path) -> Path:
     return path
 
 
+@pytest.mark.alone
 def test_the_command_finds_what_a_waiting_stage_wants(config: Path, tmp_path: Path) -> None:
     """More workers for it, written into the file with all comments; the outputs are untouched, the scratch is gone."""
     before = config.read_text()
-    done = cli("tune", str(config), "--allow-code", "--seconds", "18", "--write", "--json")
+    done = cli("tune", str(config), "--allow-code", "--seconds", "26", "--write", "--json")
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
     assert found["changed"]
@@ -74,6 +74,7 @@ def test_the_command_finds_what_a_waiting_stage_wants(config: Path, tmp_path: Pa
     assert {group.name: group.workers for group in again.groups} == found["recommended"]
 
 
+@pytest.mark.alone
 def test_trials_tell_where_the_time_went(config: Path, tmp_path: Path) -> None:
     """Units, CPU and waiting of each group; twice as many workers for a stage that waits are twice as fast."""
     plan = planned(config, None, None, allow_code=True)

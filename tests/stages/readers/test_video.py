@@ -76,7 +76,7 @@ def test_every_container_gives_every_frame(tmp_path: Path, ext: str, bframes: in
     output = see(tmp_path / "out/film.mp4")
     assert output.ids == list(range(frames))
     assert abs(output.relative[-1] - Fraction(frames - 1, 25)) < Fraction(1, 100)
-    report = job(tmp_path, path, reader={"start": "2s"})
+    report = job(tmp_path, path, reader={"start": "2s"}, in_process=True)
     assert counts(report) == {"done": 1}, reasons(report)
     ids = see(tmp_path / "out/film.mp4").ids
     assert ids in (list(range(50, frames)), list(range(51, frames)), list(range(49, frames))), "to a unit of its clock"
