@@ -10,8 +10,10 @@ from pathlib import Path
 import pytest
 from harness import ROOT
 
+KINDS = ("readers", "transforms", "writers", "codecs")
 ENGINE = sorted((ROOT / "pipeline").rglob("*.py"))
 SOURCES = [*ENGINE, *sorted((ROOT / "stages").rglob("*.py"))]
+COMPONENTS = [path for path in SOURCES if path.parent.name in KINDS and path.stem != "__init__"]
 TREES = {path: ast.parse(path.read_text(encoding="utf-8")) for path in SOURCES}
 UNNAMED = ("__init__", "__main__")
 PAIRS = {"readers", "writers"}  # a reader and a writer of one thing have files of one name
@@ -65,6 +67,12 @@ def test_no_two_classes_share_a_name() -> None:
             if isinstance(target, ast.Name) and target.id[0].isupper() and not target.id.isupper():
                 places[target.id].append(f"{place(path)}:{node.lineno}")
     assert [f"{name}: {', '.join(where)}" for name, where in places.items() if len(where) > 1] == []
+
+
+@pytest.mark.parametrize("path", COMPONENTS, ids=place)
+def test_a_component_has_its_tests_under_its_name(path: Path) -> None:
+    """stages/KIND/NAME.py is tested by tests/stages/KIND/test_NAME.py, besides the contract tests of all."""
+    assert (ROOT / "tests/stages" / path.parent.name / f"test_{path.name}").is_file()
 
 
 @pytest.mark.parametrize("path", ENGINE, ids=place)
