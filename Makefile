@@ -1,6 +1,6 @@
 # Targets are described by the text behind their `##`; `make help` prints them.
 .DEFAULT_GOAL := help
-.PHONY: help run test lint type bench bench-quick clean
+.PHONY: help run test test-fast fault fix lint type bench bench-quick clean
 
 # The first Python that is new enough; `make PYTHON=/path/to/python3.12 run` chooses another.
 CANDIDATES := python3 python3.13 python3.12 python3.11
@@ -16,8 +16,25 @@ run: $(VENV)/runtime ## Make thumbnails of samples/photos; installs into .venv w
 	$(BIN)/pipeline run configs/thumbnail.yaml
 	@echo "The thumbnails are in out/thumbnails; configs/thumbnail.yaml says how they were made."
 
-test: $(VENV)/development ## Run the tests
-	$(BIN)/python -m pytest
+# Two processes run the tests; those that measure time or count processes wait until they are alone (tests/conftest.py).
+PYTEST := $(BIN)/python -m pytest --numprocesses 2
+# What a change needs every minute: all pure folders, the contracts, and one job from end to end.
+FAST := tests/cli tests/config tests/contract tests/contracts tests/plan tests/property tests/registry tests/scheduler \
+	tests/stages tests/supervisor tests/transport tests/worker tests/project/test_floors.py \
+	tests/project/test_structure.py
+
+test: $(VENV)/development ## Run the tests; about four minutes on two cores
+	$(PYTEST) --durations 15
+
+test-fast: $(VENV)/development ## The tests that a change needs every minute; 45 seconds
+	$(PYTEST) -m 'not slow' $(FAST)
+
+fault: $(VENV)/development ## All faults, and storms of kills over thousands of files; half an hour
+	$(BIN)/python -m pytest --durations 15 tests/fault tests/storms
+
+fix: $(VENV)/development ## Put style and format right, as far as that can be done by itself
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
 
 lint: $(VENV)/development ## Check style and format
 	$(BIN)/ruff check .

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import signal
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from multiprocessing import resource_tracker
 from pathlib import Path
 from typing import Any
@@ -22,7 +24,10 @@ for folder in (str(HERE.parent), str(HERE)):  # spawned workers are sent this pa
 MARK = f"PIPELINE_TEST_{os.getpid()}"  # in the environment of every process that a test starts, whoever its parent is
 os.environ[MARK] = "1"
 UNWATCHED = ("PYTEST_", "QT_", "OPENCV_", "LD_LIBRARY_PATH")  # set by pytest for each test, and by importing cv2
+QUEUE, ROOM = HERE, HERE / "fault"  # folders that are locked while a test runs
 GRACE_S = 5.0  # for what has been told to end and has not been scheduled yet
+KERNEL = (0, 2)  # the parents of the first process and of the threads of the kernel
+strangers: set[str] = set()  # processes of others, which no test made: reading each again costs more than many a test
 HANDLED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD, signal.SIGUSR1, signal.SIGPIPE, signal.SIGXFSZ)
 
 
@@ -39,13 +44,18 @@ def relatives() -> set[str]:
     own, tracker = os.getpid(), getattr(resource_tracker._resource_tracker, "_pid", None)
     mark = MARK.encode()
     found = set()
-    for pid in filter(str.isdigit, os.listdir("/proc")):
+    listed = set(filter(str.isdigit, os.listdir("/proc")))
+    strangers.intersection_update(listed)
+    for pid in listed - strangers:
         if int(pid) in (own, tracker):
             continue
         try:
             name, state, parent = stat_of(pid)
-            if parent == own or mark in Path(f"/proc/{pid}/environ").read_bytes():
+            environ = b"" if parent in (own, *KERNEL) else Path(f"/proc/{pid}/environ").read_bytes()
+            if parent == own or mark in environ:
                 found.add(f"{pid} {name} ({state})")
+            elif environ or parent in KERNEL:  # it is empty while a program is being loaded
+                strangers.add(pid)
         except OSError:
             continue  # it ended while we looked
     return found
@@ -73,6 +83,37 @@ def segments() -> set[str]:
 
 def threads() -> set[str]:
     return {f"thread {thread.name} {thread.ident}" for thread in threading.enumerate()}
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Storms take minutes: they run where they are asked for, in `make fault`."""
+    return True if collection_path == HERE / "storms" and not any("storms" in arg for arg in config.args) else None
+
+
+@contextmanager
+def locked(folder: Path, *, whole: bool) -> Iterator[None]:
+    """Hold a folder, alone or with others that do not need it alone; the lock ends with the process."""
+    fd = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX if whole else fcntl.LOCK_SH)
+        yield
+    finally:
+        os.close(fd)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
+    """A test that is marked `alone` waits for those of the other processes of pytest-xdist, and they wait for it.
+
+    The queue before the door is a lock too: without it those that share the room would keep out the one that waits.
+    """
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        return (yield)
+    alone = item.get_closest_marker("alone") is not None
+    with ExitStack() as room:
+        with locked(QUEUE, whole=True):
+            room.enter_context(locked(ROOM, whole=alone))
+        return (yield)
 
 
 GROWING: tuple[Callable[[], set[str]], ...] = (relatives, descriptors, segments, threads)
@@ -123,3 +164,14 @@ def nothing_is_left_behind(request: pytest.FixtureRequest) -> Iterator[None]:
     now = state()
     changed = sorted(name for name in {*was, *now} if was.get(name) != now.get(name))
     assert not changed, "the test changed the state of this process"
+
+
+@pytest.fixture(scope="session")
+def gallery(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The whole gallery of clips, made once."""
+    from films import clips  # imports PyAV, which most tests do without
+
+    folder = tmp_path_factory.mktemp("gallery")
+    for clip in clips.GALLERY.values():
+        clips.make(clip, folder / clip.name)
+    return folder

@@ -105,6 +105,11 @@ def restarts(report: Report) -> dict[str, int]:
     return {group.name: group.restarts for group in report.groups if group.restarts}
 
 
+def attempts(folder: Path, number: int) -> int:
+    """How often a stage was about to do harm at an item, by the files of its `marker`, FOLDER/mark."""
+    return len(list(folder.glob(f"mark.{number}.*")))
+
+
 def command(*args: str) -> list[str]:
     return [sys.executable, "-m", "pipeline.cli", *args]
 

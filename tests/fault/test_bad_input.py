@@ -8,9 +8,9 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 from harness import ROOT, cli, tree
+from pictures import ramp
 from PIL import Image
 
 from pipeline.errors import kind_of, one_line
@@ -18,13 +18,6 @@ from pipeline.plan.model import Plan
 from pipeline.worker.loading import Loading
 
 PHOTO = ROOT / "samples" / "photos"
-
-
-def good(path: Path, size: tuple[int, int] = (40, 30)) -> None:
-    """A small picture."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    ramp = np.arange(size[0] * size[1] * 3, dtype=np.uint32) * 7 % 256
-    Image.fromarray(ramp.astype(np.uint8).reshape(size[1], size[0], 3)).save(path)
 
 
 def run(source: Path, target: str, *more: str, cwd: Path | None = None) -> tuple[int, dict[str, Any]]:
@@ -44,8 +37,8 @@ def test_every_broken_file_has_its_reason(tmp_path: Path) -> None:
     """Truncated, empty, lying, too large, no picture, FIFO: one line each; the good one is done; exit 1."""
     source = tmp_path / "in"
     shutil.copytree(ROOT / "samples" / "broken", source)
-    good(source / "fine.jpg")
-    good(source / "jpeg_named.png.jpg")
+    ramp(source / "fine.jpg", 40, 30)
+    ramp(source / "jpeg_named.png.jpg", 40, 30)
     (source / "folder.jpg").mkdir()
     os.mkfifo(source / "pipe.jpg")
     (source / "gone.jpg").symlink_to(source / "nowhere.jpg")
@@ -65,7 +58,7 @@ def test_every_broken_file_has_its_reason(tmp_path: Path) -> None:
 
 def test_only_the_command_line_raises_a_limit(tmp_path: Path) -> None:
     """A picture over `limits.pixels` is refused before it is decoded, with the remedy; --set lets it pass."""
-    good(tmp_path / "in" / "a.png", (40, 30))
+    ramp(tmp_path / "in" / "a.png", 40, 30)
     code, report = run(tmp_path / "in", f"{tmp_path}/out/{{stem}}.jpg", "--set", "limits.pixels=1000")
     assert (code, report["failed"]) == (1, 1)
     assert "--set limits.pixels" in reasons(report)["a.png"]
@@ -75,9 +68,9 @@ def test_only_the_command_line_raises_a_limit(tmp_path: Path) -> None:
 
 def test_two_inputs_for_one_output_collide(tmp_path: Path) -> None:
     """The second input of one output name fails and names the first; the first is written."""
-    good(tmp_path / "in" / "a.jpg")
-    good(tmp_path / "in" / "a.png")
-    good(tmp_path / "in" / "sub" / "a.jpg")
+    ramp(tmp_path / "in" / "a.jpg", 40, 30)
+    ramp(tmp_path / "in" / "a.png", 40, 30)
+    ramp(tmp_path / "in" / "sub" / "a.jpg", 40, 30)
     code, report = run(tmp_path / "in", f"{tmp_path}/out/{{dir}}/{{stem}}.jpg")
     assert (code, report["done"], report["failed"]) == (1, 2, 1)
     assert "collides with" in reasons(report)["a.png"]
@@ -88,7 +81,7 @@ def test_outputs_within_the_input_are_not_read_again(tmp_path: Path) -> None:
     """A second run over the same folder finds the same inputs, and gives the same outputs."""
     source = tmp_path / "in"
     for name in ("a.jpg", "b.jpg"):
-        good(source / name)
+        ramp(source / name, 40, 30)
     looks = []
     for _ in range(2):
         code, report = run(source, f"{source}/thumbs/{{stem}}.jpg")
@@ -101,8 +94,8 @@ def test_outputs_within_the_input_are_not_read_again(tmp_path: Path) -> None:
 def test_a_source_is_never_written_over(by_link: bool, tmp_path: Path) -> None:
     """Outputs among the inputs are refused before anything starts, also where a linked folder leads there."""
     source = tmp_path / "in"
-    good(source / "a.jpg")
-    good(source / "b.png")
+    ramp(source / "a.jpg", 40, 30)
+    ramp(source / "b.png", 40, 30)
     before = tree(source)
     target = source
     if by_link:
@@ -117,7 +110,7 @@ def test_a_source_is_never_written_over(by_link: bool, tmp_path: Path) -> None:
 def test_names_that_are_not_utf8_and_worse(tmp_path: Path) -> None:
     """Undecodable bytes, newlines and escape sequences in names come through, and never raw to the terminal."""
     source = os.fsencode(tmp_path / "in")
-    good(tmp_path / "in" / "plain.jpg")
+    ramp(tmp_path / "in" / "plain.jpg", 40, 30)
     names = [b"caf\xe9.jpg", b"new\nline.jpg", b"\x1b[31mred.jpg"]
     for name in names:
         shutil.copy(source + b"/plain.jpg", source + b"/" + name)
@@ -131,7 +124,7 @@ def test_names_that_are_not_utf8_and_worse(tmp_path: Path) -> None:
 
 def test_sizes_are_at_least_one_pixel(tmp_path: Path) -> None:
     """A picture of 1000x1 becomes 256x1, not 256x0."""
-    good(tmp_path / "in" / "line.png", (1000, 1))
+    ramp(tmp_path / "in" / "line.png", 1000, 1)
     assert run(tmp_path / "in", f"{tmp_path}/out/{{stem}}.png")[0] == 0
     with Image.open(tmp_path / "out" / "line.png") as made:
         assert made.size == (256, 1)
@@ -150,7 +143,7 @@ def test_no_input_at_all_starts_nothing(tmp_path: Path) -> None:
 def test_without_permission_a_file_fails_in_the_words_of_the_system(tmp_path: Path) -> None:
     """As an ordinary user (root may read everything) a locked file is "permission denied" of kind permission."""
     path = tmp_path / "locked.jpg"
-    good(path)
+    ramp(path, 40, 30)
     path.chmod(0)
     loading = Loading(Plan("a.yaml", ()), lambda spec, _: spec)
     root = os.getuid() == 0

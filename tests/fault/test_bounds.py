@@ -52,6 +52,7 @@ def test_queues_and_memory_keep_their_bounds(
     assert 0 < seen["most"] <= 4 << 20
 
 
+@pytest.mark.alone
 def test_idle_workers_are_told_apart(tmp_path: Path) -> None:
     """Before a slow group workers are blocked and not starved, though every record comes on its beat."""
     slow = {"use": "null", "delay_us": 20_000}

@@ -14,15 +14,11 @@ from pipeline.errors import Exit
 from pipeline.supervisor import execution, serial
 from pipeline.supervisor.report import Report
 
+pytestmark = pytest.mark.usefixtures("at_once")
+
 BUGGY = stage("stages_for_tests.talk:Buggy")
 ASKED = "stages_for_tests.talk:Asked"
 PLACE = re.compile(r"talk\.py:\d+ in element")
-
-
-@pytest.fixture(autouse=True)
-def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Replacements start without the wait between deaths, which is tested apart."""
-    monkeypatch.setattr("pipeline.scheduler.recovery.backoff_s", lambda _: 0.0)
 
 
 @pytest.mark.parametrize("way", ["staged", "fused", "serial"])

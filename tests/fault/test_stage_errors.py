@@ -7,21 +7,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from harness import FILES, HARM, NUMBERED, cli, counts, fused, plan_of, restarts, stage, tree, write_config
+from harness import FILES, HARM, NUMBERED, attempts, cli, counts, fused, plan_of, restarts, stage, tree, write_config
 
 from pipeline.errors import Exit
 from pipeline.plan.model import Plan
 from pipeline.supervisor import execution, serial
 from pipeline.supervisor.report import Report
 
+pytestmark = pytest.mark.usefixtures("at_once")
+
 ITEMS = 5
 ROLES = ("reader", "transform", "writer", "fused", "serial")
-
-
-@pytest.fixture(autouse=True)
-def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Replacements start without the wait between deaths, which is tested apart."""
-    monkeypatch.setattr("pipeline.scheduler.recovery.backoff_s", lambda _: 0.0)
 
 
 def outcome(folder: Path, role: str, how: str, *, times: int = -1, place: str = "", **top: Any) -> Report:
@@ -38,10 +34,6 @@ def outcome(folder: Path, role: str, how: str, *, times: int = -1, place: str = 
     if role == "serial":
         return serial.run(plan)
     return execution.run(fused(plan, 1) if role == "fused" else plan)
-
-
-def attempts(folder: Path, number: int = 2) -> int:
-    return len(list(folder.glob(f"mark.{number}.*")))
 
 
 LABEL = {"reader": "Numbered", "transform": "Harm", "writer": "Files", "fused": "Harm", "serial": "Harm"}
@@ -66,7 +58,7 @@ def test_an_error_fails_its_item_and_the_worker_stays(
     (failure,) = report.failures
     assert (failure.item, failure.stage, failure.kind) == ("numbered:002", LABEL[role], kind)
     assert failure.reason.startswith(reason)
-    assert attempts(tmp_path) == 1
+    assert attempts(tmp_path, 2) == 1
     assert not restarts(report)
     assert len(tree(tmp_path / "out")) == ITEMS - 1
 
@@ -85,7 +77,7 @@ def test_an_error_that_may_pass_is_tried_again(tmp_path: Path, role: str, times:
     """An I/O error of the system has as many attempts as a crash; then the item fails, and is not quarantined."""
     report = outcome(tmp_path, role, "transient", times=times)
     assert counts(report) == {"done": done, **({"failed": 1} if done < ITEMS else {})}
-    assert attempts(tmp_path) == 3
+    assert attempts(tmp_path, 2) == 3
     assert not restarts(report)
     if report.failures:
         assert (report.failures[0].kind, report.failures[0].what) == ("io", "input/output error")

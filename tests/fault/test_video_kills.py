@@ -12,13 +12,9 @@ from harness import FILM, HARM_FILM, PROJECTOR, counts, plan_of, restarts, stage
 from pipeline.supervisor import execution
 from pipeline.supervisor.report import Report
 
+pytestmark = pytest.mark.usefixtures("at_once")
+
 AT = 100
-
-
-@pytest.fixture(autouse=True)
-def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Replacements start without the wait between deaths, which is tested apart."""
-    monkeypatch.setattr("pipeline.scheduler.recovery.backoff_s", lambda _: 0.0)
 
 
 @pytest.fixture(scope="module")

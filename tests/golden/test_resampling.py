@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import importlib.util
 import math
-from pathlib import Path
 from types import ModuleType
 
 import numpy as np
 import pytest
+from harness import ROOT
 from PIL import Image
 
 from pipeline import Colour, Frame, Item, Size, Spec
 from stages.codecs.jpeg import Jpeg
 from stages.transforms.resize import Resize
 
-ROOT = Path(__file__).resolve().parents[2]
 MODELS = {1: "gray", 2: "gray_alpha", 3: "rgb", 4: "rgba"}
 
 

@@ -40,10 +40,11 @@ def test_named_targets_exist(command: str) -> None:
 
 @pytest.mark.parametrize("command", [command for command in COMMANDS if command.startswith("pipeline ")])
 def test_commands_run(command: str, tmp_path: Path) -> None:
-    """Each `pipeline ...` of the README ends well, in a folder that holds configs and samples only."""
+    """Each `pipeline ...` of the README ends well, in a folder that holds configs and samples only (`tune` in 10 s)."""
     for name in ("configs", "samples"):
         (tmp_path / name).symlink_to(ROOT / name)
     args = [sys.executable, "-m", "pipeline.cli", *shlex.split(command)[1:]]
+    args += ["--seconds", "10"] if "tune" in args and "--seconds" not in args else []
     done = subprocess.run(args, capture_output=True, text=True, check=False, cwd=tmp_path, timeout=60, env=_environ())
     assert done.returncode == 0, done.stderr
 

@@ -17,6 +17,7 @@ from pipeline.errors import EnvironmentRefusal, Exit, StopRun, UsageError
 from pipeline.tune import Trial, tune
 from pipeline.tune.trial import SAMPLE, Scene, sample
 
+pytestmark = pytest.mark.alone
 SLOW = """
 import time
 
@@ -54,7 +55,7 @@ def config(tmp_path: Path) -> Path:
 def test_the_command_finds_what_a_waiting_stage_wants(config: Path, tmp_path: Path) -> None:
     """More workers for it, written into the file with all comments; the outputs are untouched, the scratch is gone."""
     before = config.read_text()
-    done = cli("tune", str(config), "--allow-code", "--seconds", "26", "--write", "--json")
+    done = cli("tune", str(config), "--allow-code", "--seconds", "18", "--write", "--json")
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
     assert found["changed"]

@@ -1,4 +1,4 @@
-"""Synthetic frames and the null writer: what goes in is what a test can expect to come out."""
+"""Synthetic frames: what goes in is what a test can expect to come out."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pipeline import Frame, Item
 from stages.readers.synthetic import Synthetic
 from stages.writers.null import Null
 
@@ -85,16 +84,3 @@ def test_a_fixed_spec_is_known_beforehand() -> None:
     """The models of one to four channels, and "other" beyond."""
     models = [Synthetic(2, 3, channels).fixed_spec() for channels in (1, 2, 3, 4, 5)]
     assert [spec and spec.model for spec in models] == ["gray", "gray_alpha", "rgb", "rgba", "other"]
-
-
-@pytest.mark.parametrize("touch", ["all", "page", "none"])
-def test_null_writes_nothing(touch: Any) -> None:
-    """It returns 0 bytes, has no destination and leaves the pixels as they are."""
-    reader = Synthetic(30, 40)
-    pixels = reader.pattern(0)
-    pixels.flags.writeable = False
-    spec = reader.fixed_spec()
-    assert spec is not None
-    assert Null(touch).write(Frame(Item(0, ""), 0, spec, pixels), None) == 0  # type: ignore[arg-type]
-    assert Null(touch).destination() is None
-    assert Null("none").total(pixels) == 0

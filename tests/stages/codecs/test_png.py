@@ -8,10 +8,10 @@ import subprocess
 import sys
 import warnings
 import zlib
-from pathlib import Path
 
 import numpy as np
 import pytest
+from harness import ROOT
 from PIL import Image
 
 from pipeline import Frame, Item, ItemError, Metadata, Spec, SpecError
@@ -131,7 +131,7 @@ def test_eight_bits_need_no_opencv() -> None:
         "    Png().decode(data, spec, np.empty(spec.shape, spec.dtype))\n"
         "assert 'cv2' not in sys.modules\n"
     )
-    subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).resolve().parents[2], check=True, timeout=60)
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, timeout=60)
 
 
 @pytest.mark.parametrize("black", [False, True])

@@ -1,4 +1,4 @@
-"""Numbers of pad and overlay: where the pixels lie, and source-over against fractions and against Pillow."""
+"""Overlay: where the mark lies, and source-over against fractions and against Pillow."""
 
 from __future__ import annotations
 
@@ -11,38 +11,15 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pictures import WHITE, noise, plain, processed
 from PIL import Image
 
-from pipeline import Colour, Frame, Item, Size, Spec, SpecError, Transform, UsageError
+from pipeline import Size, Spec, SpecError, UsageError
 from stages.transforms.overlay import Overlay
-from stages.transforms.pad import Pad
 
-MODELS = {1: "gray", 2: "gray_alpha", 3: "rgb", 4: "rgba"}
-WHITE = {"uint8": 255, "uint16": 65535, "float32": 1}
 SIDES = st.integers(1, 5000)
 SIZES = st.builds(Size, SIDES, SIDES)
 BYTES = st.integers(0, 255)
-
-
-def run(stage: Transform, pixels: np.ndarray) -> np.ndarray:
-    """What a stage makes of (H, W, C)."""
-    height, width, channels = pixels.shape
-    spec = Spec.of(MODELS[channels], height, width, dtype=pixels.dtype.name)
-    target = stage.output_spec(spec)
-    out = np.full(target.shape, 77, target.dtype)
-    stage.process(Frame(Item(0, ""), 0, spec, pixels), out)
-    return out
-
-
-def noise(height: int, width: int, channels: int, dtype: str = "uint8") -> np.ndarray:
-    rng = np.random.default_rng(height * width)
-    if dtype == "float32":
-        return rng.random((height, width, channels), np.float32)
-    return rng.integers(0, WHITE[dtype] + 1, (height, width, channels)).astype(dtype)
-
-
-def plain(height: int, width: int, *pixel: float, dtype: str = "uint8") -> np.ndarray:
-    return np.full((height, width, len(pixel)), pixel, dtype)
 
 
 class Marks:
@@ -60,71 +37,6 @@ class Marks:
 @pytest.fixture(scope="session")
 def mark(tmp_path_factory: pytest.TempPathFactory) -> Marks:
     return Marks(tmp_path_factory.mktemp("marks"))
-
-
-class TestPad:
-    @given(SIZES, SIZES, st.sampled_from(["centre", "top", "west", "right bottom", "northeast"]))
-    def test_a_canvas_is_as_large_as_asked_for_and_never_crops(self, full: Size, want: Size, position: str) -> None:
-        """Each side is the longer of picture and canvas, and the picture lies within."""
-        stage = Pad(width=want.width, height=want.height, position=position)  # type: ignore[arg-type]
-        size, top, left = stage.layout(full)
-        assert size == (max(full.height, want.height), max(full.width, want.width))
-        assert 0 <= top <= size.height - full.height
-        assert 0 <= left <= size.width - full.width
-
-    @pytest.mark.parametrize(
-        ("position", "want"),
-        [
-            ("centre", (2, 1)), ("center", (2, 1)), ("top", (0, 1)), ("right top", (0, 3)), ("right", (2, 3)),
-            ("right bottom", (5, 3)), ("bottom", (5, 1)), ("left bottom", (5, 0)), ("left", (2, 0)),
-            ("left top", (0, 0)), ("north", (0, 1)), ("northeast", (0, 3)), ("east", (2, 3)), ("southeast", (5, 3)),
-            ("south", (5, 1)), ("southwest", (5, 0)), ("west", (2, 0)), ("northwest", (0, 0)),
-        ],
-    )  # fmt: skip
-    def test_places(self, position: Any, want: tuple[int, int]) -> None:
-        """5 free rows and 3 free columns; the centre leaves the odd one after the picture."""
-        assert Pad(width=7, height=8, position=position).layout(Size(3, 4)) == ((8, 7), *want)
-
-    @pytest.mark.parametrize("dtype", ["uint8", "uint16", "float32"])
-    @pytest.mark.parametrize("channels", [1, 2, 3, 4])
-    def test_the_picture_lies_on_the_background(self, dtype: str, channels: int) -> None:
-        """Margins of different widths, each dtype and model; the picture is not changed."""
-        pixels = noise(3, 5, channels, dtype)
-        out = run(Pad(left=1, top=2, right=3, bottom=4, background=Colour(0x33, 0x66, 0x99, 0x80)), pixels)
-        assert out.shape == (9, 9, channels)
-        assert (out[2:5, 1:6] == pixels).all()
-        luma = (299 * 0x33 + 587 * 0x66 + 114 * 0x99) / 1000
-        levels = ([luma] if channels < 3 else [0x33, 0x66, 0x99]) + [0x80] * (channels in (2, 4))
-        want = np.array(levels) * WHITE[dtype] / 255
-        want = want.astype(np.float32) if dtype == "float32" else np.floor(want + 0.5)
-        outside = np.ones((9, 9), bool)
-        outside[2:5, 1:6] = False
-        assert (out[outside] == want).all()
-
-    def test_agrees_with_pillow(self) -> None:
-        """`ImageOps.expand` with a border of one width."""
-        from PIL import ImageOps
-
-        pixels = noise(6, 9, 3)
-        want = np.asarray(ImageOps.expand(Image.fromarray(pixels), 4, "#102030"))
-        assert (run(Pad(left=4, top=4, right=4, bottom=4, background=Colour(0x10, 0x20, 0x30)), pixels) == want).all()
-
-    def test_a_background_without_alpha_is_opaque(self) -> None:
-        """And the default is black."""
-        assert run(Pad(width=2), plain(1, 1, 9, 9, 9, 9)).tolist() == [[[9, 9, 9, 9], [0, 0, 0, 255]]]
-
-    def test_what_is_large_enough_passes(self) -> None:
-        """The same Spec; no picture is read smaller before a pad, as its sizes are those of the whole picture."""
-        spec = Spec(50, 60)
-        assert Pad(width=60, height=10).output_spec(spec) == spec
-        assert Pad(width=61).output_spec(spec).size == (50, 61)
-        assert Pad(width=61).required_input(spec, Size(1, 1)) == (50, 60)
-
-    @pytest.mark.parametrize("params", [{}, {"left": 0}, {"width": 3, "top": 1}])
-    def test_refuses_what_makes_no_sense(self, params: dict[str, Any]) -> None:
-        """Nothing to do, both ways at once."""
-        with pytest.raises(UsageError):
-            Pad(**params)
 
 
 class TestOverlayPlaces:
@@ -161,22 +73,22 @@ class TestOverlayPlaces:
     def test_a_mark_larger_than_the_picture_is_scaled_down(self, mark: Marks) -> None:
         """To its height here; on a picture of one pixel to that."""
         stage = mark(plain(40, 20, 255, 0, 0, 255))
-        out = run(stage, plain(8, 12, 1, 2, 3))
+        out = processed(stage, plain(8, 12, 1, 2, 3))
         assert (out[:, 8:] == (255, 0, 0)).all()
         assert (out[:, :8] == (1, 2, 3)).all()
-        assert run(stage, plain(1, 1, 1, 2, 3)).tolist() == [[[255, 0, 0]]]
+        assert processed(stage, plain(1, 1, 1, 2, 3)).tolist() == [[[255, 0, 0]]]
 
     def test_scaling_weighs_by_alpha(self, mark: Marks) -> None:
         """Hidden green does not bleed: opaque red beside it gives shades of red over black only."""
         pixels = plain(16, 16, 0, 255, 0, 0)
         pixels[:, :8] = (255, 0, 0, 255)
-        out = run(mark(pixels, scale="50%", position="left top"), plain(10, 10, 0, 0, 0))
+        out = processed(mark(pixels, scale="50%", position="left top"), plain(10, 10, 0, 0, 0))
         assert out[..., 0].max() == 255
         assert out[..., 1].max() == 0
 
     def test_tiles_cover_the_picture_from_their_place(self, mark: Marks) -> None:
         """3x2 with a gap of one, at the lower right less the margin, cut off at the other edges."""
-        out = run(mark(plain(2, 3, 255, 255, 255, 255), tile=True, margin=1), plain(9, 12, 0))[..., 0]
+        out = processed(mark(plain(2, 3, 255, 255, 255, 255), tile=True, margin=1), plain(9, 12, 0))[..., 0]
         rows = [(row - 6) % 3 != 2 for row in range(9)]
         columns = [(column - 8) % 4 != 3 for column in range(12)]
         assert (out == np.outer(rows, columns) * 255).all()
@@ -185,13 +97,13 @@ class TestOverlayPlaces:
     def test_tiles_without_a_gap_leave_none(self, mark: Marks, size: tuple[int, int]) -> None:
         """Marks of one pixel and of odd sizes; each pixel is covered once, so half opacity is half everywhere."""
         stage = mark(plain(1, 1, 255, 255, 255, 255), tile=True, opacity=0.5)
-        assert (run(stage, plain(*size, 0)) == 128).all()
+        assert (processed(stage, plain(*size, 0)) == 128).all()
         stage = mark(plain(7, 11, 255, 255, 255, 255), tile=True, opacity=0.5, position="centre")
-        assert (run(stage, plain(*size, 0)) == 128).all()
+        assert (processed(stage, plain(*size, 0)) == 128).all()
 
     def test_a_gap_wider_than_the_picture_leaves_one_tile(self, mark: Marks) -> None:
         """The margin pushes all other copies out."""
-        out = run(mark(plain(1, 1, 255, 255, 255, 255), tile=True, margin=900), plain(9, 9, 0))
+        out = processed(mark(plain(1, 1, 255, 255, 255, 255), tile=True, margin=900), plain(9, 9, 0))
         assert out.sum() == 255
         assert out[4, 4] == 255
 
@@ -200,7 +112,7 @@ class TestOverlayColours:
     @given(st.tuples(BYTES, BYTES, BYTES, BYTES), BYTES)
     def test_over_an_opaque_picture(self, mark: Marks, over: tuple[int, int, int, int], below: int) -> None:
         """C * alpha + B * (1 - alpha), to the nearest level."""
-        out = run(mark([[over]]), plain(1, 1, below, below, below))
+        out = processed(mark([[over]]), plain(1, 1, below, below, below))
         want = [math.floor(Fraction(c * over[3] + below * (255 - over[3]), 255) + Fraction(1, 2)) for c in over[:3]]
         assert out.tolist() == [[want]]
 
@@ -215,7 +127,7 @@ class TestOverlayColours:
             pairs = zip(over[:3], below[:3], strict=True)
             want = [(a * c + b * d * (1 - a)) / alpha * unit for c, d in pairs]
         want = [math.floor(v + Fraction(1, 2)) for v in (*want, alpha * white)]
-        assert run(mark([[over]]), pixels).tolist() == [[want]]
+        assert processed(mark([[over]]), pixels).tolist() == [[want]]
 
     @pytest.mark.parametrize("dtype", ["uint8", "uint16", "float32"])
     @pytest.mark.parametrize("channels", [1, 2, 3, 4])
@@ -224,9 +136,9 @@ class TestOverlayColours:
         pixels = noise(20, 30, channels, dtype)
         pixels[:10, :, -1] = 0
         clear = plain(20, 30, 200, 100, 50, 0)
-        assert (run(mark(clear), pixels) == pixels).all()
-        assert (run(mark(plain(20, 30, 200, 100, 50, 255), opacity=0.0), pixels) == pixels).all()
-        out = run(mark(plain(5, 6, 200, 100, 50, 255)), pixels)
+        assert (processed(mark(clear), pixels) == pixels).all()
+        assert (processed(mark(plain(20, 30, 200, 100, 50, 255), opacity=0.0), pixels) == pixels).all()
+        out = processed(mark(plain(5, 6, 200, 100, 50, 255)), pixels)
         assert (out[:15] == pixels[:15]).all()
         assert (out[:, :24] == pixels[:, :24]).all()
         assert (out[15:, 24:] != pixels[15:, 24:]).any()
@@ -244,7 +156,7 @@ class TestOverlayColours:
         base = pixels[..., : c.shape[2]] / white
         alpha = a + b * (1 - a)
         want = (a * c + b * base * (1 - a)) / np.maximum(alpha, 1e-9)
-        got = run(mark(over, opacity=0.5), pixels) / white
+        got = processed(mark(over, opacity=0.5), pixels) / white
         assert np.abs(got[..., : c.shape[2]] - want)[alpha[..., 0] > 0].max() < 1.5 / (white if white > 1 else 1e6)
         if channels in (2, 4):
             assert np.abs(got[..., -1:] - alpha).max() < 0.51 / (white if white > 1 else 1e5)
@@ -253,24 +165,24 @@ class TestOverlayColours:
         """`alpha_composite`, which keeps fewer digits; where both are nearly clear its colours are coarse."""
         below, over = noise(40, 50, 4), noise(40, 50, 4)[::-1]
         want = np.asarray(Image.alpha_composite(Image.fromarray(below), Image.fromarray(over))).astype(int)
-        got = run(mark(over), below).astype(int)
+        got = processed(mark(over), below).astype(int)
         seen = want[..., 3] > 20
         assert np.abs(got - want)[seen].max() <= 2
         assert np.abs(got - want)[..., 3].max() <= 1
 
     def test_a_mark_without_alpha_is_opaque_and_16_bits_are_scaled(self, mark: Marks) -> None:
         """Gray of 16 bits is v / 257, where Pillow would clip it to white."""
-        assert run(mark(plain(2, 2, 9, 8, 7)), plain(2, 2, 1, 1, 1)).tolist() == [[[9, 8, 7]] * 2] * 2
+        assert processed(mark(plain(2, 2, 9, 8, 7)), plain(2, 2, 1, 1, 1)).tolist() == [[[9, 8, 7]] * 2] * 2
         path = mark.folder / "deep.png"
         Image.fromarray(np.full((2, 2), 25700, np.uint16)).save(path)
-        assert (run(Overlay(str(path)), plain(2, 2, 1)) == 100).all()
+        assert (processed(Overlay(str(path)), plain(2, 2, 1)) == 100).all()
 
     def test_frames_of_several_specs_do_not_disturb_each_other(self, mark: Marks) -> None:
         """More Specs than marks are kept, twice over: the same results."""
         stage = mark(noise(9, 9, 4), scale="30%")
         frames = [noise(20 + n, 30, channels) for n in range(3) for channels in (1, 2, 3, 4)]
-        first = [run(stage, pixels) for pixels in frames]
-        assert all((run(stage, pixels) == out).all() for pixels, out in zip(frames, first, strict=True))
+        first = [processed(stage, pixels) for pixels in frames]
+        assert all((processed(stage, pixels) == out).all() for pixels, out in zip(frames, first, strict=True))
 
 
 class TestOverlayFile:

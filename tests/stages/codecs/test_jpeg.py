@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import io
 import struct
-from pathlib import Path
 
 import numpy as np
 import pytest
+from harness import ROOT
 from PIL import Image
 
 from pipeline import Colour, Frame, Item, ItemError, Metadata, Size, Spec, SpecError, UsageError
 from stages.codecs.jpeg import ICC_CHUNK, Jpeg
 
-PHOTOS = Path(__file__).resolve().parents[2] / "samples/photos"
+PHOTOS = ROOT / "samples/photos"
 
 
 def pixels(height: int = 40, width: int = 56, channels: int = 3) -> np.ndarray:

@@ -1,0 +1,41 @@
+"""BMP: palettes, the order of rows, run lengths."""
+
+from __future__ import annotations
+
+import struct
+
+import numpy as np
+import pytest
+from pictures import decoded, encoded, grain, saved
+from PIL import Image
+
+from pipeline import ItemError
+from stages.codecs.bmp import Bmp
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "P", "RGB"])
+def test_bmp_as_pillow_shows_it(mode: str) -> None:
+    """1 bit becomes 0 and 255, palettes become rgb."""
+    image = Image.fromarray(grain(3))
+    image = image.quantize(200) if mode == "P" else image.convert(mode)
+    want = {"1": "L", "P": "RGB"}.get(mode, mode)
+    assert (decoded(Bmp(), saved(image, "BMP"))[1] == np.asarray(image.convert(want))).all()
+
+
+def test_rows_of_bmp_may_stand_from_the_top() -> None:
+    """A negative height turns the order of rows."""
+    data = bytearray(encoded(Bmp(), grain(3)))
+    struct.pack_into("<i", data, 22, -33)
+    assert (decoded(Bmp(), bytes(data))[1] == grain(3)[::-1]).all()
+
+
+def test_run_lengths_of_bmp() -> None:
+    """RLE8: runs, literals and line ends; a cut is seen though its size is not known beforehand."""
+    rows = bytes([4, 1, 0, 0]) + bytes([0, 4, 0, 1, 2, 3]) + bytes([0, 1])
+    palette = bytes([0, 0, 200, 0, 0, 100, 0, 0, 50, 0, 0, 0, 9, 9, 9, 0])
+    info = struct.pack("<IiiHHIIiiII", 40, 4, 2, 1, 8, 1, len(rows), 0, 0, 4, 0)
+    data = struct.pack("<2sIII", b"BM", 54 + 16 + len(rows), 0, 70) + info + palette + rows
+    out = decoded(Bmp(), data)[1]
+    assert (out == [[(200, 0, 0), (0, 100, 0), (0, 0, 50), (9, 9, 9)], [(0, 100, 0)] * 4]).all()
+    with pytest.raises(ItemError, match="truncated"):
+        Bmp().header(memoryview(data[:-1]))
