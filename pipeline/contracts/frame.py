@@ -70,7 +70,8 @@ class Frame(Properties):
 
     Attributes:
         item: where it came from.
-        index: position within its item, from 0.
+        index: position within its item, from 0. Before a stage that makes several frames of one it is the position of
+            the first that this one becomes, as if every frame became as many as it can.
         spec: what `pixels` are.
         pixels: array of `spec.shape` and `spec.dtype`. It is a read-only view of memory that the
             engine owns. Copy what must outlive the call.

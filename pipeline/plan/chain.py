@@ -53,6 +53,7 @@ class Route:
         a, b: extents in units of 64 bytes: the largest of the even and of the odd hops that write.
         slots, part: how many parts that an expanding group makes of a frame have room behind its own extents, and the
             route of one; 0 and None where no group expands.
+        parts: how many frames of the last group one becomes at most; the next one has an index greater by this.
     """
 
     decode: Spec
@@ -62,6 +63,7 @@ class Route:
     b: int
     slots: int = 0
     part: Route | None = None
+    parts: int = 1
 
     def nbytes(self, metadata_nbytes: int = 0) -> int:
         """Bytes of the arena that one frame takes; its parts carry its metadata too."""
@@ -138,7 +140,7 @@ class Chain:
         rest = self.route(spec, first=group)
         slots = min(FAN_OUT_SLOTS, most)
         hops_on = (*hops, *rest.hops)
-        return Route(decode, hops_on, (*steps, *rest.steps), a, b, slots, rest)
+        return Route(decode, hops_on, (*steps, *rest.steps), a, b, slots, rest, most * rest.parts)
 
     def _required(self, full: Spec) -> Size:
         """The smallest size the chain takes as well as `full`: each transform asked, from the last to the first."""

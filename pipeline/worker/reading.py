@@ -97,7 +97,7 @@ class Reading(Work):
     def _many(self, record: Record, parts: Iterator[Part]) -> None:
         """Frames of any Spec: each asks for itself."""
         lent = region_of(record) if record[FLAGS] & GRANTED else None
-        for number, part in enumerate(bounded(parts, self.plan)):
+        for number, (index, part) in enumerate(self._indexed(parts)):
             if number < record[MADE]:
                 continue  # made before the worker that made it died
             start = time.perf_counter_ns()
@@ -105,8 +105,17 @@ class Reading(Work):
             lent = None
             flags, code = self._fill(part, region)
             busy_us = (time.perf_counter_ns() - start - waited) // 1000
-            self.parent.answer(EMIT, flags, nth=number, spec=code, busy_us=busy_us)
+            self.parent.answer(EMIT, flags, nth=index, spec=code, busy_us=busy_us)
         self.parent.answer(ENDED, nbytes=self.loading.nbytes_read)
+
+    def _indexed(self, parts: Iterator[Part]) -> Iterator[tuple[int, Part]]:
+        """Each frame with its index; where one becomes several, with that of the first of them."""
+        index, step, spec = 0, 1, None
+        for part in bounded(parts, self.plan):
+            if part.spec is not spec:  # frames of a stream have one object
+                spec, step = part.spec, self.chain.route(part.spec).parts
+            yield index, part
+            index += step
 
     def _fill(self, part: Part, region: Region) -> tuple[int, bytes]:
         self.now(self.first)  # and no stage that was asked for its Spec meanwhile
@@ -129,22 +138,21 @@ class Reading(Work):
 
     def _stream(self, parts: Iterator[Part]) -> None:
         """Frames of one Spec: asked for once, as many regions as can be in flight."""
-        parts = bounded(parts, self.plan)
-        number = -1
+        indexed = self._indexed(parts)
         while True:
             start = time.perf_counter_ns()
-            part = next(parts, None)
-            if part is None:
+            following = next(indexed, None)
+            if following is None:
                 break
-            number += 1
+            index, part = following
             waited = time.perf_counter_ns()
-            if not number:
+            if not index:
                 self._ask_slots(part)
             region = self.parent.granted()
             waited = time.perf_counter_ns() - waited
             flags, code = self._fill(part, region)
             busy_us = (time.perf_counter_ns() - start - waited) // 1000
-            self.parent.answer(EMIT, flags, nth=number, spec=code, busy_us=busy_us)
+            self.parent.answer(EMIT, flags, nth=index, spec=code, busy_us=busy_us)
         self.parent.answer(ENDED, nbytes=self.loading.nbytes_read)
 
     def _ask_slots(self, part: Part) -> None:

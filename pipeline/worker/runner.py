@@ -142,8 +142,17 @@ class Fused:
 
     def frames(self, parts: Iterator[Part], item: Item) -> Iterator[Frame | StageError]:
         """The finished frames of an item in order; a frame that a stage skips comes as that StageError."""
-        for number, part in enumerate(parts):
-            yield from self._run(0, part, item, number)
+        index = 0
+        for part in parts:
+            yield from self._run(0, part, item, index)
+            index += self._parts(0, part.spec)
+
+    def _parts(self, depth: int, spec: Spec) -> int:
+        """How many frames one of this Spec becomes at most; the next one has an index greater by this."""
+        if depth == len(self.runners) - 1:
+            return 1
+        runner = self.runners[depth]
+        return runner.most(spec) * self._parts(depth + 1, runner.plan(spec).out)
 
     def _run(self, depth: int, part: Part, item: Item, index: int) -> Iterator[Frame | StageError]:
         pixels = self._scratch.take(depth, part.spec)
@@ -159,10 +168,10 @@ class Fused:
                 self.runners[depth].run(frame, None)
                 yield frame
                 return
-            most = self.runners[depth].most(frame.spec)
+            parts = self._parts(depth + 1, self.runners[depth].plan(frame.spec).out)
             for number, child in enumerate(self.runners[depth].expand(frame)):
                 child.inherit(frame)
-                yield from self._run(depth + 1, child, item, index * most + number)
+                yield from self._run(depth + 1, child, item, index + number * parts)
         except StageError as error:
             if not isinstance(error.cause, Skip):
                 raise

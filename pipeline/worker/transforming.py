@@ -114,5 +114,5 @@ class Expanding(Transforming):
             with naming(self.links[-1].label):
                 flags, code = self.views.fill(part, region)
             busy_us = (time.perf_counter_ns() - start - waited) // 1000
-            self.parent.answer(EMIT, flags, nth=index * most + number, spec=code, busy_us=busy_us)
+            self.parent.answer(EMIT, flags, nth=index + number * route.parts, spec=code, busy_us=busy_us)
         self.parent.answer(ENDED)

@@ -128,6 +128,24 @@ def test_workers_make_what_one_process_makes(credit: int, tmp_path: Path) -> Non
     assert len(names) == 4 * 7
 
 
+@pytest.mark.parametrize("cuts", [1, 2])
+def test_no_two_parts_of_an_item_have_one_index(cuts: int, tmp_path: Path) -> None:
+    """Frames of different sizes become different numbers of parts; each has a file of its own."""
+    reader = {
+        "use": "synthetic", "height": 200, "width": 200, "frames": 2, "fan_out": 5, "random_sizes": True, "seed": 1,
+    }  # fmt: skip
+    groups = [{"stages": [{"tile": {"width": 64 >> n, "height": 64 >> n}}], "workers": 2} for n in range(cuts)]
+    made = []
+    for run in (execution.run, serial.run):
+        out = tmp_path / run.__module__
+        report = run(plan_of(tmp_path, reader, groups, {"use": "files", "path": f"{out}/{{stem}}_{{index}}.png"}))
+        assert not report.failures
+        files = tree(out)
+        assert len(files) == report.frames > 20
+        made.append(files)
+    assert made[0] == made[1]
+
+
 def planned(text: str, path: Path) -> planning.Plan:
     file = path / "config.yaml"
     file.write_text(text)
