@@ -62,8 +62,8 @@ class Yuv(Transform):
         return same if spec.is_yuv else _tagged(same)
 
     def required_input(self, spec: Spec, need: Size) -> Size:
-        """No more than what is wanted: each pixel is converted by itself, chroma from its neighbours."""
-        return need
+        """What is wanted, less the row and column that `pad` repeats: each pixel is converted by itself."""
+        return Size(min(need.height, spec.height), min(need.width, spec.width))
 
     def process(self, frame: Frame, out: Pixels) -> None:
         """Write the planes, one after the other, into the flat array `out`."""

@@ -236,5 +236,5 @@ def test_the_watcher_hears_of_each_trial(config: Path) -> None:
     heard: list[Trial] = []
     plan = planned(config, {"fuse": "all"}, {"reader": 1}, allow_code=True)
     result = tune(plan, 7.0, watch=heard.append)
-    assert result.trials == len(heard) > 2
+    assert result.trials == len(heard) > 0
     assert all(len(trial.vector) == 1 for trial in heard)
