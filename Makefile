@@ -17,7 +17,7 @@ run: $(VENV)/runtime ## Make thumbnails of samples/photos; installs into .venv w
 	@echo "The thumbnails are in out/thumbnails; configs/thumbnail.yaml says how they were made."
 
 # Two processes run the tests; those that measure time or count processes wait until they are alone (tests/conftest.py).
-PYTEST := $(BIN)/python -m pytest --numprocesses 2
+PYTEST := $(BIN)/python -m pytest --numprocesses 3 --dist worksteal
 # What a change needs every minute: all pure folders, the contracts, and one job from end to end.
 FAST := tests/cli tests/config tests/contract tests/contracts tests/plan tests/property tests/registry tests/scheduler \
 	tests/stages tests/supervisor tests/transport tests/worker tests/project/test_floors.py \
