@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import os
 import statistics
+import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
@@ -31,7 +32,23 @@ Make = Callable[[str, Path, argparse.Namespace], Job]
 def _job(name: str, tree: Path, *arguments: str, out: Path | None = None, expected: int | None = None) -> Job:
     """A run of one tree's command, from its own source whatever is installed."""
     argv = (sys.executable, "-m", "pipeline.cli", "run", *arguments, "--json")
-    return Job(name, argv, environment(PYTHONPATH=str(tree)), out=out, expected=expected)
+    return Job(name, argv, _environment(tree), out=out, expected=expected)
+
+
+def _environment(tree: Path) -> dict[str, str]:
+    """One in which `pipeline` is that of the tree: safe path, else `-m` would look in the current folder first."""
+    return environment(PYTHONPATH=str(tree), PYTHONSAFEPATH="1")
+
+
+def _ensure_runs(tree: Path) -> None:
+    """Raise SystemExit where the tree's source would not be what runs."""
+    question = "import pipeline, stages; print(pipeline.__file__, stages.__file__)"
+    answer = subprocess.run(
+        [sys.executable, "-c", question], cwd=ROOT, env=_environment(tree), text=True, capture_output=True, check=True
+    )
+    for file in answer.stdout.split():
+        if not Path(file).is_relative_to(tree):
+            raise SystemExit(f"error: not the source of {tree} would run, but {file}")
 
 
 def hops(name: str, tree: Path, args: argparse.Namespace) -> Job:
@@ -96,6 +113,8 @@ def main() -> int:
     home = "/dev/shm" if os.path.isdir("/dev/shm") else None
     with tempfile.TemporaryDirectory(dir=home) as scratch:
         args.scratch = Path(scratch) / "out"
+        for tree in (args.before, ROOT):
+            _ensure_runs(tree)
         met = [compare(work, args) for work in args.only or WORKS]
         return 0 if all(met) else 1
 
