@@ -90,7 +90,7 @@ class Reading(Work):
             return
         lent = region_of(record) if record[FLAGS] & GRANTED else None
         region, waited = self._region(part, lent, record[SPAN] * UNIT)
-        flags, code = self._fill(part, region)
+        flags, code = self.views.fill(part, region)
         busy_us = (time.perf_counter_ns() - start - waited) // 1000
         self.parent.answer(DONE, flags, nbytes=self.loading.nbytes_read, spec=code, busy_us=busy_us)
 
@@ -103,7 +103,7 @@ class Reading(Work):
             start = time.perf_counter_ns()
             region, waited = self._region(part, lent, record[SPAN] * UNIT)
             lent = None
-            flags, code = self._fill(part, region)
+            flags, code = self.views.fill(part, region)
             busy_us = (time.perf_counter_ns() - start - waited) // 1000
             self.parent.answer(EMIT, flags, nth=index, spec=code, busy_us=busy_us)
         self.parent.answer(ENDED, nbytes=self.loading.nbytes_read)
@@ -113,18 +113,20 @@ class Reading(Work):
         index, step, spec = 0, 1, None
         for part in bounded(parts, self.plan):
             if part.spec is not spec:  # frames of a stream have one object
-                spec, step = part.spec, self.chain.route(part.spec).parts
+                spec, step = part.spec, self._route_of(part.spec).parts
             yield index, part
             index += step
 
-    def _fill(self, part: Part, region: Region) -> tuple[int, bytes]:
-        self.now(self.first)  # and no stage that was asked for its Spec meanwhile
-        return self.views.fill(part, region)
+    def _route_of(self, spec: Spec) -> Route:
+        """The way of a frame; the stages that are asked for their Specs run meanwhile, and the reader afterwards."""
+        route = self.chain.route(spec)
+        self.now(self.first)
+        return route
 
     def _region(self, part: Part, lent: Region | None, span: int) -> tuple[Region, int]:
         """A region for the part, and the nanoseconds waited for it: the one lent already where it is enough."""
         if part.spec is not self._routed:  # most folders hold few sizes, and codecs give equal Specs as one object
-            self._routed, self._route = part.spec, self.chain.route(part.spec)
+            self._routed, self._route = part.spec, self._route_of(part.spec)
         route, m = self._route, 0
         if part.metadata is not NO_METADATA:
             if part.metadata.nbytes > SIDECAR_NBYTES:
@@ -150,13 +152,13 @@ class Reading(Work):
                 self._ask_slots(part)
             region = self.parent.granted()
             waited = time.perf_counter_ns() - waited
-            flags, code = self._fill(part, region)
+            flags, code = self.views.fill(part, region)
             busy_us = (time.perf_counter_ns() - start - waited) // 1000
             self.parent.answer(EMIT, flags, nth=index, spec=code, busy_us=busy_us)
         self.parent.answer(ENDED, nbytes=self.loading.nbytes_read)
 
     def _ask_slots(self, part: Part) -> None:
-        route = self.chain.route(part.spec)
+        route = self._route_of(part.spec)
         part.metadata = carry(part.metadata)
         beside = max(part.metadata.nbytes, STREAM_METADATA_NBYTES)
         nbytes = route.nbytes(beside)
