@@ -6,22 +6,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from conversions import run
 
-from pipeline import Frame, Item, Spec
+from pipeline import Spec
 from stages.transforms.orient import Orient
 from stages.transforms.resize import Resize
-
-
-def run(stage: Any, spec: Spec, pixels: np.ndarray) -> tuple[Spec, np.ndarray]:
-    """What a stage makes of a frame."""
-    stage.open()
-    out_spec = stage.output_spec(spec)
-    if out_spec == spec and stage.identity_when_equal:
-        return spec, pixels
-    out = np.zeros(out_spec.shape, out_spec.dtype)
-    pixels.flags.writeable = False
-    stage.process(Frame(Item(0, "a"), 0, spec, pixels), out)
-    return out_spec, out
 
 
 @pytest.mark.parametrize("kernel", ["area", "linear", "cubic", "lanczos3"])
