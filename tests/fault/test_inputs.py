@@ -7,36 +7,16 @@ import os
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
+from folder_jobs import RUNS, Run, job, reasons
 from harness import ROOT, cli, command, counts, environment, plan_of, tree, until
 from pictures import ramp
 from PIL import Image
 
 from pipeline.errors import Exit
-from pipeline.supervisor import execution, serial
+from pipeline.supervisor import execution
 from pipeline.supervisor.run_loop import RunLoop
-
-RUNS = pytest.mark.parametrize("run", [execution.run, serial.run], ids=["workers", "serial"])
-
-
-Run = Callable[..., Any]
-
-
-def job(folder: Path, target: str = "out/{dir}/{stem}.png", **reader: Any) -> Any:
-    """Pictures of `in` through a resize to files."""
-    return plan_of(
-        folder,
-        {"use": "folder", "path": str(folder / "in"), **reader},
-        [["orient", {"resize": {"width": 8, "height": 8, "fit": "inside"}}]],
-        {"use": "files", "path": f"{folder}/{target}"},
-    )
-
-
-def reasons(report: Any) -> dict[str, tuple[str, str]]:
-    """Kind and reason of each failure."""
-    return {os.path.basename(failure.item): (failure.kind, failure.reason) for failure in report.failures}
 
 
 def after_discovery(monkeypatch: pytest.MonkeyPatch, harm: Callable[[], None]) -> None:
