@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 
-from ..transport.records import GRANT, REFUSE, UNIT, VOID, Record, record, region_nbytes
+from ..transport.records import GRANT, NO_SPEC, REFUSE, UNIT, VOID, Record, record, region_nbytes
 from .entities import Group, Need, Unit, Worker
 from .memory import Memory
 from .state import State
@@ -182,7 +182,6 @@ def _short(unit: Unit, flags: int = 0) -> Record:
 
 
 def _grant(unit: Unit, offset: int, need: Need, flags: int = 0) -> Record:
-    return record(
-        GRANT, flags, unit.slot, unit.lease, nth=unit.index, offset=offset,
-        extents=(need.a, need.b, need.m), extra=need.span // UNIT,
+    return (  # in the order of the fields, without a call: one is sent for each frame of a stream
+        GRANT, flags, unit.slot, unit.lease, unit.index, offset, need.a, need.b, need.m, NO_SPEC, 0, need.span // UNIT
     )  # fmt: skip

@@ -171,6 +171,7 @@ class Group:
     Attributes:
         credit: leases a worker may have; between the plan's two numbers, as long as leases are short.
         spare: what is left of it over the workers that are up.
+        limit: places of the queue before the group, leases included: what bounds waiting + leased.
         lease_us: how long one takes, 0 until that is known.
         nbytes: what its leases said they wrote (read, for readers).
         solo: units that wait for a fresh worker of their own. producers: leased units that make several frames.
@@ -178,9 +179,9 @@ class Group:
     """
 
     __slots__ = (
-        "busy_us", "credit", "expands", "frames", "last", "lease_us", "most_credit", "name", "nbytes", "nbytes_read",
-        "number", "plan", "producers", "restarts", "review_at", "reviewed_busy_us", "reviewed_frames", "solo", "spare",
-        "turn", "unproductive", "unready_deaths", "workers",
+        "busy_us", "credit", "expands", "frames", "last", "lease_us", "limit", "most_credit", "name", "nbytes",
+        "nbytes_read", "number", "plan", "producers", "restarts", "review_at", "reviewed_busy_us", "reviewed_frames",
+        "solo", "spare", "turn", "unproductive", "unready_deaths", "workers",
     )  # fmt: skip
 
     def __init__(self, plan: GroupPlan, number: int, *, last: bool) -> None:
@@ -190,6 +191,7 @@ class Group:
         self.last = last
         self.credit = plan.queue.credit.first
         self.most_credit = plan.queue.credit.most
+        self.limit = self._limit()
         self.review_at = REVIEW_FIRST
         self.reviewed_frames = self.reviewed_busy_us = 0
         self.lease_us = 0
@@ -202,11 +204,6 @@ class Group:
         self.nbytes = self.nbytes_read = 0
         self.frames = self.busy_us = self.restarts = self.unready_deaths = self.unproductive = 0
 
-    @property
-    def limit(self) -> int:
-        """Places of the queue before the group, leases included: what bounds waiting + leased."""
-        return self.plan.queue.depth + self.credit * self.plan.workers
-
     def review(self) -> bool:
         """Fit the credit to how long leases take, so that a worker has about IN_HAND_US of work; whether it changed."""
         frames, busy_us = self.frames - self.reviewed_frames, self.busy_us - self.reviewed_busy_us
@@ -216,7 +213,11 @@ class Group:
         fit = IN_HAND_US * frames // max(1, busy_us)
         credit = min(self.most_credit, max(self.plan.queue.credit.first, fit))
         changed, self.credit = credit != self.credit, credit
+        self.limit = self._limit()
         return changed
+
+    def _limit(self) -> int:
+        return self.plan.queue.depth + self.credit * self.plan.workers
 
     def recount(self) -> None:
         """Count `spare` anew, after workers came or went or the credit changed."""

@@ -44,6 +44,8 @@ from ..transport.records import record as make
 from .handle import Handle, Said
 from .intake import Intake
 
+OVER = (DONE, ENDED)  # once: in the loop, a tuple would be made for every record
+
 
 class Observer(Protocol):
     """What is told of a run as it goes; all of it is called in the loop of the parent."""
@@ -87,7 +89,7 @@ class Hearing:
         core, worker = self.core, handle.worker
         for record in iter_unpack(data):
             kind = record[KIND]
-            if kind in (DONE, ENDED):
+            if kind in OVER:
                 if record[FLAGS] & REMARKS:
                     self._on_remarks(handle, record)
                 core.done(worker, record)

@@ -66,8 +66,10 @@ class Intake:
 
     def _is_output(self, item: Item) -> bool:
         """Whether this run has named the file as an output; only where outputs may lie among the inputs."""
+        if self._root is None:
+            return False
         source = self._absolute(item.source)
-        return self._root is not None and source.startswith(self._root) and self.claims.has(self._key(source))
+        return source.startswith(self._root) and self.claims.has(self._key(source))
 
     def admit(self, item: Item) -> Found:
         """The item with its output name claimed, or with the reason why it is not let in."""

@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import struct
 from mmap import mmap
-from typing import NamedTuple
 
 from ..contracts.frame import Item
 
@@ -38,13 +37,6 @@ def encode_job(item: Item, target: str) -> bytes:
     if len(text) > MAX_TEXT_NBYTES:
         raise ValueError(f"a name of {len(text)} bytes is longer than any file system takes")
     return text
-
-
-class Job(NamedTuple):
-    """What the text slot of a lease says: the item and its output path."""
-
-    item: Item
-    target: str
 
 
 class Control:
@@ -93,11 +85,11 @@ class Control:
         start += _TEXT_NBYTES
         self._memory[start : start + len(text)] = text
 
-    def job(self, slot: int) -> Job:
-        """Worker: what the lease in this slot is about."""
+    def job(self, slot: int) -> tuple[Item, str]:
+        """Worker: what the lease in this slot is about, the item and its output path."""
         number, text = self._get(slot)
         source, folder, name, target = text.decode("utf-8", "surrogateescape").split("\0")
-        return Job(Item(number, source, folder, name), target)
+        return Item(number, source, folder, name), target
 
     def put_text(self, slot: int, *parts: str) -> None:
         """Either side: an answer in words."""
@@ -110,10 +102,10 @@ class Control:
 
     def text(self, slot: int) -> list[str]:
         """The other side: the answer."""
-        return os.fsdecode(self._get(slot)[1]).split("\0")
+        return os.fsdecode(bytes(self._get(slot)[1])).split("\0")
 
-    def _get(self, slot: int) -> tuple[int, bytes]:
+    def _get(self, slot: int) -> tuple[int, bytes | bytearray]:
         start = self._slots[slot]
         number, length = _TEXT.unpack_from(self._memory, start)
         start += _TEXT_NBYTES
-        return number, bytes(self._memory[start : start + length])
+        return number, self._memory[start : start + length]

@@ -123,13 +123,6 @@ def record(
     return (kind, flags, slot, lease, nth, offset, a, b, m, spec, busy_us, extra)
 
 
-def pack_result(
-    kind: int, flags: int, slot: int, lease: int, nth: int, offset: int, spec: bytes, busy_us: int, extra: int
-) -> bytes:
-    """An EMIT, DONE or ENDED, its fields in their order: the hot path of every worker."""
-    return pack(kind, flags, slot, lease, nth, offset, 0, 0, 0, spec, min(busy_us, MOST_US), extra)
-
-
 def units(nbytes: int) -> int:
     """Bytes rounded up to units of 64, so that every extent is aligned for SIMD."""
     return -(-nbytes // UNIT)

@@ -71,10 +71,10 @@ class Reading(Work):
 
     def carry_out(self, record: Record) -> None:
         """Read one item."""
-        job = self.parent.control.job(record[SLOT])
+        item, _ = self.parent.control.job(record[SLOT])
         self.now(self.first)
         self.loading.nbytes_read = 0
-        parts = self.reader.read(job.item, self.loading)
+        parts = self.reader.read(item, self.loading)
         if self.plan.streams:
             self._stream(parts)
         elif self.plan.many:

@@ -29,6 +29,7 @@ from ..transport.records import (
     KIND,
     LEASE,
     MAX_CREDIT,
+    MOST_US,
     NEED,
     NO_SPEC,
     READY,
@@ -43,7 +44,6 @@ from ..transport.records import (
     Region,
     iter_unpack,
     pack,
-    pack_result,
     region_of,
     units,
     without,
@@ -152,11 +152,12 @@ class WorkerLoop:
         self, kind: int, flags: int = 0, *, nth: int = 0, nbytes: int = 0, spec: bytes = NO_SPEC, busy_us: int = 0,
         extra: int = 0,
     ) -> None:  # fmt: skip
-        """Queue an Emit, Done or Ended: the hot path."""
+        """Queue an Emit, Done or Ended: the hot path, so its fields are packed in their order, without a call."""
         if self.remarks and kind != EMIT:
             self.control.put_text(self.slot, *dict.fromkeys(self.remarks))
             flags |= REMARKS
-        self.outbox.append(pack_result(kind, flags, self.slot, self.lease, nth, nbytes, spec, busy_us, extra))
+        busy_us = min(busy_us, MOST_US)
+        self.outbox.append(pack(kind, flags, self.slot, self.lease, nth, nbytes, 0, 0, 0, spec, busy_us, extra))
 
     def flush(self) -> None:
         """Write what is queued, at most 512 bytes a write so that it is never torn."""

@@ -48,22 +48,22 @@ class Writing(Work):
     def carry_out(self, record: Record) -> None:
         """Write one frame."""
         start = time.perf_counter_ns()
-        job = self.parent.control.job(record[SLOT])
-        frame = self.views.frame(record, job.item)
+        item, target = self.parent.control.job(record[SLOT])
+        frame = self.views.frame(record, item)
         if self.runner.links:
             self.runner.run(frame, None)
         self.now(self.last)
-        self.output.begin(job.item, job.target, frame)
+        self.output.begin(item, target, frame)
         nbytes = self.writer.write(frame, self.output)
         busy_us = (time.perf_counter_ns() - start) // 1000
         self.parent.answer(DONE, nth=1, nbytes=nbytes, busy_us=busy_us)
 
     def finish(self, record: Record) -> None:
         """Close the output of a stream."""
-        job = self.parent.control.job(record[SLOT])
+        item, target = self.parent.control.job(record[SLOT])
         self.now(self.last)
-        self.output.begin(job.item, job.target, None)
-        self.parent.answer(DONE, nbytes=self.writer.finish(job.item, self.output))
+        self.output.begin(item, target, None)
+        self.parent.answer(DONE, nbytes=self.writer.finish(item, self.output))
 
 
 class WholeChain(Work):
@@ -86,8 +86,8 @@ class WholeChain(Work):
     def carry_out(self, record: Record) -> None:
         """Everything with one item."""
         start = time.perf_counter_ns()
-        job = self.parent.control.job(record[SLOT])
-        done = self.whole.carry_out(job.item, job.target)
+        item, target = self.parent.control.job(record[SLOT])
+        done = self.whole.carry_out(item, target)
         busy_us = (time.perf_counter_ns() - start) // 1000
         read = min(done.nbytes_read, MOST_NBYTES)
         self.parent.answer(DONE, nth=done.frames, nbytes=done.nbytes, busy_us=busy_us, extra=read)

@@ -36,9 +36,8 @@ def test_a_job_comes_through_as_it_is(sides: tuple[Control, Control], name: str)
         item = Item(slot + (1 << 40), f"/in/{slot}/{name}", f"{slot}", name)
         parent.put_job(slot, item.number, encode_job(item, f"out/{slot}/{name}"))
     for slot in range(CREDIT):
-        job = worker.job(slot)
-        assert job.item == Item(slot + (1 << 40), f"/in/{slot}/{name}", f"{slot}", name)
-        assert job.target == f"out/{slot}/{name}"
+        item = Item(slot + (1 << 40), f"/in/{slot}/{name}", f"{slot}", name)
+        assert worker.job(slot) == (item, f"out/{slot}/{name}")
 
 
 def test_the_longest_paths_fit_and_longer_ones_are_refused() -> None:
