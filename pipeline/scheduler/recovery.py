@@ -215,7 +215,9 @@ class Recovery:
         if cause is not None:
             group.unproductive = group.unproductive + 1 if was_fresh else 0
             if not was_up:
-                group.unready_deaths += 1
+                got_on = group.frames > group.frames_at_death  # others of the group work: it can start
+                group.unready_deaths = 1 if got_on else group.unready_deaths + 1
+                group.frames_at_death = group.frames
         if group.unready_deaths > MAX_UNREADY_DEATHS:
             text = f"group {group.name!r} cannot start: {group.unready_deaths} of its workers ended before Ready"
             last = cause.reason if cause is not None else ""
