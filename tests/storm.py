@@ -53,11 +53,15 @@ def lay_out(folder: Path, count: int) -> Path:
 
 
 def job(folder: Path, pictures: Path) -> Path:
-    """A config that shrinks pictures into `out`, two workers a group, a worker's death forgiven ten times."""
+    """A config that turns pictures into smaller ones in `out`, two workers a group, ten deaths of one forgiven.
+
+    They are enlarged in between, so that even a fast machine needs a millisecond for each: long enough for a storm.
+    """
     folder.mkdir(exist_ok=True)
+    large, small = ({"resize": {"width": 30 * n, "height": 20 * n, "fit": "fill"}} for n in (24, 1))
     return write_config(
         folder, {"use": "folder", "path": str(pictures), "workers": 2},
-        [{"stages": [{"resize": {"width": 12, "height": 8}}], "workers": 2}],
+        [{"stages": [large, small], "workers": 2}],
         {"use": "files", "path": f"{folder}/out/{{stem}}.png", "workers": 2}, on_error={"retries": 10},
     )  # fmt: skip
 

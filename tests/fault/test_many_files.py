@@ -7,24 +7,13 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
-from harness import command, environment, plan_of
+from folder_jobs import job
+from harness import command, environment
 from pictures import ramp
 
 from pipeline.errors import Exit
-
-
-def job(folder: Path, target: str = "out/{dir}/{stem}.png", **reader: Any) -> Any:
-    """Pictures of `in` through a resize to files."""
-    return plan_of(
-        folder,
-        {"use": "folder", "path": str(folder / "in"), **reader},
-        [["orient", {"resize": {"width": 8, "height": 8, "fit": "inside"}}]],
-        {"use": "files", "path": f"{folder}/{target}"},
-    )
-
 
 MANY = 200_000
 

@@ -60,12 +60,14 @@ def test_every_folder_has_a_floor() -> None:
     assert set(FLOOR) == folders | modules
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+@pytest.mark.parametrize(
+    "path",
+    [path for path in SOURCES if path != ROOT / "pipeline" / "__init__.py"],
+    ids=lambda p: str(p.relative_to(ROOT)),
+)
 def test_the_engine_imports_downwards(path: Path) -> None:
     """Each folder stands on a floor and imports lower floors only; within itself it is free."""
     own = path.relative_to(ROOT / "pipeline").parts[0].removesuffix(".py")
-    if own == "__init__":
-        return
     assert own in FLOOR, f"give {own} a floor"
     up = [
         f"line {line}: {name}"

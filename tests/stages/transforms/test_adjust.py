@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 import pytest
+from formulas import BYTES
 from hypothesis import given
 from hypothesis import strategies as st
 from pictures import noise, one, processed
@@ -14,8 +15,6 @@ from PIL import Image
 from pipeline import Size, Spec
 from stages.transforms.adjust import Adjust
 from stages.transforms.grayscale import Grayscale
-
-BYTES, WORDS = st.integers(0, 255), st.integers(0, 65535)
 
 
 class TestAdjust:

@@ -2,42 +2,26 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import numpy as np
 import pytest
-from pictures import DTYPES, WHITE, Pixels, noise, processed
+from formulas import gaussian, step
+from pictures import DTYPES, WHITE, noise, processed
 
 from pipeline import Spec, SpecError, UsageError
 from stages.transforms.blur import Blur
 
 
-def gaussian(pixels: Pixels, sigma: float) -> Pixels:
-    """The blur by its formula, in float64, on the mirrored picture."""
-    reach = int(np.ceil(5 * sigma))
-    kernel = np.exp(-0.5 * (np.arange(-reach, reach + 1) / sigma) ** 2)
-    kernel /= kernel.sum()
-    blurred = np.pad(pixels.astype(float), ((reach, reach), (reach, reach), (0, 0)), "reflect")
-    for axis in (0, 1):
-        blurred = np.apply_along_axis(np.convolve, axis, blurred, kernel, mode="valid")
-    return blurred
-
-
-def step(low: float, high: float, channels: int = 1, dtype: str = "uint8") -> Pixels:
-    """A vertical edge between columns 15 and 16 of 24 x 32 pixels."""
-    pixels = np.full((24, 32, channels), low, dtype)
-    pixels[:, 16:] = high
-    return pixels
-
-
 class TestBlur:
-    @pytest.mark.parametrize("kind", ["gaussian", "box", "median"])
     @pytest.mark.parametrize("dtype", DTYPES)
-    @pytest.mark.parametrize("channels", [1, 2, 3, 4])
+    @pytest.mark.parametrize(
+        ("kind", "channels"),
+        [*itertools.product(("gaussian", "box"), (1, 2, 3, 4)), ("median", 1), ("median", 3)],
+    )
     def test_a_plain_picture_stays_as_it_is(self, kind: Any, dtype: str, channels: int) -> None:
         """One colour blurred is that colour, up to the border and at half transparency."""
-        if kind == "median" and channels in (2, 4):
-            return
         colour = (np.array([0.7, 0.5, 0.2, 0.5][:channels]) * WHITE[dtype]).astype(dtype)
         pixels = np.broadcast_to(colour, (9, 7, channels))
         np.testing.assert_allclose(processed(Blur(sigma=1.4, kind=kind), pixels), pixels, rtol=1e-5)

@@ -2,30 +2,17 @@
 
 from __future__ import annotations
 
-import math
 from fractions import Fraction
-from typing import Any
 
 import numpy as np
 import pytest
+from formulas import BYTES, WORDS, luma, rounded
 from hypothesis import given
-from hypothesis import strategies as st
 from pictures import noise, one, processed
 from PIL import Image
 
 from pipeline import Colour, Size, Spec, UsageError
 from stages.transforms.flatten import Flatten
-
-BYTES, WORDS = st.integers(0, 255), st.integers(0, 65535)
-HALF = Fraction(1, 2)
-
-
-def rounded(value: Fraction) -> int:
-    return math.floor(value + HALF)
-
-
-def luma(pixel: Any) -> Fraction:
-    return sum((Fraction(int(v)) * w for v, w in zip(pixel, (299, 587, 114), strict=True)), Fraction(0)) / 1000
 
 
 class TestFlatten:

@@ -4,27 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from pictures import DTYPES, WHITE, Pixels, noise, processed
+from formulas import gaussian, step
+from pictures import DTYPES, WHITE, noise, processed
 
 from stages.transforms.sharpen import Sharpen
-
-
-def gaussian(pixels: Pixels, sigma: float) -> Pixels:
-    """The blur by its formula, in float64, on the mirrored picture."""
-    reach = int(np.ceil(5 * sigma))
-    kernel = np.exp(-0.5 * (np.arange(-reach, reach + 1) / sigma) ** 2)
-    kernel /= kernel.sum()
-    blurred = np.pad(pixels.astype(float), ((reach, reach), (reach, reach), (0, 0)), "reflect")
-    for axis in (0, 1):
-        blurred = np.apply_along_axis(np.convolve, axis, blurred, kernel, mode="valid")
-    return blurred
-
-
-def step(low: float, high: float, channels: int = 1, dtype: str = "uint8") -> Pixels:
-    """A vertical edge between columns 15 and 16 of 24 x 32 pixels."""
-    pixels = np.full((24, 32, channels), low, dtype)
-    pixels[:, 16:] = high
-    return pixels
 
 
 class TestSharpen:
