@@ -6,6 +6,7 @@ A worker calls `pin_self` before it imports anything heavy, so nothing heavy is 
 from __future__ import annotations
 
 import os
+import resource
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from dataclasses import dataclass
 from ..errors import EnvironmentRefusal
 
 SHM = "/dev/shm"
+_LIMITS = (resource.RLIMIT_AS, resource.RLIMIT_DATA)  # each process has them for itself; the arena counts in the first
 
 
 def usable_cores(root: str = "/") -> tuple[int, ...]:
@@ -36,8 +38,9 @@ def allowed_cores() -> tuple[int, ...]:
 
 
 def memory_limit_nbytes(root: str = "/") -> int:
-    """The least of the machine's memory and of every limit on the way to this process's cgroup."""
+    """The least of the machine's memory, of `ulimit -v` and `-d`, and of every limit on the way to our cgroup."""
     limits = [machine] if (machine := _machine_memory(root)) else []
+    limits += [soft for soft, _ in map(resource.getrlimit, _LIMITS) if soft != resource.RLIM_INFINITY]
     for folder in _folders(root, "memory"):
         for name in ("memory.max", "memory.limit_in_bytes"):
             text = _read(os.path.join(folder, name))

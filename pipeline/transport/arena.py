@@ -43,7 +43,15 @@ class Arena:
                     limit="/dev/shm and the machine's memory are full",
                     remedy="free memory, enlarge /dev/shm (docker: --shm-size), or set `queues: {memory: ...}` lower",
                 )
-        self.map = map_arena(self.fd, self.nbytes)
+        try:
+            self.map = map_arena(self.fd, self.nbytes)
+        except OSError as error:
+            os.close(self.fd)
+            raise EnvironmentRefusal(
+                f"cannot map {self.nbytes >> 20} MiB of shared memory: {error.strerror}",
+                limit="`ulimit -v` bounds what a process maps",
+                remedy="raise that limit, or set `queues: {memory: ...}` lower",
+            ) from error
 
     def _create_shm(self) -> int:
         try:
@@ -51,15 +59,24 @@ class Arena:
             if volume.f_bavail * volume.f_frsize < self.nbytes:
                 self.kind = "memfd"  # a container's 64 MiB, say: anonymous memory has no such limit
                 return self._create_memfd()
-            segment = shared_memory.SharedMemory(create=True, size=self.nbytes)
+            # A page of it: what it maps itself may not fail, for then it tells its resource tracker of a segment that
+            # the tracker does not know, and that one prints a traceback.
+            segment = shared_memory.SharedMemory(create=True, size=PAGE)
         except OSError:  # no /dev/shm in this container, or not ours to write
             self.kind = "memfd"
             return self._create_memfd()
         try:
-            return os.dup(segment._fd)  # type: ignore[attr-defined]
+            fd = os.dup(segment._fd)  # type: ignore[attr-defined]
         finally:
             segment.close()
             segment.unlink()
+        try:
+            os.ftruncate(fd, self.nbytes)
+        except OSError:
+            os.close(fd)
+            self.kind = "memfd"
+            return self._create_memfd()
+        return fd
 
     def _create_memfd(self) -> int:
         fd = os.memfd_create("pipeline-arena", os.MFD_CLOEXEC)

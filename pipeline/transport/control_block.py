@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import struct
+import sys
 from mmap import mmap
 
 from ..contracts.frame import Item
@@ -20,6 +21,7 @@ _LENGTH = struct.Struct("<I")
 _TEXT = struct.Struct("<QI")
 _TEMPORARY = 64
 _SLOTS = _TEMPORARY + NAME_NBYTES
+_ENCODING = sys.getfilesystemencoding()  # of the names that the system gave us: both sides must see the same ones
 
 
 def control_nbytes(credit: int) -> int:
@@ -33,7 +35,7 @@ MAX_TEXT_NBYTES = TEXT_NBYTES - _TEXT_NBYTES
 
 def encode_job(item: Item, target: str) -> bytes:
     """The text of a job. Raises ValueError for names beyond what any file system takes."""
-    text = f"{item.source}\0{item.dir}\0{item.name}\0{target}".encode("utf-8", "surrogateescape")
+    text = f"{item.source}\0{item.dir}\0{item.name}\0{target}".encode(_ENCODING, "surrogateescape")
     if len(text) > MAX_TEXT_NBYTES:
         raise ValueError(f"a name of {len(text)} bytes is longer than any file system takes")
     return text
@@ -88,7 +90,7 @@ class Control:
     def job(self, slot: int) -> tuple[Item, str]:
         """Worker: what the lease in this slot is about, the item and its output path."""
         number, text = self._get(slot)
-        source, folder, name, target = text.decode("utf-8", "surrogateescape").split("\0")
+        source, folder, name, target = text.decode(_ENCODING, "surrogateescape").split("\0")
         return Item(number, source, folder, name), target
 
     def put_text(self, slot: int, *parts: str) -> None:

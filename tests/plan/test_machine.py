@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -98,6 +99,16 @@ def test_the_quota_limits_the_mask(files: dict[str, str], cores: int, tmp_path: 
 def test_the_least_memory_limit_counts(files: dict[str, str], nbytes: int, tmp_path: Path) -> None:
     """The machine's memory and each limit on the way to the cgroup, version 1 and 2."""
     assert machine.memory_limit_nbytes(lay_out(tmp_path, files)) == nbytes
+
+
+@pytest.mark.parametrize("kind", [resource.RLIMIT_AS, resource.RLIMIT_DATA])
+def test_a_limit_of_the_process_counts(kind: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`ulimit -v` and `ulimit -d`, where they are less than the machine has; else they change nothing."""
+    files = {"proc/meminfo": "MemTotal:       1000 kB\n"}
+    for limit, nbytes in ((5000, 5000), (5_000_000, 1_024_000)):
+        limits = {kind: (limit, resource.RLIM_INFINITY)}
+        monkeypatch.setattr(resource, "getrlimit", lambda asked, limits=limits: limits.get(asked, (-1, -1)))
+        assert machine.memory_limit_nbytes(lay_out(tmp_path, files)) == nbytes
 
 
 def test_shared_memory_that_is_not_there_has_nothing_free(tmp_path: Path) -> None:

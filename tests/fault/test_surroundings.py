@@ -1,0 +1,62 @@
+"""What clusters and old machines surround a run with: limits on address space, a locale that knows ASCII only."""
+
+from __future__ import annotations
+
+import json
+import resource
+import subprocess
+from functools import partial
+from pathlib import Path
+
+import pytest
+from harness import cli, command, environment, write_config
+from pictures import ramp
+
+from pipeline.errors import Exit
+
+ADDRESS_SPACE = 1_500_000 << 10  # `ulimit -v 1500000`
+
+
+def job(folder: Path, memory: str, *names: str) -> Path:
+    """Pictures of these names through a resize."""
+    (folder / "in").mkdir()
+    for name in names:
+        ramp(folder / "in" / name)
+    return write_config(
+        folder, {"use": "folder", "path": str(folder / "in")}, [[{"resize": {"width": 8, "height": 8}}]],
+        {"use": "files", "path": f"{folder}/out/{{stem}}.png"}, queues={"memory": memory},
+    )  # fmt: skip
+
+
+def limited(config: Path, kind: int = resource.RLIMIT_AS) -> subprocess.CompletedProcess[str]:
+    """The run under a limit of its address space, or of its data."""
+    limit = partial(resource.setrlimit, kind, (ADDRESS_SPACE, ADDRESS_SPACE))
+    return cli("run", str(config), "--json", "-q", preexec_fn=limit)
+
+
+@pytest.mark.parametrize("kind", [resource.RLIMIT_AS, resource.RLIMIT_DATA])
+def test_memory_auto_heeds_a_limit(tmp_path: Path, kind: int) -> None:
+    """The arena is a quarter of what a process may map; the run ends well and says nothing more."""
+    done = limited(job(tmp_path, "auto", "a.png", "b.png"), kind)
+    assert (done.returncode, done.stderr) == (Exit.OK, "")
+    assert json.loads(done.stdout)["done"] == 2
+
+
+def test_an_arena_that_cannot_be_mapped(tmp_path: Path) -> None:
+    """Exit 4 with the limit and the remedy in one line, and not a word of Python's resource tracker."""
+    done = limited(job(tmp_path, "1490MB", "a.png"))
+    assert done.returncode == Exit.ENVIRONMENT
+    (line,) = done.stderr.splitlines()
+    for part in ("cannot map 1420 MiB of shared memory", "`ulimit -v`", "raise that limit, or set `queues: {memory"):
+        assert part in line
+
+
+def test_names_beyond_the_locale(tmp_path: Path) -> None:
+    """In a locale of ASCII a file whose name is UTF-8 is read, and its output has the same bytes in its name."""
+    name = "gr\u00f6\u00dfe_\u65e5\u672c"
+    ascii_only = environment(LC_ALL="C", PYTHONUTF8="0", PYTHONCOERCECLOCALE="0")
+    config = job(tmp_path, "16MiB", f"{name}.png")
+    args = command("run", str(config), "--json", "-q")
+    done = subprocess.run(args, env=ascii_only, capture_output=True, check=False, timeout=60)
+    assert done.returncode == Exit.OK, done.stderr
+    assert [path.name for path in (tmp_path / "out").iterdir()] == [f"{name}.png"]
