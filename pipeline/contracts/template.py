@@ -35,6 +35,10 @@ class Template:
                 raise UsageError(f"unknown template field {{{field}}}", limit=f"known are {known}")
         if re.search(r"[{}]", _FIELD.sub("", self.text)):
             raise UsageError(f"a brace of the template {self.text!r} has no partner")
+        if ".." in self.text.removeprefix(self.root).split("/"):
+            raise UsageError(
+                f"the template {self.text!r} leads out of its folder", limit="`..` may stand before a field"
+            )
 
     @cached_property
     def fields(self) -> frozenset[str]:
@@ -59,6 +63,11 @@ class Template:
         return "" if "{" in ext else ext.lower()
 
     @cached_property
+    def _ups(self) -> int:
+        """How many `..` the root has: all that a path may have."""
+        return self.root.split("/").count("..")
+
+    @cached_property
     def _parts(self) -> tuple[str, ...]:
         """Literal text and field names in turn, text first."""
         return tuple(_FIELD.split(self.text))
@@ -79,6 +88,8 @@ class Template:
         if (not folder and "dir" in self.fields) or folder[:1] == "/" or "//" in path or "/./" in path:
             head = "/" if parts[0].startswith("/") else ""  # an empty {dir} at the front does not lead to the root
             path = head + "/".join(part for part in path.split("/") if part not in ("", "."))
+        if "/.." in path and path.split("/").count("..") > self._ups:  # fields and dots that came together
+            raise ItemError(f"the output name for {source!r} would leave its folder")
         return path
 
 

@@ -105,6 +105,22 @@ def test_what_is_no_template(text: str) -> None:
         Template(text)
 
 
+@pytest.mark.parametrize("text", ["out/{dir}/../{stem}.jpg", "{dir}/../x", "out/{stem}/..", "../{dir}/../x", "out/.."])
+def test_no_template_leads_out_of_its_folder(text: str) -> None:
+    """`..` behind a field is refused when the config is read; the folder itself may lie anywhere."""
+    with pytest.raises(UsageError, match=r"leads out of its folder; `\.\.` may stand before a field"):
+        Template(text)
+    assert Template("../a/../out/{dir}/{stem}.jpg").render(Item(0, "x", "d", "x.png")) == "../a/../out/d/x.jpg"
+
+
+def test_dots_that_fields_bring_together_lead_nowhere() -> None:
+    """An empty field between two dots makes `..` of them: that item is refused, others are not."""
+    template = Template("../out/.{ext}./{stem}.jpg")
+    assert template.render(Item(0, "in/a.png", "", "a.png")) == "../out/.png./a.jpg"
+    with pytest.raises(ItemError, match="would leave its folder"):
+        template.render(Item(0, "in/a", "", "a"))
+
+
 def test_an_absolute_folder_of_an_item_stays_below_the_template() -> None:
     """A reader that names a folder from the root does not move the outputs there."""
     item = Item(0, "/srv/in/x.jpg", "/srv/in", "x.jpg")
