@@ -16,20 +16,20 @@ run: $(VENV)/runtime ## Make thumbnails of samples/photos; installs into .venv w
 	$(BIN)/pipeline run configs/thumbnail.yaml
 	@echo "The thumbnails are in out/thumbnails; configs/thumbnail.yaml says how they were made."
 
-# Two processes run the tests; those that measure time or count processes wait until they are alone (tests/conftest.py).
+# Three processes run the tests; those that measure time or count processes wait until they are alone (tests/conftest.py).
 PYTEST := $(BIN)/python -m pytest --numprocesses 3 --dist worksteal
 # What a change needs every minute: all pure folders, the contracts, and one job from end to end.
 FAST := tests/cli tests/config tests/contract tests/contracts tests/plan tests/property tests/registry tests/scheduler \
 	tests/stages tests/supervisor tests/transport tests/worker tests/project/test_floors.py \
 	tests/project/test_structure.py
 
-test: $(VENV)/development ## Run the tests; about four minutes on two cores
+test: $(VENV)/development ## Run the tests; about three minutes on two cores
 	$(PYTEST) --durations 15
 
 test-fast: $(VENV)/development ## The tests that a change needs every minute; 45 seconds
 	$(PYTEST) -m 'not slow' $(FAST)
 
-fault: $(VENV)/development ## All faults, and storms of kills over thousands of files; half an hour
+fault: $(VENV)/development ## All faults, and storms of kills over thousands of files; ten minutes
 	$(BIN)/python -m pytest --durations 15 tests/fault tests/storms
 
 fix: $(VENV)/development ## Put style and format right, as far as that can be done by itself

@@ -88,7 +88,7 @@ class Template:
         if (not folder and "dir" in self.fields) or folder[:1] == "/" or "//" in path or "/./" in path:
             head = "/" if parts[0].startswith("/") else ""  # an empty {dir} at the front does not lead to the root
             path = head + "/".join(part for part in path.split("/") if part not in ("", "."))
-        if "/.." in path and path.split("/").count("..") > self._ups:  # fields and dots that came together
+        if ".." in path and path.split("/").count("..") > self._ups:  # fields and dots that came together
             raise ItemError(f"the output name for {source!r} would leave its folder")
         return path
 

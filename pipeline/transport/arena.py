@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import mmap
 import os
+from contextlib import suppress
 from multiprocessing import shared_memory
 
 from ..errors import EnvironmentRefusal
@@ -35,7 +36,7 @@ class Arena:
         first = min(GROW_NBYTES, self.nbytes)
         if not self._grow(first):
             os.close(self.fd)
-            self.kind, self.fd = "memfd", self._create_memfd()
+            self.fd = self._create_memfd()
             if not self._grow(first):
                 os.close(self.fd)
                 raise EnvironmentRefusal(
@@ -54,17 +55,16 @@ class Arena:
             ) from error
 
     def _create_shm(self) -> int:
-        try:
+        with suppress(OSError):  # no /dev/shm in this container, or not ours to write, or a limit on files
             volume = os.statvfs("/dev/shm")
-            if volume.f_bavail * volume.f_frsize < self.nbytes:
-                self.kind = "memfd"  # a container's 64 MiB, say: anonymous memory has no such limit
-                return self._create_memfd()
-            # A page of it: what it maps itself may not fail, for then it tells its resource tracker of a segment that
-            # the tracker does not know, and that one prints a traceback.
-            segment = shared_memory.SharedMemory(create=True, size=PAGE)
-        except OSError:  # no /dev/shm in this container, or not ours to write
-            self.kind = "memfd"
-            return self._create_memfd()
+            if volume.f_bavail * volume.f_frsize >= self.nbytes:  # a container's 64 MiB, say, are too few
+                return self._create_segment()
+        return self._create_memfd()  # anonymous memory has no such limits
+
+    def _create_segment(self) -> int:
+        # One page at first: if what SharedMemory maps itself could fail, it would tell its resource tracker of a
+        # segment that the tracker does not know, and that one would print a traceback.
+        segment = shared_memory.SharedMemory(create=True, size=PAGE)
         try:
             fd = os.dup(segment._fd)  # type: ignore[attr-defined]
         finally:
@@ -74,11 +74,11 @@ class Arena:
             os.ftruncate(fd, self.nbytes)
         except OSError:
             os.close(fd)
-            self.kind = "memfd"
-            return self._create_memfd()
+            raise
         return fd
 
     def _create_memfd(self) -> int:
+        self.kind = "memfd"
         fd = os.memfd_create("pipeline-arena", os.MFD_CLOEXEC)
         try:
             os.ftruncate(fd, self.nbytes)

@@ -119,6 +119,8 @@ def test_dots_that_fields_bring_together_lead_nowhere() -> None:
     assert template.render(Item(0, "in/a.png", "", "a.png")) == "../out/.png./a.jpg"
     with pytest.raises(ItemError, match="would leave its folder"):
         template.render(Item(0, "in/a", "", "a"))
+    with pytest.raises(ItemError, match="would leave its folder"):
+        Template(".{ext}./{stem}.jpg").render(Item(0, "in/a", "", "a"))
 
 
 def test_an_absolute_folder_of_an_item_stays_below_the_template() -> None:

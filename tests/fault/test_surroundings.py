@@ -28,23 +28,25 @@ def job(folder: Path, memory: str, *names: str) -> Path:
     )  # fmt: skip
 
 
-def limited(config: Path, kind: int = resource.RLIMIT_AS) -> subprocess.CompletedProcess[str]:
-    """The run under a limit of its address space, or of its data."""
+def limited(*args: str, kind: int = resource.RLIMIT_AS) -> subprocess.CompletedProcess[str]:
+    """The command line under a limit of its address space, or of its data."""
     limit = partial(resource.setrlimit, kind, (ADDRESS_SPACE, ADDRESS_SPACE))
-    return cli("run", str(config), "--json", "-q", preexec_fn=limit)
+    return cli(*args, "--json", preexec_fn=limit)
 
 
 @pytest.mark.parametrize("kind", [resource.RLIMIT_AS, resource.RLIMIT_DATA])
 def test_memory_auto_heeds_a_limit(tmp_path: Path, kind: int) -> None:
-    """The arena is a quarter of what a process may map; the run ends well and says nothing more."""
-    done = limited(job(tmp_path, "auto", "a.png", "b.png"), kind)
+    """The arena is a quarter of the limit at most; the run ends well and says nothing more."""
+    config = str(job(tmp_path, "auto", "a.png", "b.png"))
+    assert json.loads(limited("plan", config, kind=kind).stdout)["memory_nbytes"] <= ADDRESS_SPACE // 4
+    done = limited("run", config, "-q", kind=kind)
     assert (done.returncode, done.stderr) == (Exit.OK, "")
     assert json.loads(done.stdout)["done"] == 2
 
 
 def test_an_arena_that_cannot_be_mapped(tmp_path: Path) -> None:
     """Exit 4 with the limit and the remedy in one line, and not a word of Python's resource tracker."""
-    done = limited(job(tmp_path, "1490MB", "a.png"))
+    done = limited("run", str(job(tmp_path, "1490MB", "a.png")), "-q")
     assert done.returncode == Exit.ENVIRONMENT
     (line,) = done.stderr.splitlines()
     for part in ("cannot map 1420 MiB of shared memory", "`ulimit -v`", "raise that limit, or set `queues: {memory"):
