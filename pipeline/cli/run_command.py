@@ -85,7 +85,8 @@ def _carry_out(
 
         check_output(plan)
         on_bug = _debugger(plan) if debugger else None
-        return run_here(plan, limit=limit, watch=look, log=log, show=_show, on_bug=on_bug)
+        with text.own_stderr():
+            return run_here(plan, limit=limit, watch=look, log=log, show=_show, on_bug=on_bug)
     from ..supervisor.execution import run
 
     return run(plan, limit=limit, watch=look, fork_server=fork_server, log=log, show=_show)

@@ -6,7 +6,7 @@ import json
 import os
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, TextIO
 
 import click
@@ -60,6 +60,25 @@ def lines_above(show: Callable[[str], None]) -> Iterator[None]:
 def people() -> TextIO:
     """The stderr that the command began with, whatever a run puts in its place meanwhile."""
     return _STDERR[-1] if _STDERR else sys.stderr
+
+
+@contextmanager
+def own_stderr() -> Iterator[None]:
+    """While the block lasts, lines for people go where stderr leads now, whatever its descriptor is made to be."""
+    stream = people()
+    try:
+        own = os.dup(stream.fileno())
+    except (OSError, ValueError):  # no file of the system: nothing there can be redirected
+        yield
+        return
+    file = open(own, "w", encoding=stream.encoding, errors=stream.errors, buffering=1)  # noqa: SIM115 - closed below
+    _STDERR.append(file)
+    try:
+        yield
+    finally:
+        _STDERR.pop()
+        with suppress(BrokenPipeError):  # what it still holds nobody will read
+            file.close()
 
 
 def print_json(data: Any) -> None:

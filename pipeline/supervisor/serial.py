@@ -19,7 +19,7 @@ from ..plan.model import Plan
 from ..scheduler import Budget, Halt
 from ..worker.causes import Refused, cause_of
 from ..worker.output import Output
-from ..worker.printing import Lines, text_stream
+from ..worker.printing import Lines, Spool, spooled, text_stream
 from ..worker.whole import Whole
 from .execution import NO_INPUT, Watch
 from .intake import Found, Intake
@@ -58,6 +58,7 @@ class SerialRun:
         self.recorder = Recorder(self.report, log=log, show=show)
         self.remarks: list[str] = []
         self.running = self.frames = 0
+        self.spool = Spool(None, Lines(lambda _: None))
         self.item = Item(0, "")
         output = Output(plan, f"{os.getpid():x}-serial", note=lambda _: None, claim=self._claim)
         self.whole = Whole(plan, output, now=self._now, remarks=self.remarks)
@@ -127,6 +128,8 @@ class SerialRun:
             raise Refused(refused)
 
     def _now(self, number: int) -> None:
+        if number != self.running:
+            self.spool.drain()  # while it is still known which stage wrote it
         self.running = number
 
     @contextmanager
@@ -138,10 +141,10 @@ class SerialRun:
             self.recorder.printed("serial", label, line.decode("utf-8", "backslashreplace").rstrip())
 
         streams, lines = (sys.stdout, sys.stderr), Lines(say)
-        stream = text_stream(lines)
-        sys.stdout = sys.stderr = stream
+        sys.stdout = sys.stderr = text_stream(lines)
         try:
-            yield
+            with spooled(lines) as self.spool:
+                yield
         finally:
             lines.end()
             sys.stdout, sys.stderr = streams

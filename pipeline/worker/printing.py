@@ -5,14 +5,18 @@ Python's streams of a worker are replaced by these. What a C library writes to d
 
 from __future__ import annotations
 
+import fcntl
 import io
 import os
+import stat
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 MARK = "\x1f"  # begins and ends the number of the stage, before the text of a line
 LONGEST = 4096  # characters of a line that has no end; then it is cut
+SPOOLED_NBYTES = 1 << 20  # of what was passed on already; then the file is emptied
 
 
 class Lines(io.RawIOBase):
@@ -51,6 +55,66 @@ class Lines(io.RawIOBase):
         if self._rest:
             self._say(self._rest)
             self._rest = b""
+
+
+class Spool:
+    """A file in memory that descriptors 1 and 2 lead to: nobody can close its other end, and it is never full.
+
+    Args:
+        fd: the file; None where nothing was redirected.
+        lines: takes what is found in it.
+    """
+
+    def __init__(self, fd: int | None, lines: Lines) -> None:
+        self._fd = fd
+        self._lines = lines
+        self._read = 0
+
+    def drain(self) -> None:
+        """Pass on what was written since the last look."""
+        if self._fd is None:
+            return
+        while data := os.pread(self._fd, 1 << 16, self._read):
+            self._read += len(data)
+            self._lines.write(data)
+        if self._read > SPOOLED_NBYTES:
+            os.ftruncate(self._fd, 0)
+            self._read = 0
+
+
+@contextmanager
+def spooled(lines: Lines) -> Iterator[Spool]:
+    """While the block lasts, what is written to descriptors 1 and 2 themselves, past Python, goes to `lines`.
+
+    Only a descriptor whose reader may go away is redirected. On a terminal or in a file the last words of a library
+    that ends the process stay where they are looked for.
+    """
+    wanted = [fd for fd in (1, 2) if _may_break(fd)]
+    if not wanted or not hasattr(os, "memfd_create"):
+        yield Spool(None, lines)
+        return
+    file = os.memfd_create("printed")
+    fcntl.fcntl(file, fcntl.F_SETFL, fcntl.fcntl(file, fcntl.F_GETFL) | os.O_APPEND)
+    usual = {fd: os.dup(fd) for fd in wanted}
+    for fd in wanted:
+        os.dup2(file, fd)
+    spool = Spool(file, lines)
+    try:
+        yield spool
+    finally:
+        for fd, before in usual.items():
+            os.dup2(before, fd)
+            os.close(before)
+        spool.drain()
+        os.close(file)
+
+
+def _may_break(fd: int) -> bool:
+    try:
+        mode = os.fstat(fd).st_mode
+    except OSError:
+        return False
+    return stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)
 
 
 def text_stream(lines: Lines) -> io.TextIOWrapper:
