@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import inspect
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from pipeline import Writer, registry
 from pipeline.config import keys
-from pipeline.contracts.parameters import holds_keys, parameters
+from pipeline.contracts.parameters import Parameter, holds_keys, parameters
 
 HERE = Path(__file__).resolve().parent
 TITLES = {
@@ -84,7 +84,8 @@ def config() -> str:
         " `--set KEY=VALUE` changes any key on the command line.\n",
         "## Keys of every group\n", *_keys(keys.GroupKeys),
         "\nA group of transforms may have a `name` too: letters, digits, - and _.\n",
-        "## Keys of the config\n", *_keys(keys.Settings),
+        "## Keys of the writer besides\n", *_keys(keys.WriterKeys, keys.GroupKeys),
+        "\n## Keys of the config\n", *_keys(keys.Settings),
         "\n## Templates of paths\n",
         "`path` of a writer knows `{dir} {stem} {ext} {name} {index} {pts} {row} {column} {width} {height} {hash}`:"
         " folder below the input's, name without and with extension, number of the frame within its input, its time"
@@ -101,19 +102,20 @@ def config() -> str:
     return "\n".join(parts)
 
 
-def _keys(cls: type[Any]) -> Iterator[str]:
-    """A table of declared keys."""
+def _keys(cls: type[Any], without: type[Any] | None = None) -> Iterator[str]:
+    """A table of declared keys, less those of another declaration."""
     yield "| key | takes | default | |\n|---|---|---|---|"
-    yield from _rows(cls, "", "")
+    known = {key.name for key in parameters(without)} if without else set()
+    yield from _rows([key for key in parameters(cls) if key.name not in known], "", "")
 
 
-def _rows(cls: type[Any], above: str, follows: str) -> Iterator[str]:
+def _rows(keys: Sequence[Parameter], above: str, follows: str) -> Iterator[str]:
     """A row a key; `follows` is the section whose values are the defaults of this one."""
-    for key in parameters(cls):
+    for key in keys:
         name = f"{above}{key.name}"
         if holds_keys(key.hint):
             yield f"| `{name}` | {_cell(key.wants)} | | {_cell(key.doc)} |"
-            yield from _rows(key.hint, f"{name}.", key.metadata.get("follows", ""))
+            yield from _rows(parameters(key.hint), f"{name}.", key.metadata.get("follows", ""))
         else:
             usual = f"as in `{follows}`" if follows else f"`{_written(key.shown_default)}`"
             yield f"| `{name}` | {_cell(key.wants)} | {'required' if key.required else usual} | {_cell(key.doc)} |"

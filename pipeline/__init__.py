@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from .contracts.properties import Clip
     from .contracts.spec import Pixels, Size, Spec
     from .contracts.stage import Health, Reader, Transform, Writer
+    from .contracts.stamp import Stamp
     from .contracts.template import Template
     from .errors import EnvironmentRefusal, ItemError, MissingCodec, PipelineError, SpecError, StopRun, UsageError
     from .supervisor.report import Report
@@ -42,6 +43,7 @@ _HOMES = {
     "contracts.codec": ("Codec", "Header"),
     "contracts.contexts": ("Limits", "Part", "ReadContext", "Skip", "WriteContext"),
     "contracts.folder_listing": ("Listing",),
+    "contracts.stamp": ("Stamp",),
     "contracts.opencv": ("load_opencv",),
     "contracts.parameter_types": ("Colour",),
     "contracts.problem": ("ConfigError",),
@@ -52,10 +54,10 @@ _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __version__ = "0.1.0"
 __all__ = [
-    "NO_METADATA", "Clip", "Codec", "Colour", "ConfigError", "EnvironmentRefusal", "Frame", "Header", "Health", "Item",
-    "ItemError", "Limits", "Listing", "Metadata", "MissingCodec", "Part", "PipelineError", "Pixels", "ReadContext",
-    "Reader", "Report", "Size", "Skip", "Spec", "SpecError", "StopRun", "Template", "Transform", "UsageError",
-    "WriteContext", "Writer", "__version__", "frames", "load_opencv", "run",
+    "NO_METADATA", "Clip", "Codec", "Colour", "ConfigError", "EnvironmentRefusal", "Frame", "Header", "Health",
+    "Item", "ItemError", "Limits", "Listing", "Metadata", "MissingCodec", "Part", "PipelineError",
+    "Pixels", "ReadContext", "Reader", "Report", "Size", "Skip", "Spec", "SpecError", "Stamp", "StopRun", "Template",
+    "Transform", "UsageError", "WriteContext", "Writer", "__version__", "frames", "load_opencv", "run",
 ]  # fmt: skip
 
 

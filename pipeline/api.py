@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from . import config as configs
+from .journal.run_options import Options, told_of
 from .plan import planning
 from .plan.model import Plan
 from .supervisor import execution
@@ -20,7 +21,8 @@ Overrides = Mapping[str, Any]
 
 def run(
     config: str | os.PathLike[str], overrides: Overrides | None = None, *, workers: Mapping[str, int] | None = None,
-    limit: int | None = None, allow_code: bool = False,
+    limit: int | None = None, allow_code: bool = False, fresh: bool = False, adopt: bool = False,
+    checksum: bool = False,
 ) -> Report:  # fmt: skip
     """Carry a config out and wait for its end, as `pipeline run` does.
 
@@ -33,8 +35,10 @@ def run(
         config: path of the YAML file.
         overrides: keys as for `--set`, such as "reader.path" or "transforms.shrink.resize.width", with their values.
         workers: processes by group, or for "all".
-        limit: the most inputs taken.
+        limit: the most inputs taken that are not up to date.
         allow_code: whether stages that the config names as code of yours may be loaded.
+        fresh: do everything again. adopt: take outputs that are there, and no journal knows, as ours. checksum: know
+            inputs by their content.
 
     Returns:
         The ledger, the failures and the figures of the groups. Items that failed raise nothing: look at `exit_code`.
@@ -43,7 +47,11 @@ def run(
         ConfigError: everything that is wrong with the config; a UsageError.
         EnvironmentRefusal: the machine does not allow it.
     """
-    return execution.run(planned(config, overrides, workers, allow_code=allow_code), limit=limit, show=_show)
+    sets, counts = _texts(overrides, workers)
+    plan = planning.build(configs.load(os.fspath(config), sets, counts), allow_code=allow_code)
+    keep = Options(fresh=fresh, adopt=adopt, checksum=checksum)
+    told = told_of(os.fspath(config), sets, counts, allow_code=allow_code)
+    return execution.run(plan, limit=limit, show=_show, keep=keep, told=told)
 
 
 def frames(
@@ -74,11 +82,16 @@ def planned(
     config: str | os.PathLike[str], overrides: Overrides | None, workers: Mapping[str, int] | None, *, allow_code: bool
 ) -> Plan:
     """The Plan of a config file with keys changed. Raises ConfigError."""
+    sets, counts = _texts(overrides, workers)
+    return planning.build(configs.load(os.fspath(config), sets, counts), allow_code=allow_code)
+
+
+def _texts(overrides: Overrides | None, workers: Mapping[str, int] | None) -> tuple[list[str], list[str]]:
+    """Overrides and workers as the command line writes them."""
     sets = [
         f"{key}={value if isinstance(value, str) else json.dumps(value)}" for key, value in (overrides or {}).items()
     ]
-    counts = [f"{group}={count}" for group, count in (workers or {}).items()]
-    return planning.build(configs.load(os.fspath(config), sets, counts), allow_code=allow_code)
+    return sets, [f"{group}={count}" for group, count in (workers or {}).items()]
 
 
 def _show(group: str, stage: str, line: str) -> None:

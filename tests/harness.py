@@ -28,6 +28,7 @@ PROJECTOR = "stages_for_tests.ends:Projector"
 HARM_FILM = "stages_for_tests.steps:HarmFilm"
 LOG = "stages_for_tests.ends:Log"
 DEADLINE_S = 60.0
+STATE = ".pipeline"
 Stages = dict[str, Any] | list[Any]
 
 
@@ -78,12 +79,18 @@ def fused(plan: Plan, workers: int) -> Plan:
 
 
 def tree(folder: Path) -> dict[str, str]:
-    """Every file below a folder with the hash of its bytes; temporary files too, so that they show."""
+    """Every file below a folder with the hash of its bytes, but for the journal; temporary files show too."""
     return {
         os.path.relpath(os.path.join(path, name), folder): digest(os.path.join(path, name))
         for path, _, names in os.walk(folder)
         for name in names
+        if STATE not in path.split(os.sep)
     }
+
+
+def listed(folder: Path) -> list[str]:
+    """The names in a folder of outputs, less the journal's."""
+    return sorted(name for name in os.listdir(folder) if name != STATE)
 
 
 def digest(path: str) -> str:

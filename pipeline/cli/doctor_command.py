@@ -90,7 +90,7 @@ def _memory() -> Iterator[Check]:
 def _components() -> Iterator[Check]:
     """What each component says of its library; JPEG and the resizer must work, for the main job stands on them."""
     from .. import EnvironmentRefusal, registry
-    from ..supervisor.execution import versions
+    from ..journal.versions import versions
 
     for kind in ("codec", "reader", "transform", "writer"):
         for name in registry.names(kind):

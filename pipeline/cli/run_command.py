@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import click
 
-from ..errors import Exit, UsageError
+from ..errors import UsageError
+from ..journal.run_options import Options, told_of
 from . import options, text
+from .dry_run import dry_run as show_dry_run
 from .log import ItemLog
+from .progress import silent, watch
 from .summary import failures, summary
 
 if TYPE_CHECKING:
+    from ..journal.run_options import Told
     from ..plan.model import Plan
+    from ..supervisor.execution import Watch
     from ..supervisor.fork_server import ForkServer
     from ..supervisor.report import Report
 
@@ -24,7 +29,9 @@ if TYPE_CHECKING:
 @options.configured
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Take the first N inputs only.")
 @click.option("--dry-run", is_flag=True, help="Print source -> destination; read and write nothing.")
-@click.option("--fresh", is_flag=True, help="Do everything again. (Every run does, until there is a journal.)")
+@click.option("--fresh", is_flag=True, help="Do everything again, also what is up to date.")
+@click.option("--adopt", is_flag=True, help="Take outputs that are there, and no journal knows, as ours.")
+@click.option("--checksum", is_flag=True, help="Know inputs by their content, not by size and time.")
 @click.option("--serial", is_flag=True, help="Run in this one process; slow, for finding faults.")
 @click.option("--pdb", "debugger", is_flag=True, help="With --serial: stop in the debugger where a stage raises.")
 @click.option("-v", "--verbose", is_flag=True, help="Figures of each group, skips, tracebacks and versions at the end.")
@@ -33,20 +40,25 @@ if TYPE_CHECKING:
 @click.pass_context
 def command(
     context: click.Context, config: str, overrides: tuple[str, ...], workers: tuple[str, ...], allow_code: bool,
-    as_json: bool, limit: int | None, dry_run: bool, fresh: bool, serial: bool, verbose: bool, quiet: bool,
-    log: str | None, debugger: bool,
+    as_json: bool, limit: int | None, dry_run: bool, fresh: bool, adopt: bool, checksum: bool, serial: bool, verbose:
+    bool, quiet: bool, log: str | None, debugger: bool,
 ) -> None:  # fmt: skip
-    """Run CONFIG. Exit code 0: all done; 1: some inputs failed; 2: bad config; 3: stopped; 4: the machine refuses."""
-    del fresh  # accepted already, so that scripts written today keep their meaning when the journal comes
+    """Run CONFIG; run it again and it does only what is missing or changed.
+
+    Exit code 0: all done; 1: some inputs failed; 2: bad config; 3: stopped; 4: the machine refuses.
+    """
     if debugger and not serial:
         raise UsageError("--pdb debugs one process", remedy="add --serial")
     form = options.loaded(config, overrides, workers)
     with _fork_server(wanted=not (dry_run or serial)) as fork_server:
         plan = options.built(form, allow_code=allow_code)
+        wished = Options(fresh=fresh, adopt=adopt, checksum=checksum)
         if dry_run:
-            context.exit(int(_dry_run(plan, limit, as_json=as_json)))
+            context.exit(int(show_dry_run(plan, limit, wished, as_json=as_json)))
+        told = told_of(config, overrides, workers, allow_code=allow_code)
         with ItemLog(log) if log else nullcontext() as items:
-            report = _carry_out(plan, limit, fork_server, items, serial=serial, quiet=quiet, debugger=debugger)
+            how = How(plan, limit, items, wished, told, look=silent if quiet or debugger else watch)
+            report = how.serial(debugger=debugger) if serial else how.run(fork_server)
             if items is not None:
                 items.end(report)
     if as_json:
@@ -72,24 +84,37 @@ def _fork_server(*, wanted: bool) -> Iterator[ForkServer | None]:
         fork_server.close()
 
 
-def _carry_out(
-    plan: Plan, limit: int | None, fork_server: ForkServer | None, log: ItemLog | None, *, serial: bool, quiet: bool,
-    debugger: bool,
-) -> Report:  # fmt: skip
-    from .progress import silent, watch
+@dataclass(frozen=True, slots=True)
+class How:
+    """What a run is told, with workers or in one process."""
 
-    look = silent if quiet or debugger else watch
-    if serial:
+    plan: Plan
+    limit: int | None
+    log: ItemLog | None
+    keep: Options
+    told: Told
+    look: Watch
+
+    def run(self, fork_server: ForkServer | None) -> Report:
+        """On all workers."""
+        from ..supervisor.execution import run
+
+        return run(
+            self.plan, limit=self.limit, watch=self.look, fork_server=fork_server, log=self.log, show=_show,
+            keep=self.keep, told=self.told,
+        )  # fmt: skip
+
+    def serial(self, *, debugger: bool) -> Report:
+        """In this process."""
         from ..supervisor.execution import check_output
-        from ..supervisor.serial import run as run_here
+        from ..supervisor.serial import run
 
-        check_output(plan)
-        on_bug = _debugger(plan) if debugger else None
+        check_output(self.plan)
         with text.own_stderr():
-            return run_here(plan, limit=limit, watch=look, log=log, show=_show, on_bug=on_bug)
-    from ..supervisor.execution import run
-
-    return run(plan, limit=limit, watch=look, fork_server=fork_server, log=log, show=_show)
+            return run(
+                self.plan, limit=self.limit, watch=self.look, log=self.log, show=_show, keep=self.keep, told=self.told,
+                on_bug=_debugger(self.plan) if debugger else None,
+            )  # fmt: skip
 
 
 def _show(group: str, stage: str, line: str) -> None:
@@ -111,39 +136,3 @@ def _debugger(plan: Plan) -> Callable[[BaseException], None]:
         pdb.post_mortem(error.__traceback__)
 
     return stop
-
-
-def _dry_run(plan: Plan, limit: int | None, *, as_json: bool) -> Exit:
-    """`source -> destination` of each input, as it is found: never a list of them all. What a run would end with."""
-    from itertools import chain, islice
-
-    from ..supervisor.intake import Intake
-
-    entries = Intake(plan, limit=limit, probe=False).entries()
-    first = list(islice(entries, 1))  # an input that cannot be listed is refused before anything is printed
-    refused = 0
-    if as_json:
-        click.echo('{"entries": [')
-    comma = ""
-    for found in chain(first, entries):
-        refused += bool(found.refused)
-        reason = found.refused or found.skipped
-        if as_json:
-            entry = {
-                "source": found.item.source,
-                "destination": found.target,
-                "refused": found.refused,
-                "skipped": found.skipped,
-            }
-            click.echo(comma + json.dumps(entry), nl=False)
-            comma = ",\n"
-        elif reason:
-            click.echo(text.shown(f"{found.item.source}: {'refused' if found.refused else 'skipped'}: {reason}"))
-        else:
-            click.echo(text.shown(f"{found.item.source} -> {found.target or plan.destination or 'nothing'}"))
-    code = Exit.USAGE if not first else Exit.SOME_FAILED if refused else Exit.OK
-    if as_json:
-        click.echo(f'\n], "exit_code": {int(code)}}}')
-    elif not first:
-        text.say("no input: nothing matched what the reader looks for")
-    return code

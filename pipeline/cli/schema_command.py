@@ -26,4 +26,5 @@ def command(as_json: bool) -> None:
         kind: {name: registry.load(registry.resolve(kind, name)) for name in registry.names(kind)}
         for kind in registry.KINDS
     }
-    click.echo(json.dumps(config_schema(found, keys.Settings, keys.TransformsKeys, keys.StageKeys), indent=1))
+    schema = config_schema(found, keys.Settings, keys.TransformsKeys, keys.WriterKeys, keys.StageKeys)
+    click.echo(json.dumps(schema, indent=1))

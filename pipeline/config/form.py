@@ -10,7 +10,7 @@ from ..contracts.contexts import Limits
 from ..contracts.parameters import parameters
 from ..contracts.problem import ConfigError, Mark, Problem
 from .key_types import Name
-from .keys import GroupKeys, Settings, StageKeys, TransformsKeys
+from .keys import GroupKeys, Settings, StageKeys, TransformsKeys, WriterKeys
 from .mapping_reader import Section, wrong
 from .node import Node, label_of
 from .overrides import apply
@@ -103,7 +103,8 @@ def interpret(root: Node, source: str, problems: list[Problem]) -> Config:
     settings = top.read(Settings)
     problems += _raised(Section(top.child("limits"), "limits", [], top.mark))
     usual = GroupKeys(queue=settings.queues)
-    groups = _ends(top, "reader", usual), _transforms(top, usual), _ends(top, "writer", usual)
+    writer = WriterKeys(queue=settings.queues)
+    groups = _ends(top, "reader", usual), _transforms(top, usual), _ends(top, "writer", writer)
     top.close()
     return Config(source, root, settings, *groups, tuple(problems))
 
@@ -128,7 +129,7 @@ def _ends(top: Section, name: str, usual: GroupKeys) -> ConfigGroup:
         top.problems.append(Problem(top.mark, f"the config has no '{name}'", f"wants {name}: {{use: NAME, ...}}"))
     body = top.section(name)
     use = _use(body) if there else ""
-    keys = body.read(GroupKeys, usual)
+    keys = body.read(type(usual), usual)
     return ConfigGroup(
         name, (Component(use, label_of(use) or name, body.rest(), body.mark_of("use")),), keys, body.node
     )

@@ -86,6 +86,19 @@ class TransformsKeys(GroupKeys):
 
 
 @dataclass(frozen=True, slots=True)
+class WriterKeys(GroupKeys):
+    """What the writer may say besides what every group may."""
+
+    overwrite: Literal["own", "never", "older", "always"] = field(
+        default="own",
+        metadata={
+            "doc": "outputs that are there already: own replaces what the journal knows as its own and fails the item"
+            " for others; never and older (than the input) leave the rest alone and skip the item; always replaces all"
+        },
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class StageKeys:
     """What the long form of a stage says besides `with`; reader and writer have `use` alone."""
 
@@ -110,6 +123,20 @@ class Settings:
     stall_timeout_s: Duration | Literal["auto"] = field(
         default="auto",
         metadata={"key": "stall_timeout", **_TIMES, "doc": "for the whole run without a frame moving"},
+    )
+
+    durability: Literal["none", "batch", "each"] = field(
+        default="batch",
+        metadata={
+            "doc": "before an item counts as done its output is on the disk: in batches, or each; none leaves that to"
+            " the system, which holds for a kill and not for a power cut"
+        },
+    )
+    state_dir: str | None = field(
+        default=None, metadata={"doc": "folder of the journal; null is `.pipeline` in the folder of the outputs"}
+    )
+    keep_runs: int = field(
+        default=50, metadata={"ge": 1, "le": 100_000, "doc": "runs whose details the journal keeps; items for ever"}
     )
 
     @property

@@ -29,16 +29,24 @@ class Listing(Reader):
     out in silence.
     """
 
-    path: str = field(metadata={"doc": "a folder, or a single file"})
+    path: str = field(metadata={"pixels": False, "doc": "a folder, or a single file"})
     include: list[str] = field(
         default_factory=lambda: ["**/*"],
-        metadata={"doc": "globs below `path`, in any case of letters; ** is any folders, {a,b} is either"},
+        metadata={
+            "pixels": False,
+            "doc": "globs below `path`, in any case of letters; ** is any folders, {a,b} is either",
+        },
     )
     exclude: list[str] = field(
-        default_factory=list, metadata={"doc": "globs of files and folders to leave out; a folder with all below it"}
+        default_factory=list,
+        metadata={"pixels": False, "doc": "globs of files and folders to leave out; a folder with all below it"},
     )
-    follow_symlinks: bool = field(default=False, metadata={"doc": "read linked files and folders; loops are cut"})
-    hidden: bool = field(default=False, metadata={"doc": "read files and folders whose name begins with a dot"})
+    follow_symlinks: bool = field(
+        default=False, metadata={"pixels": False, "doc": "read linked files and folders; loops are cut"}
+    )
+    hidden: bool = field(
+        default=False, metadata={"pixels": False, "doc": "read files and folders whose name begins with a dot"}
+    )
 
     def discover(self, without: str | None = None) -> Iterator[Item]:
         """The files as items; `dir` is the folder below `path` with "/" between, "" at the top.
@@ -56,6 +64,11 @@ class Listing(Reader):
         """How many items each further part of the listing holds."""
         for _, run in self._runs(without, CHUNK):
             yield len(run)
+
+    @property
+    def root(self) -> str | None:
+        """`path`, or the folder of the one file that it names."""
+        return self.path if os.path.isdir(self.path) else os.path.dirname(self.path) or "."
 
     def holds(self, path: str, without: str | None = None) -> bool:
         """Whether a real path is one that `discover` gives; of linked files only those that lie below `path`."""

@@ -5,7 +5,8 @@ The registry, the reader of configs, the JSON Schema and the pages of docs/ ask 
 
 Metadata of a field: `ge`, `gt`, `le`, `lt` bound a number; `unit` and `doc` are for people; `key` is the name in a
 config where it is not the field's; `required` asks a config for a key that has a default in Python; `follows` names the
-section whose values are the defaults of this one.
+section whose values are the defaults of this one; `pixels: False` says that no pixel depends on it (which inputs are
+taken, where outputs go, how many threads), so that a journal does nothing again where it changed.
 """
 
 from __future__ import annotations

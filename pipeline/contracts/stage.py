@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from .frame import Frame, Item
 from .spec import Pixels, Size, Spec
+from .stamp import Stamp, stamp_of
 from .template import Template
 
 if TYPE_CHECKING:
@@ -31,11 +32,14 @@ class Stage:
 
     Class constants:
         max_workers: the most processes that may run it.
+        pixels_version: raised by one when the same parameters give other pixels than before; a journal does such items
+            again.
         example: parameters that show what it is for; the pages and the contract tests are made with them. They must
             hold the required ones, and be such as a config of this repository could have.
     """
 
     max_workers: ClassVar[int | None] = None
+    pixels_version: ClassVar[int] = 1
     example: ClassVar[Mapping[str, Any]] = {}
 
     @classmethod
@@ -150,6 +154,24 @@ class Reader(Stage):
     def count(self, without: str | None = None) -> Iterator[int]:
         """Numbers whose sum is how many items there are, for the ETA; may take long, holds no path."""
         return iter(())
+
+    @property
+    def root(self) -> str | None:
+        """The folder that all inputs lie below; None where there is none."""
+        return None
+
+    @property
+    def waits(self) -> bool:
+        """Whether `discover` may wait long for its next item, because another program names them."""
+        return False
+
+    def key(self, item: Item) -> str:
+        """What an item is called in a journal: its path below `root`, the same each time."""
+        return f"{item.dir}/{item.name}" if item.dir else item.name
+
+    def stamp(self, item: Item) -> Stamp | None:
+        """What tells whether the item is the same as the last time; None has it done each time. Asked in the parent."""
+        return stamp_of(item.source)
 
     def holds(self, path: str, without: str | None = None) -> bool:
         """Whether an existing file is one of the inputs, so that no output is written over it. Asked in a writer."""

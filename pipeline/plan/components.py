@@ -9,6 +9,7 @@ from typing import Any
 
 from .. import registry
 from ..config.form import Component, Config
+from ..config.keys import WriterKeys
 from ..config.mapping_reader import wrong, wrong_value
 from ..config.node import Node
 from ..config.overrides import GROUP_KEYS
@@ -18,6 +19,8 @@ from ..contracts.stage import Writer
 from ..contracts.template import Template
 from ..errors import PipelineError, UsageError
 from .model import StagePlan
+
+WRITER_KEYS = tuple(key.name for key in parameters(WriterKeys))
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +73,7 @@ def find(config: Config, findings: Findings, *, allow_code: bool) -> Parts:
     writer = config.writer.stages[0]
     formats = [codec.label for codec in parts.codecs if registry.load(codec.ref).extensions]
     bare = _without_blocks(writer, formats, blocks)
-    parts.writer = _find("writer", bare, findings, allow_code=allow_code, also=[*formats, *GROUP_KEYS])
+    parts.writer = _find("writer", bare, findings, allow_code=allow_code, also=[*formats, *WRITER_KEYS])
     if parts.writer is not None:
         _encoder(parts, writer, blocks, findings)
     return parts

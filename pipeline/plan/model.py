@@ -74,6 +74,7 @@ class Plan:
         memory_nbytes: size of the arena.
         streams: items are ordered streams. many: items are several frames each.
         in_order: some edge keeps the input order.
+        overwrite: what becomes of outputs that are there already; a key of the writer.
         settings: the keys of the config besides reader, transforms and writer, as it says them or by default.
         notes: findings that inform, printed by `plan` and `check`.
     """
@@ -87,6 +88,7 @@ class Plan:
     streams: bool = False
     many: bool = False
     in_order: bool = False
+    overwrite: str = "own"
     settings: Settings = Settings()
     usable_cores: tuple[int, ...] = ()
     notes: tuple[str, ...] = ()
@@ -95,6 +97,12 @@ class Plan:
     def output_root(self) -> str | None:
         """The folder that holds all outputs, None where nothing is written."""
         return Template(self.destination).root if self.destination else None
+
+    @property
+    def state_dir(self) -> str | None:
+        """The folder of the journal, None where nothing is written."""
+        root = self.output_root
+        return None if root is None else self.settings.state_dir or f"{root}/.pipeline"
 
     def number_of(self, group: int, place: int) -> int:
         """The number of a stage among all stages of the plan, from the reader on: what a control block says runs."""

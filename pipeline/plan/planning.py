@@ -70,6 +70,7 @@ def _plan(
         streams=placement.in_streams(parts),
         many=placement.in_frames(parts),
         in_order=any(group.queue.in_order for group in groups),
+        overwrite=getattr(config.writer.keys, "overwrite", "own"),
         settings=config.settings,
         usable_cores=machine.cores,
         notes=notes,

@@ -16,13 +16,18 @@ Schema = dict[str, Any]
 
 
 def config_schema(
-    components: Mapping[str, Mapping[str, type[Any]]], top: type[Any], group: type[Any], stage: type[Any]
+    components: Mapping[str, Mapping[str, type[Any]]],
+    top: type[Any],
+    group: type[Any],
+    writer: type[Any],
+    stage: type[Any],
 ) -> Schema:
     """The schema of a whole config.
 
     Args:
         components: classes by kind ("reader", "transform", "writer", "codec") and name.
-        top, group, stage: the declared keys of a config, of a group of transforms and of the long form of a stage.
+        top, group, writer, stage: the declared keys of a config, of a group of transforms, of the writer and of the
+            long form of a stage.
     """
     of_group = _keys(group)
     every = {name: schema for name, schema in of_group.items() if name != "name"}
@@ -32,7 +37,7 @@ def config_schema(
     properties = {
         "reader": _end(components["reader"], every),
         "transforms": {"anyOf": [{"type": "array", "items": transforms}, {"type": "null"}]},
-        "writer": _end(components["writer"], {**blocks, **every}),
+        "writer": _end(components["writer"], {**blocks, **_keys(writer)}),
         **_keys(top),
     }
     return {

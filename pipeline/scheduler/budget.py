@@ -29,13 +29,13 @@ class Budget:
         self._policy = policy
 
     def count(
-        self, item: Item, outcome: str, cause: Cause | None = None, frames: int = 0
+        self, item: Item, outcome: str, cause: Cause | None = None, frames: int = 0, busy_us: int = 0
     ) -> tuple[Outcome, Halt | None]:
         """Write one item into the ledger under a name of its counts; a Halt where that was one failure too many."""
         ledger = self.ledger
         setattr(ledger, outcome, getattr(ledger, outcome) + 1)
         halt = self._exceeded(cause) if outcome in ("failed", "quarantined") else None
-        return Outcome(item, outcome, cause, frames), halt
+        return Outcome(item, outcome, cause, frames, busy_us), halt
 
     def final(self) -> Halt | None:
         """Judge a run that has come to its end: the allowed share holds for few items too."""

@@ -29,12 +29,14 @@ class Outcome(NamedTuple):
         outcome: a name of the ledger's counts.
         cause: why it is not done (or which of its frames was skipped); None where there is nothing to say.
         frames: that were written of it.
+        busy_us: what stages took for it.
     """
 
     item: Item
     outcome: str
     cause: Cause | None
     frames: int
+    busy_us: int = 0
 
 
 class Halt(NamedTuple):

@@ -62,6 +62,10 @@ class Scheduler:
         """An item was found that is not to be read: its output name is taken, or discovery left it out."""
         self._lifecycle.turn_away(item, outcome, cause)
 
+    def untouched(self, count: int) -> None:
+        """So many items were found that are up to date."""
+        self._lifecycle.untouched(count)
+
     def end_of_input(self) -> None:
         """No more items will be found."""
         self.state.exhausted = True

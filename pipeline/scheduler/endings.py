@@ -165,4 +165,5 @@ class Endings:
             self._state.done_items.append(entry)
 
     def _count(self, entry: Entry) -> None:
-        self._state.order(*self._budget.count(entry.item, entry.outcome, entry.failure or entry.skip, entry.frames))
+        cause = entry.failure or entry.skip
+        self._state.order(*self._budget.count(entry.item, entry.outcome, cause, entry.frames, entry.busy_us))

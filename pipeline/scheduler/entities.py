@@ -19,13 +19,14 @@ class Entry:
 
     Attributes:
         text: its job as the supervisor encoded it.
+        busy_us: what stages took for its frames, all attempts together.
         remarks: what stages had to say of it, each once.
         failure: why it failed. skip: why a frame of it was dropped on purpose.
     """
 
     __slots__ = (
-        "attempt", "cancelled", "failure", "frames", "item", "live", "number", "quarantined", "remarks", "skip",
-        "target", "text",
+        "attempt", "busy_us", "cancelled", "failure", "frames", "item", "live", "number", "quarantined", "remarks",
+        "skip", "target", "text",
     )  # fmt: skip
 
     def __init__(self, item: Item, target: str) -> None:
@@ -35,7 +36,7 @@ class Entry:
         self.number = item.number
         self.live = 0
         self.attempt = 0
-        self.frames = 0
+        self.frames = self.busy_us = 0
         self.failure: Cause | None = None
         self.skip: Cause | None = None
         self.quarantined = self.cancelled = False

@@ -48,6 +48,11 @@ class Lifecycle:
         self._budget.ledger.found += 1
         self._state.order(*self._budget.count(item, outcome, cause))
 
+    def untouched(self, count: int) -> None:
+        """So many items were found that are up to date."""
+        self._budget.ledger.found += count
+        self._budget.ledger.up_to_date += count
+
     def ready(self, worker: Worker, extents: tuple[int, int, int]) -> None:
         """A worker has opened its stages; a reader of one fixed Spec says what every frame needs."""
         worker.up = worker.fresh = True
@@ -64,6 +69,7 @@ class Lifecycle:
             state.stale += 1
             return
         group, lane, entry = worker.group, producer.lane, producer.item
+        entry.busy_us += record[BUSY]
         group.busy_us += record[BUSY]
         group.frames += 1
         state.moved += 1
@@ -97,6 +103,7 @@ class Lifecycle:
             return
         state.moved += 1
         group = worker.group
+        unit.item.busy_us += record[BUSY]
         group.busy_us += record[BUSY]
         group.nbytes += record[NBYTES]
         if unit.dead:

@@ -9,28 +9,32 @@ import time
 import traceback
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 
 from ..contracts.template import Template
 from ..errors import EnvironmentRefusal, Exit, PipelineError, one_line
+from ..journal import Journal
+from ..journal.run_options import NOTHING, Options, Told
+from ..journal.versions import versions
 from ..plan.model import Plan
 from ..scheduler import Halt
 from .bottleneck import verdict
 from .discovery import Counter
 from .fork_server import ForkServer
 from .intake import Intake
+from .keeping import close_journal, kept, unkept
 from .recorder import Log, Recorder, Show
 from .report import GroupReport, Progress, Report
 from .run_loop import RunLoop
 
 Watch = Callable[[Callable[[], Progress]], AbstractContextManager[object]]
 SWITCH_S = 0.0002  # discovery and drawing must hand the interpreter back to the loop at once
-PACKAGES = ("numpy", "pillow", "simplejpeg", "cykooz.resizer", "opencv-python", "av")
 DEFECT = "this is a defect of pipeline; please report it with the traceback"
 
 
 def run(
     plan: Plan, *, limit: int | None = None, watch: Watch | None = None, fork_server: ForkServer | None = None,
-    log: Log | None = None, show: Show | None = None,
+    log: Log | None = None, show: Show | None = None, keep: Options | None = None, told: Told = NOTHING,
 ) -> Report:  # fmt: skip
     """Carry a plan out on all its workers. Call from the main thread; no other run in this process meanwhile.
 
@@ -42,14 +46,17 @@ def run(
         fork_server: one that was started early, to be ready by now; the run ends it.
         log: told of each item as it ends, and of each line that a stage prints.
         show: shows the first lines that each stage prints: group, stage, line.
+        keep: what is asked of the journal; None keeps none.
+        told: what the journal writes down of the run.
 
     Raises:
-        EnvironmentRefusal: no memory, or the output folder cannot be written; nothing was started.
-        UsageError: the input cannot be listed; nothing was started.
+        EnvironmentRefusal: no memory, another run at work, or the output folder cannot be written; nothing was started.
+        UsageError: the input cannot be listed, or outputs stand there that no journal knows; nothing was started.
     """
     try:
         check_output(plan)
-        return Run(plan, limit, fork_server, log=log, show=show).carry_out(watch)
+        with kept(plan, keep, told) as journal:
+            return Run(plan, limit, fork_server, log=log, show=show, journal=journal).carry_out(watch)
     finally:
         if fork_server is not None:
             fork_server.close()
@@ -61,15 +68,19 @@ class Run:
     def __init__(
         self, plan: Plan, limit: int | None = None, fork_server: ForkServer | None = None, *,
         log: Log | None = None, show: Show | None = None, intake: Intake | None = None, own_group: int | None = None,
+        journal: Journal | None = None,
     ) -> None:  # fmt: skip
         self.plan = plan
         self.report = Report(notes=list(plan.notes), destination=plan.destination or "")
-        self.recorder = Recorder(self.report, log=log, show=show)
+        self.journal = journal
+        self.recorder = Recorder(self.report, log=log, show=show, journal=journal)
         self.began = self.recorder.began
-        self.intake = intake or Intake(plan, limit=limit)
+        self.intake = intake or Intake(plan, limit=limit, journal=journal)
         self.limit = limit
-        name = f"{os.getpid():x}-{time.time_ns() & 0xFFFFFF:06x}"
+        name = journal.token if journal is not None else f"{os.getpid():x}-{time.time_ns() & 0xFFFFFF:06x}"
         self.loop = RunLoop(plan, self.intake, name, self.recorder, fork_server=fork_server, own_group=own_group)
+        if journal is not None:
+            self.loop.look = partial(unkept, journal)
         self.counter: Counter | None = None
 
     def carry_out(self, watch: Watch | None) -> Report:
@@ -170,7 +181,13 @@ class Run:
         if pool.short:
             report.notes.append(f"shared memory ran out: the arena was limited to {pool.arena.allocated >> 20} MiB")
         report.versions = versions()
+        if self.journal is not None:
+            self.journal.flush()
+            if (halt := unkept(self.journal)) is not None:
+                loop.hearing.broken(halt)
         report.exit_code, report.stopped = self._exit()
+        if self.journal is not None:
+            close_journal(self.journal, report)
         return report
 
     def _exit(self) -> tuple[Exit, str]:
@@ -180,7 +197,7 @@ class Run:
         if loop.halt is None and loop.signals.exit_code is not None:
             streams = self.plan.streams and self.plan.settings.fuse != "all"
             begun = "files under way were broken off" if streams else "what had begun was finished"
-            return loop.signals.exit_code, f"interrupted: {begun}"
+            return loop.signals.exit_code, f"interrupted: {begun}{self._left()}"
         if loop.halt is None and not ledger.balances:
             return Exit.INTERNAL, f"the ledger does not balance: {ledger}"
         if loop.halt is None and not ledger.found:
@@ -188,6 +205,15 @@ class Run:
         if halt is not None:
             return Exit(halt.exit_code), halt.reason
         return (Exit.SOME_FAILED if ledger.lost else Exit.OK), ""
+
+    def _left(self) -> str:
+        """What is left of an interrupted run, and how it goes on."""
+        if self.journal is None:
+            return ""
+        total, ledger = self.counter.total if self.counter else None, self.loop.core.ledger
+        kept = ledger.finished - ledger.cancelled
+        left = f"{total - kept:,} of {total:,} items are left" if total is not None else f"{kept:,} items were finished"
+        return f"; {left}; run again to go on from there"
 
 
 NO_INPUT = "no input: nothing matched what the reader looks for"
@@ -208,16 +234,3 @@ def check_output(plan: Plan) -> None:
         raise EnvironmentRefusal(f"cannot make the output folder: {error.strerror}", where=root) from error
     if not os.access(root, os.W_OK | os.X_OK):
         raise EnvironmentRefusal("the output folder cannot be written to", where=root)
-
-
-def versions() -> dict[str, str]:
-    """Versions of the libraries that make or read pixels."""
-    from importlib.metadata import PackageNotFoundError, version  # 20 ms that the start need not wait for
-
-    found = {}
-    for name in PACKAGES:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return found

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from ..contracts.cause import Cause
+from ..contracts.frame import Item
 from ..errors import Exit
 from ..plan.model import Plan
-from ..scheduler import Entry, Halt, Outcome, Scheduler
+from ..scheduler import Entry, Halt, Outcome, Scheduler, Unit
 from ..transport.records import (
     ALIVE,
     BYE,
@@ -56,6 +58,12 @@ class Observer(Protocol):
     def ended(self, outcome: Outcome) -> None:
         """An item ended in another way."""
 
+    def untouched(self, items: Sequence[Item]) -> None:
+        """Items are up to date."""
+
+    def redone(self, reason: str) -> None:
+        """An item is let in, and the journal says why."""
+
     def printed(self, group: str, stage: str, line: str) -> None:
         """A stage printed a line."""
 
@@ -66,6 +74,7 @@ class Hearing:
     Attributes:
         ready_at: when every worker was ready, on the run's clock; None until then.
         halt: why the run cannot go on; None while it can. The first reason counts.
+        wake: wakes a loop that waits; called by other threads.
     """
 
     def __init__(self, plan: Plan, core: Scheduler, intake: Intake, observer: Observer) -> None:
@@ -75,6 +84,8 @@ class Hearing:
         self.observer = observer
         self.ready_at: float | None = None
         self.halt: Halt | None = None
+        self.wake: Callable[[], None] = lambda: None
+        self._claims: deque[tuple[Handle, Unit, Record, str]] = deque()
         self._on: dict[int, Callable[[Handle, Record], None]] = {
             NEED: self._on_need, READY: self._on_ready, FAILED: self._on_failed, SKIPPED: self._on_skipped,
             CLAIM: self._on_claim, BYE: self._on_bye, ALIVE: self._on_alive,
@@ -132,6 +143,25 @@ class Hearing:
         unit = handle.worker.leases.get(record[LEASE])
         target = handle.control.text(record[SLOT])[0]
         refused = "cancelled" if unit is None else self.intake.claim(target, unit.item.item, unit.index)
+        journal = self.intake.journal
+        if refused or journal is None or unit is None:
+            self._answer_claim(handle, record, refused)
+            return
+
+        def answered(why: str) -> None:  # in the thread of the journal
+            self._claims.append((handle, unit, record, why))
+            self.wake()
+
+        journal.claim_part(target, unit.item.item, answered)
+
+    def answer_claims(self) -> None:
+        """Tell workers what came of the names that they asked for, once the journal has them."""
+        while self._claims:
+            handle, unit, record, refused = self._claims.popleft()
+            if handle.process is not None and handle.worker.leases.get(record[LEASE]) is unit:
+                self._answer_claim(handle, record, refused)
+
+    def _answer_claim(self, handle: Handle, record: Record, refused: str) -> None:
         if refused:
             handle.control.put_text(record[SLOT], refused)
         answer = make(REFUSE if refused else CLAIMED, slot=record[SLOT], lease=record[LEASE])

@@ -7,14 +7,23 @@ import sys
 import tempfile
 import unicodedata
 from collections.abc import Iterator
-from typing import NamedTuple
+from itertools import islice
+from typing import TYPE_CHECKING, NamedTuple
 
+from ..contracts.cause import Cause
 from ..contracts.frame import Item
 from ..contracts.stage import Reader
 from ..contracts.template import Template
 from ..errors import ItemError
+from ..journal.verdict import BATCH, IGNORED
 from ..plan.model import Plan
 from .claims import Claims
+
+if TYPE_CHECKING:
+    from ..journal import Journal, Looked
+    from ..journal.asking import Asking
+
+FIRST = 16  # items of the first batch: the workers wait for it
 
 
 class Found(NamedTuple):
@@ -22,14 +31,18 @@ class Found(NamedTuple):
 
     Attributes:
         target: its output path; "" where none is written or the frame decides it.
-        refused: why it is not let in (its output name is taken); "" lets it in.
-        skipped: why it is left out on purpose.
+        outcome: a name of the ledger's counts for an item that is not let in; "" lets it in.
+        cause: why it is not let in; None for one that is, or that is up to date.
+        reason: why the journal has it done; "" where there is no journal.
+        ticket: of its claim in the journal; 0 where there is none.
     """
 
     item: Item
     target: str
-    refused: str = ""
-    skipped: str = ""
+    outcome: str = ""
+    cause: Cause | None = None
+    reason: str = ""
+    ticket: int = 0
 
 
 class Intake:
@@ -39,16 +52,21 @@ class Intake:
         plan: names the reader and the template of the outputs.
         limit: the most items let in.
         claims: kept by the caller where frames claim names too.
+        journal: asked what was done before; None where nobody keeps one.
+        asking: a journal that is only looked at, and told nothing.
         probe: whether a file may be made for a moment in the output folder, to see what it takes for one name.
     """
 
     def __init__(
-        self, plan: Plan, *, limit: int | None = None, claims: Claims | None = None, probe: bool = True
-    ) -> None:
+        self, plan: Plan, *, limit: int | None = None, claims: Claims | None = None, probe: bool = True,
+        journal: Journal | None = None, asking: Asking | None = None,
+    ) -> None:  # fmt: skip
         self.reader: Reader = plan.reader.build()
         self.template = Template(plan.destination) if plan.destination else None
         self.limit = limit
         self.claims = claims or Claims()
+        self.journal = journal
+        self.asking = journal or asking
         self.without = plan.output_root
         self._here = os.getcwd() + "/"
         self._root = None if self.without is None else os.path.abspath(self.without) + "/"
@@ -56,13 +74,52 @@ class Intake:
 
     def entries(self) -> Iterator[Found]:
         """What is found, in input order. A file that this run writes is not found again."""
-        for count, item in enumerate(self.reader.discover(self.without)):
+        items = self.reader.discover(self.without)
+        found = self._judged(items) if self.asking is not None else (self.admit(i) for i in items if self._counts(i))
+        count = 0
+        for one in found:
+            yield one
+            count += one.outcome != "up_to_date"
             if count == self.limit:
                 return
-            if item.skip:
-                yield Found(item, "", skipped=item.skip)
-            elif not self._is_output(item):
-                yield self.admit(item)
+
+    def _judged(self, items: Iterator[Item]) -> Iterator[Found]:
+        """The same with a journal, which is asked of many at a time; of one where the next may be long in coming."""
+        assert self.asking is not None
+        size = 1 if self.reader.waits else FIRST
+        while batch := list(islice(items, size)):
+            size = 1 if self.reader.waits else BATCH
+            admitted = [self.admit(item) for item in batch if self._counts(item)]
+            let_in = [one for one in admitted if not one.outcome]
+            looked = iter(self.asking.look([(one.item, one.target) for one in let_in]))
+            for one in admitted:
+                if not one.outcome:
+                    yield from self._known(one, next(looked))
+                else:
+                    self._tell(one)
+                    yield one
+
+    def _known(self, one: Found, looked: Looked) -> Iterator[Found]:
+        """An item that the journal was asked about."""
+        outcome, reason, detail = looked.verdict
+        if not outcome:
+            yield one._replace(reason=reason, ticket=self.journal.let_in(looked) if self.journal else 0)
+        elif outcome == "up_to_date":
+            if looked.adopted is not None and self.journal is not None:
+                self.journal.adopted(looked)
+            yield one._replace(outcome=outcome, reason=reason)
+        elif outcome != IGNORED.outcome:
+            told = one._replace(outcome=outcome, cause=Cause("", looked.kind or outcome, detail or reason))
+            self._tell(told)
+            yield told
+
+    def _tell(self, one: Found) -> None:
+        """The journal keeps what was refused."""
+        if self.journal is not None and one.outcome == "failed" and one.cause is not None:
+            self.journal.refused(one.item, one.cause)
+
+    def _counts(self, item: Item) -> bool:
+        return bool(item.skip) or not self._is_output(item)
 
     def _is_output(self, item: Item) -> bool:
         """Whether this run has named the file as an output; only where outputs may lie among the inputs."""
@@ -73,13 +130,16 @@ class Intake:
 
     def admit(self, item: Item) -> Found:
         """The item with its output name claimed, or with the reason why it is not let in."""
+        if item.skip:
+            return Found(item, "", "skipped", Cause("", "skip", item.skip))
         if self.template is None or not self.template.known_at_intake:
             return Found(item, "")
         try:
             target = self.template.render(item)
         except ItemError as error:
-            return Found(item, "", refused=str(error))
-        return Found(item, target, refused=self.claim(target, item))
+            return Found(item, "", "failed", Cause("", "collision", str(error)))
+        refused = self.claim(target, item)
+        return Found(item, target, "failed", Cause("", "collision", refused)) if refused else Found(item, target)
 
     def claim(self, target: str, item: Item, index: int = -1) -> str:
         """Claim a name for an item, or for one of its frames; "" or why it is refused.

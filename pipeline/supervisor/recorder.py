@@ -8,6 +8,7 @@ from typing import Protocol
 
 from ..contracts.cause import Cause
 from ..contracts.frame import Item
+from ..journal import Journal
 from ..scheduler import Entry, Outcome
 from .report import Failure, Printed, Report
 
@@ -32,10 +33,14 @@ class Recorder:
         report: what is filled.
         log: keeps every item and line; None for none.
         show: shows a line that a stage printed; None shows none.
+        journal: remembers how each item ended; None for none.
     """
 
-    def __init__(self, report: Report, *, log: Log | None = None, show: Show | None = None) -> None:
+    def __init__(
+        self, report: Report, *, log: Log | None = None, show: Show | None = None, journal: Journal | None = None
+    ) -> None:
         self.report = report
+        self.journal = journal
         self.log = log
         self.show = show
         self.began = time.perf_counter()
@@ -44,10 +49,12 @@ class Recorder:
     def done(self, entries: Sequence[Entry]) -> None:
         """Items were done."""
         for entry in entries:
-            self.one_done(entry.item, entry.target, entry.remarks)
+            self.one_done(entry.item, entry.target, entry.remarks, entry.busy_us)
 
-    def one_done(self, item: Item, target: str, remarks: tuple[str, ...]) -> None:
-        """An item was done; what its stages remarked of it, each once."""
+    def one_done(self, item: Item, target: str, remarks: tuple[str, ...], busy_us: int) -> None:
+        """An item was done; what its stages remarked of it, each once, and what they took for it."""
+        if self.journal is not None:
+            self.journal.ended(item, "done", None, busy_us)
         for remark in remarks:
             self.report.add_remark(remark, item.source)
         if self.log is not None:
@@ -58,6 +65,8 @@ class Recorder:
     def ended(self, outcome: Outcome) -> None:
         """An item ended in another way."""
         report, cause = self.report, outcome.cause
+        if self.journal is not None:
+            self.journal.ended(outcome.item, outcome.outcome, cause, outcome.busy_us)
         if self.log is not None:
             self.log.item(outcome.item, outcome.outcome, "", cause, ())
         if outcome.outcome == "skipped":
@@ -65,6 +74,16 @@ class Recorder:
             report.skips[reason] = report.skips.get(reason, 0) + 1
         elif outcome.outcome in ("failed", "quarantined") and cause is not None:
             report.add_failure(Failure.of(outcome.item.source, cause))
+
+    def untouched(self, items: Sequence[Item]) -> None:
+        """Items are up to date."""
+        if self.log is not None:
+            for item in items:
+                self.log.item(item, "up_to_date", "", None, ())
+
+    def redone(self, reason: str) -> None:
+        """An item is let in, and the journal says why."""
+        self.report.reasons[reason] = self.report.reasons.get(reason, 0) + 1
 
     def printed(self, group: str, stage: str, line: str) -> None:
         """A stage printed a line: the first ones of each are shown, all are logged and counted."""

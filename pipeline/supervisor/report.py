@@ -81,9 +81,10 @@ class GroupReport:
 class Report:
     """One run, whole. `failures` holds the first MAX_LISTED; `failures_left_out` says how many more there were.
 
-    `stopped` says why the run ended early; `traceback` is that of a defect of ours that ended it. `printed` counts
-    the lines that stages printed. `remarks` tells what was not quite as the user may think, of done items; at most
-    MAX_REMARKS kinds.
+    `reasons` says why items were let in, as the journal told; `journal` is where that is, the number of the run in
+    it, and what a row of it promises. `stopped` says why the run ended early; `traceback` is that of a defect of
+    ours that ended it. `printed` counts the lines that stages printed. `remarks` tells what was not quite as the
+    user may think, of done items; at most MAX_REMARKS kinds.
     """
 
     ledger: Ledger = field(default_factory=Ledger)
@@ -98,6 +99,8 @@ class Report:
     failures: list[Failure] = field(default_factory=list)
     failures_left_out: int = 0
     skips: dict[str, int] = field(default_factory=dict)
+    reasons: dict[str, int] = field(default_factory=dict)
+    journal: dict[str, Any] = field(default_factory=dict)
     remarks: list[Remark] = field(default_factory=list)
     printed: list[Printed] = field(default_factory=list)
     groups: list[GroupReport] = field(default_factory=list)

@@ -17,6 +17,7 @@ from ..transport.control_block import encode_job
 from ..transport.records import ASSIGN, KIND, LEASE, SLOT, Record, pack
 from .deadlines import Deadlines
 from .discovery import Discovery
+from .feed import Feed
 from .fork_server import ForkServer
 from .hearing import Hearing, Observer
 from .intake import Intake
@@ -24,7 +25,6 @@ from .run_memory import RunMemory
 from .signals import Signals
 from .workers import TICK_S, Workers
 
-FED = 256  # items let in by one round at most: refused ones never fill the core, and workers wait meanwhile
 FIRST_S = 0.25  # how long the start waits to see whether there is any input
 
 
@@ -95,8 +95,10 @@ class RunLoop:
         for fd in (self.wake_r, self.wake_w):
             os.set_blocking(fd, False)
         self.workers.poller.add(self.wake_r, self._woken)
+        self.hearing.wake = self._wake
         self.signals = Signals(self.wake_w, self._hurry)
         self.discovery: Discovery | None = None
+        self.feed: Feed | None = None
         self.began = False
         self._ticked = self.workers.now
 
@@ -124,8 +126,10 @@ class RunLoop:
     def begin(self) -> bool:
         """Look for input and start the workers; False where there is none."""
         self.discovery = Discovery(self.intake, self.wake_w)
-        if self.discovery.is_empty(FIRST_S):
-            self._feed()
+        self.feed = Feed(self.core, self.discovery, self.observer)
+        if self.intake.journal is not None:
+            self.intake.journal.wake(self.discovery.claimed)
+        if not self._workers_needed():
             return False
         self.began = True
         if self.caller is not None:
@@ -134,7 +138,24 @@ class RunLoop:
         self.workers.start_all()
         self._ticked = self.workers.now = time.monotonic()
         self.deadlines.begin()
-        self._feed()
+        self.feed()
+        return True
+
+    def _workers_needed(self) -> bool:
+        """Count what needs no worker, until something does (True) or there is no more (False)."""
+        assert self.discovery is not None
+        assert self.feed is not None
+        while not self.discovery.must_start(FIRST_S):
+            self.feed()
+            self.pump()
+            if self.signals.count:
+                self.core.drain()
+                return False
+        while self.discovery.ended and not self.feed.has_work:
+            self.feed()
+            self.pump()
+            if self.core.exhausted or self.halt is not None:
+                return False
         return True
 
     def _turn_until_over(self) -> None:
@@ -159,8 +180,9 @@ class RunLoop:
         workers.poller.act(events)
         if self.signals.count and not core.draining:
             core.drain()
-        if core.hungry:
-            self._feed()
+        self.hearing.answer_claims()
+        if core.hungry and self.feed is not None:
+            self.feed()
         self.pump()
         if due:
             elapsed, self._ticked = now - self._ticked, now
@@ -207,34 +229,18 @@ class RunLoop:
         self.hearing.halt = Halt(self.signals.exit_code, "stopped at the second signal")
         self.workers.hurry()
 
+    def _wake(self) -> None:
+        """Wake the loop; from any thread."""
+        try:
+            os.write(self.wake_w, b"w")
+        except OSError:
+            pass  # full: it is being woken already; closed: the run is over
+
     def _woken(self) -> None:
         try:
             os.read(self.wake_r, 512)
         except BlockingIOError:
             pass  # it was read before us; what it announced is looked at in any case
-
-    # ---- items -------------------------------------------------------------------------------------------------
-
-    def _feed(self) -> None:
-        """Let in what was found, a little ahead of what the readers can take."""
-        discovery, core = self.discovery, self.core
-        assert discovery is not None
-        for _ in range(FED):
-            if not core.hungry:
-                return
-            found = discovery.take()
-            if found is None:
-                if discovery.ended and not discovery.found:
-                    if discovery.error is not None:
-                        raise discovery.error
-                    core.end_of_input()
-                return
-            if found.refused:
-                core.turn_away(found.item, "failed", Cause("", "collision", found.refused))
-            elif found.skipped:
-                core.turn_away(found.item, "skipped", Cause("", "skip", found.skipped))
-            else:
-                core.offer(found.item, found.target)
 
     # ---- records out -------------------------------------------------------------------------------------------
 

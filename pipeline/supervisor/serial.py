@@ -14,6 +14,9 @@ from contextlib import contextmanager, nullcontext
 from ..contracts.cause import Cause
 from ..contracts.frame import Item
 from ..errors import DISK_FULL, Exit
+from ..journal import Journal
+from ..journal.run_options import NOTHING, Options, Told
+from ..journal.versions import versions
 from ..plan.chain import StageError
 from ..plan.model import Plan
 from ..scheduler import Budget, Halt
@@ -23,6 +26,7 @@ from ..worker.printing import Lines, Spool, spooled, text_stream
 from ..worker.whole import Whole
 from .execution import NO_INPUT, Watch
 from .intake import Found, Intake
+from .keeping import close_journal, kept
 from .recorder import Log, Recorder, Show
 from .report import GroupReport, Progress, Report
 
@@ -32,15 +36,16 @@ HERE = "one process (--serial)"
 
 def run(
     plan: Plan, *, limit: int | None = None, watch: Watch | None = None, log: Log | None = None,
-    show: Show | None = None, on_bug: OnBug | None = None,
+    show: Show | None = None, on_bug: OnBug | None = None, keep: Options | None = None, told: Told = NOTHING,
 ) -> Report:  # fmt: skip
     """Carry a plan out in this process. Same outputs, byte for byte, as the workers make.
 
     Args:
-        limit, watch, log, show: as for the run with workers.
+        limit, watch, log, show, keep, told: as for the run with workers.
         on_bug: called with what a stage raised, where that has a traceback to look at; nothing is redirected then.
     """
-    return SerialRun(plan, limit, log=log, show=show, on_bug=on_bug).carry_out(watch)
+    with kept(plan, keep, told) as journal:
+        return SerialRun(plan, limit, log=log, show=show, on_bug=on_bug, journal=journal).carry_out(watch)
 
 
 class SerialRun:
@@ -48,19 +53,22 @@ class SerialRun:
 
     def __init__(
         self, plan: Plan, limit: int | None = None, *, log: Log | None = None, show: Show | None = None,
-        on_bug: OnBug | None = None,
+        on_bug: OnBug | None = None, journal: Journal | None = None,
     ) -> None:  # fmt: skip
         self.plan = plan
         self.on_bug = on_bug
-        self.intake = Intake(plan, limit=limit)
+        self.journal = journal
+        self.intake = Intake(plan, limit=limit, journal=journal)
         self.budget = Budget(plan.settings.on_error)
         self.report = Report(ledger=self.budget.ledger, destination=plan.destination or "", notes=list(plan.notes))
-        self.recorder = Recorder(self.report, log=log, show=show)
+        self.recorder = Recorder(self.report, log=log, show=show, journal=journal)
         self.remarks: list[str] = []
         self.running = self.frames = 0
         self.spool = Spool(None, Lines(lambda _: None))
         self.item = Item(0, "")
-        output = Output(plan, f"{os.getpid():x}-serial", note=lambda _: None, claim=self._claim)
+        self.since = self.recorder.began
+        run = journal.token if journal is not None else f"{os.getpid():x}"
+        output = Output(plan, f"{run}-serial", note=lambda _: None, claim=self._claim)
         self.whole = Whole(plan, output, now=self._now, remarks=self.remarks)
 
     def carry_out(self, watch: Watch | None) -> Report:
@@ -91,11 +99,20 @@ class SerialRun:
         """One item from the intake to its end; a Halt where the run must stop."""
         self.budget.ledger.found += 1
         self.item = found.item
-        if found.refused:
-            return self._ended(found.item, "failed", Cause("", "collision", found.refused))
-        if found.skipped:
-            return self._ended(found.item, "skipped", Cause("", "skip", found.skipped))
+        if found.outcome == "up_to_date":
+            self.budget.ledger.up_to_date += 1
+            self.recorder.untouched([found.item])
+            return None
+        if found.outcome:
+            return self._ended(found.item, found.outcome, found.cause)
+        if found.reason:
+            self.recorder.redone(found.reason)
+        if self.journal is not None:
+            self.journal.wait_until_claimed(found.ticket)
+            if self.journal.error is not None:
+                return Halt(self.journal.error.exit_code, str(self.journal.error))
         self.remarks.clear()
+        self.since = time.perf_counter()
         try:
             done = self.whole.carry_out(found.item, found.target)
         except StageError as error:
@@ -104,7 +121,8 @@ class SerialRun:
         self.frames += done.frames
         self.report.bytes_in += done.nbytes_read
         self.report.bytes_out += done.nbytes
-        self.recorder.one_done(found.item, self.whole.output.target, tuple(dict.fromkeys(self.remarks)))
+        remarks = tuple(dict.fromkeys(self.remarks))
+        self.recorder.one_done(found.item, self.whole.output.target, remarks, self._busy_us())
         return None
 
     def _raised(self, item: Item, label: str, error: BaseException) -> Halt | None:
@@ -117,13 +135,18 @@ class SerialRun:
             return Halt(Exit.ENVIRONMENT, what)
         return halt
 
-    def _ended(self, item: Item, outcome: str, cause: Cause) -> Halt | None:
-        counted, halt = self.budget.count(item, outcome, cause)
+    def _busy_us(self) -> int:
+        return int((time.perf_counter() - self.since) * 1e6)
+
+    def _ended(self, item: Item, outcome: str, cause: Cause | None) -> Halt | None:
+        counted, halt = self.budget.count(item, outcome, cause, busy_us=self._busy_us())
         self.recorder.ended(counted)
         return halt
 
     def _claim(self, target: str, index: int) -> None:
         refused = self.intake.claim(target, self.item, index)
+        if not refused and self.journal is not None:
+            refused = self.journal.claim_part_now(target, self.item)
         if refused:
             raise Refused(refused)
 
@@ -160,6 +183,13 @@ class SerialRun:
         if halt is None and not ledger.found:
             halt = Halt(Exit.USAGE, NO_INPUT)
         halt = halt or self.budget.final()
+        if self.journal is not None:
+            self.journal.flush()
+            report.versions = versions()
+            error = self.journal.error
+            halt = Halt(error.exit_code, str(error)) if error is not None else halt
         report.exit_code = Exit(halt.exit_code) if halt else Exit.SOME_FAILED if ledger.lost else Exit.OK
         report.stopped = halt.reason if halt else ""
+        if self.journal is not None:
+            close_journal(self.journal, report)
         return report

@@ -103,11 +103,11 @@ def sample(entries: Iterator[Found]) -> list[Item]:
         UsageError: there is none, or none that a run would take.
     """
     entered = list(islice(entries, LOOKED_AT))
-    found = [entry.item for entry in entered if not entry.refused and not entry.skipped]
+    found = [entry.item for entry in entered if not entry.outcome]
     if not entered:
         raise UsageError("no input: nothing matched what the reader looks for")
     if not found:
-        reason = entered[0].refused or entered[0].skipped
+        reason = entered[0].cause.reason if entered[0].cause else ""
         raise UsageError(f"none of the first {len(entered)} inputs would be taken", limit=reason)
     Random(0).shuffle(found)
     return found[:SAMPLE]

@@ -19,7 +19,10 @@ class Folder(Listing):
 
     include: list[str] = field(
         default_factory=lambda: ["**/*.{jpg,jpeg,png,webp,avif,gif,tif,tiff,bmp,ppm,pgm,pbm,pnm,heic}"],
-        metadata={"doc": "globs below `path`, in any case of letters; ** is any folders, {a,b} is either"},
+        metadata={
+            "pixels": False,
+            "doc": "globs below `path`, in any case of letters; ** is any folders, {a,b} is either",
+        },
     )
 
     example: ClassVar[Mapping[str, Any]] = {"path": "samples/photos", "include": ["**/*.{jpg,png}"]}

@@ -25,9 +25,9 @@ class List(Reader):
     `a/b.jpg`, `/a/b.jpg` and `../a/b.jpg` all go to `a`, and where two of them do the second fails as a collision.
     """
 
-    path: str = field(metadata={"doc": 'a file with one path a line; "-" is standard input'})
-    null: bool = field(default=False, metadata={"doc": "a NUL ends each path, as from `find -print0`"})
-    base: str | None = field(default=None, metadata={"doc": "the folder that {dir} is relative to"})
+    path: str = field(metadata={"pixels": False, "doc": 'a file with one path a line; "-" is standard input'})
+    null: bool = field(default=False, metadata={"pixels": False, "doc": "a NUL ends each path, as from `find -print0`"})
+    base: str | None = field(default=None, metadata={"pixels": False, "doc": "the folder that {dir} is relative to"})
 
     example: ClassVar[Mapping[str, Any]] = {"path": "files.txt"}
 
@@ -45,6 +45,20 @@ class List(Reader):
                 if count % CHUNK == 0:
                     yield CHUNK
         yield count % CHUNK
+
+    @property
+    def root(self) -> str | None:
+        """`base`, where it is given."""
+        return self.base
+
+    @property
+    def waits(self) -> bool:
+        """Whether another program writes the list."""
+        return not self._again
+
+    def key(self, item: Item) -> str:
+        """The path below `base`; without it the whole path."""
+        return super().key(item) if self.base is not None else os.path.abspath(item.source)
 
     def holds(self, path: str, without: str | None = None) -> bool:
         """Whether a real path stands in the file; always False for what is read once only."""

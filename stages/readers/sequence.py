@@ -8,9 +8,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import cached_property
+from hashlib import blake2b
 from typing import Any, ClassVar, Literal
 
-from pipeline import Codec, Item, ItemError, Listing, Metadata, Part, ReadContext, Spec
+from pipeline import Codec, Item, ItemError, Listing, Metadata, Part, ReadContext, Spec, Stamp
 from stages.media import ffmpeg
 
 
@@ -25,7 +26,10 @@ class Sequence(Listing):
 
     include: list[str] = field(
         default_factory=lambda: ["**/*.{jpg,jpeg,png,webp,avif,gif,tif,tiff,bmp,ppm,pgm,pbm,pnm}"],
-        metadata={"doc": "globs below `path`, in any case of letters; ** is any folders, {a,b} is either"},
+        metadata={
+            "pixels": False,
+            "doc": "globs below `path`, in any case of letters; ** is any folders, {a,b} is either",
+        },
     )
     fps: float | str = field(default=25, metadata={"doc": 'pictures a second, such as 25 or "30000/1001"'})
     on_corrupt: Literal["fail", "drop"] = field(
@@ -69,6 +73,17 @@ class Sequence(Listing):
         """One for each folder."""
         for _ in self.discover(without):
             yield 1
+
+    def stamp(self, item: Item) -> Stamp | None:
+        """Of all its pictures: their sizes summed, the latest change, and a hash of each one's name, size and time."""
+        try:
+            known = [(name, os.stat(os.path.join(item.source, name))) for name in sorted(self._pictures(item))]
+        except OSError:
+            return None
+        listed = repr([(os.fsencode(name), status.st_size, status.st_mtime_ns) for name, status in known])
+        digest = blake2b(listed.encode(), digest_size=16).digest()
+        size = sum(status.st_size for _, status in known)
+        return Stamp(size, max((status.st_mtime_ns for _, status in known), default=0), digest)
 
     def sample(self, item: Item, context: ReadContext) -> tuple[Spec, Codec | None]:
         """That of the folder's first picture."""

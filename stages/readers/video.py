@@ -28,7 +28,10 @@ class Video(Listing):
 
     include: list[str] = field(
         default_factory=lambda: [f"**/*.{{{CONTAINERS}}}"],
-        metadata={"doc": "globs below `path`, in any case of letters; ** is any folders, {a,b} is either"},
+        metadata={
+            "pixels": False,
+            "doc": "globs below `path`, in any case of letters; ** is any folders, {a,b} is either",
+        },
     )
     start: float | str = field(
         default=0, metadata={"unit": "s", "doc": 'first time that is read: 90, "1.5s", "1:30"; counted from the start'}
@@ -52,7 +55,8 @@ class Video(Listing):
         metadata={"doc": "frames that the decoder found damaged: take them, leave them out, fail the item"},
     )
     threads: int | None = field(
-        default=None, metadata={"ge": 1, "le": 64, "doc": "of the decoder; null is one a core, at most 8"}
+        default=None,
+        metadata={"pixels": False, "ge": 1, "le": 64, "doc": "of the decoder; null is one a core, at most 8"},
     )
 
     planes: ClassVar[bool] = True

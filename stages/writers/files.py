@@ -15,8 +15,9 @@ class Files(Writer):
 
     path: str = field(
         metadata={
+            "pixels": False,
             "doc": "path of the outputs; {dir} {stem} {ext} {name} {index} {pts} {row} {column} {width} {height} {hash}"
-            " are filled in, the extension names the format"
+            " are filled in, the extension names the format",
         }
     )
     quality: int = field(

@@ -25,7 +25,8 @@ class VideoFile(Writer):
 
     path: str = field(
         metadata={
-            "doc": "path of the outputs; {dir} {stem} {ext} {name} are filled in, the extension names the container"
+            "pixels": False,
+            "doc": "path of the outputs; {dir} {stem} {ext} {name} are filled in, the extension names the container",
         }
     )
     codec: Literal["h264", "hevc", "h265", "av1", "vp9", "ffv1"] = field(
@@ -59,7 +60,7 @@ class VideoFile(Writer):
         metadata={"doc": "read the output once more and compare frames, time stamps, sound, duration and tags"},
     )
     threads: int | None = field(
-        default=None, metadata={"ge": 1, "le": 128, "doc": "of the encoder; null is one a core"}
+        default=None, metadata={"pixels": False, "ge": 1, "le": 128, "doc": "of the encoder; null is one a core"}
     )
     options: dict[str, str | int | float] = field(
         default_factory=dict, metadata={"doc": "further options of the encoder by FFmpeg's names, such as {tune: film}"}

@@ -204,7 +204,14 @@ def test_a_dry_run_says_where_everything_would_go(pictures: str, tmp_path: Path)
     ]
     entries = json.loads(pipe("run", pictures, "--dry-run", "--json", "--limit", "1").stdout)["entries"]
     assert entries == [
-        {"source": f"{tmp_path}/in/{HOSTILE}", "destination": f"{tmp_path}/out/{HOSTILE}", "refused": "", "skipped": ""}
+        {
+            "source": f"{tmp_path}/in/{HOSTILE}",
+            "destination": f"{tmp_path}/out/{HOSTILE}",
+            "outcome": "",
+            "reason": "new",
+            "refused": "",
+            "skipped": "",
+        }
     ]
     assert not (tmp_path / "out").exists()
 

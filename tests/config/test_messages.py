@@ -17,7 +17,10 @@ READER = "reader: {use: synthetic, frames: 3}\n"
 WRITER = 'writer: {use: "null"}\n'
 ENDS = f"version: 1\n{READER}{WRITER}"
 FILES = f"version: 1\n{READER}"
-KEYS = "version, reader, transforms, writer, queues, fuse, on_error, limits, timeout, stall_timeout"
+KEYS = (
+    "version, reader, transforms, writer, queues, fuse, on_error, limits, timeout, stall_timeout, durability,"
+    " state_dir, keep_runs"
+)
 
 
 def group(stages: str, more: str = "") -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from harness import ROOT, cli, tree
+from harness import ROOT, cli, listed, tree
 from pictures import ramp
 from PIL import Image
 
@@ -46,14 +46,14 @@ def test_every_broken_file_has_its_reason(tmp_path: Path) -> None:
     found = reasons(report)
     assert code == report["exit_code"] == 1
     assert report["found"] == report["done"] + report["failed"] + report["skipped"]
-    assert {"fine.jpg", "jpeg_named.png.jpg"} <= set(os.listdir(tmp_path / "out"))
+    assert {"fine.jpg", "jpeg_named.png.jpg"} <= set(listed(tmp_path / "out"))
     for name, word in {
         "truncated.jpg": "truncated", "empty.jpg": "empty", "not_an_image.jpg": "not a picture",
         "huge_header.jpg": "megapixels", "lying_header.png": "damaged", "corrupt.png": "damaged", "pipe.jpg": "FIFO",
     }.items():  # fmt: skip
         assert word in found[name], found
     assert report["skips"]
-    assert len(os.listdir(tmp_path / "out")) == report["done"]
+    assert len(listed(tmp_path / "out")) == report["done"]
 
 
 def test_only_the_command_line_raises_a_limit(tmp_path: Path) -> None:
@@ -83,11 +83,11 @@ def test_outputs_within_the_input_are_not_read_again(tmp_path: Path) -> None:
     for name in ("a.jpg", "b.jpg"):
         ramp(source / name, 40, 30)
     looks = []
-    for _ in range(2):
-        code, report = run(source, f"{source}/thumbs/{{stem}}.jpg")
-        looks.append((code, report["found"], report["done"], tree(source / "thumbs")))
-    assert looks[0] == looks[1]
-    assert looks[0][:3] == (0, 2, 2)
+    for more in ((), (), ("--fresh",)):
+        code, report = run(source, f"{source}/thumbs/{{stem}}.jpg", *more)
+        looks.append((code, report["found"], report["done"], report["up_to_date"], tree(source / "thumbs")))
+    assert [look[:4] for look in looks] == [(0, 2, 2, 0), (0, 2, 0, 2), (0, 2, 2, 0)]
+    assert looks[0][4] == looks[1][4] == looks[2][4]
 
 
 @pytest.mark.parametrize("by_link", [False, True])
@@ -118,7 +118,7 @@ def test_names_that_are_not_utf8_and_worse(tmp_path: Path) -> None:
     args = ("run", str(ROOT / "configs" / "thumbnail.yaml"), "--set", f"reader.path={tmp_path}/in")
     done = cli(*args, "--set", f"writer.path={tmp_path}/out/{{stem}}.jpg", "--set", "on_error.max_failures=none")
     assert done.returncode == 1
-    assert set(os.listdir(os.fsencode(tmp_path / "out"))) == {b"plain.jpg", *names}
+    assert {*map(os.fsencode, listed(tmp_path / "out"))} == {b"plain.jpg", *names}
     assert "\x1b" not in done.stderr + done.stdout
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from folder_jobs import RUNS, Run, job, reasons
-from harness import ROOT, cli, command, counts, environment, plan_of, tree, until
+from harness import ROOT, cli, command, counts, environment, listed, plan_of, tree, until
 from pictures import ramp
 from PIL import Image
 
@@ -210,5 +210,5 @@ def test_the_broken_samples_end_alike(tmp_path: Path, more: list[str]) -> None:
         "not_an_image.jpg": "format", "truncated.jpg": "input",
     }  # fmt: skip
     assert "--set limits.pixels" in next(f["reason"] for f in report["failures"] if "huge_header" in f["item"])
-    assert os.listdir(tmp_path / "out") == ["jpeg_named.jpg"]
+    assert listed(tmp_path / "out") == ["jpeg_named.jpg"]
     assert cli("run", *args, *options).returncode == 3

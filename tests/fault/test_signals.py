@@ -9,7 +9,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from harness import FILES, GATE, NUMBERED, command, environment, stage, until, write_config
+from harness import FILES, GATE, NUMBERED, command, environment, listed, stage, until, write_config
 
 
 def start(folder: Path) -> subprocess.Popen[str]:
@@ -37,7 +37,7 @@ def test_one_signal_drains(number: int, code: int, tmp_path: Path) -> None:
     report = json.loads(out)
     assert process.returncode == report["exit_code"] == code
     assert report["found"] == report["done"] + report["cancelled"]
-    assert report["done"] == len(os.listdir(tmp_path / "out")) > 0
+    assert report["done"] == len(listed(tmp_path / "out")) > 0
     assert report["cancelled"] > 0
     assert "Traceback" not in err
 
@@ -64,7 +64,7 @@ def test_no_child_outlives_a_killed_parent(tmp_path: Path) -> None:
     process.kill()
     process.communicate()
     until(lambda: not members(process.pid), "all processes of the group are gone")
-    left = list(os.listdir(tmp_path / "out")) if (tmp_path / "out").exists() else []
+    left = list(listed(tmp_path / "out")) if (tmp_path / "out").exists() else []
     assert not [name for name in left if name.endswith(".tmp")]
 
 

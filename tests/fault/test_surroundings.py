@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from harness import cli, command, environment, write_config
+from harness import cli, command, environment, listed, write_config
 from pictures import ramp
 
 from pipeline.errors import Exit
@@ -61,4 +61,4 @@ def test_names_beyond_the_locale(tmp_path: Path) -> None:
     args = command("run", str(config), "--json", "-q")
     done = subprocess.run(args, env=ascii_only, capture_output=True, check=False, timeout=60)
     assert done.returncode == Exit.OK, done.stderr
-    assert [path.name for path in (tmp_path / "out").iterdir()] == [f"{name}.png"]
+    assert listed(tmp_path / "out") == [f"{name}.png"]

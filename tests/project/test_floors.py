@@ -17,7 +17,7 @@ FLOORS = (
     {"transport"},
     {"config", "registry"},
     {"plan"},
-    {"scheduler", "worker"},
+    {"journal", "scheduler", "worker"},
     {"supervisor"},
     {"tune", "api"},
     {"cli"},

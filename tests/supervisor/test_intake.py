@@ -38,6 +38,12 @@ def entries(folder: Path, target: str, *, limit: int | None = None, **reader: An
         opened.claims.close()
 
 
+def reason(found: Found) -> str:
+    """Why an item is not let in."""
+    assert found.cause is not None
+    return found.cause.reason
+
+
 @pytest.fixture
 def pictures(tmp_path: Path) -> Path:
     """Names are all that is looked at."""
@@ -54,8 +60,8 @@ def test_names_are_claimed_in_input_order(pictures: Path) -> None:
     assert [each.item.number for each in found] == [0, 1, 2, 3, 4]
     assert [each.item.name for each in found] == ["a.jpg", "a.png", "b.jpg", "c.jpg", "a.jpg"]
     assert found[0] == Found(found[0].item, f"{pictures}/out/a.png")
-    assert found[1].refused == f"collides with '{pictures}/in/a.jpg': both would be '{pictures}/out/a.png'"
-    assert "symbolic link" in found[3].skipped
+    assert reason(found[1]) == f"collides with '{pictures}/in/a.jpg': both would be '{pictures}/out/a.png'"
+    assert "symbolic link" in reason(found[3])
     assert found[4].target == f"{pictures}/out/sub/a.png"
 
 
@@ -73,7 +79,7 @@ def test_names_that_the_frame_decides_are_left_open(pictures: Path) -> None:
         {"use": "files", "path": "out/{stem}-{index}.png"},
     )
     opened = Intake(plan)
-    found = [each for each in opened.entries() if not each.skipped]
+    found = [each for each in opened.entries() if not each.outcome]
     assert {each.target for each in found} == {""}
     first, second = found[0].item, found[1].item
     assert opened.claim("out/x.png", first, 0) == ""
@@ -93,7 +99,7 @@ def test_a_name_that_would_leave_its_folder_is_refused(tmp_path: Path) -> None:
         {"use": "files", "path": "out/{dir}/{stem}.png"},
     )
     opened = Intake(plan)
-    assert ["would leave its folder" in each.refused for each in opened.entries()] == [True]
+    assert ["would leave its folder" in reason(each) for each in opened.entries()] == [True]
     opened.claims.close()
 
 
@@ -204,7 +210,7 @@ def test_names_that_differ_in_case_collide_there(folding: Path, tmp_path: Path) 
         Intake(plan_of(tmp_path, reader, [], {"use": "files", "path": f"{out}/{{stem}}.png"}))
         for out in (tmp_path / "elsewhere", folding)
     )
-    assert not any(found.refused for found in here.entries())
-    refused = [found for found in there.entries() if found.refused]
+    assert not any(found.outcome for found in here.entries())
+    refused = [found for found in there.entries() if found.outcome]
     assert len(refused) == 2
-    assert all("does not tell A from a" in found.refused and "collides with" in found.refused for found in refused)
+    assert all("does not tell A from a" in reason(found) and "collides with" in reason(found) for found in refused)

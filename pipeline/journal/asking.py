@@ -1,0 +1,65 @@
+"""A journal that is only looked at: what `why` and `--dry-run` ask, while a run may go on."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Self
+
+from ..contracts.frame import Item
+from ..contracts.template import Template
+from ..plan.model import Plan
+from . import fingerprint
+from .lookup import Looked, Lookup
+from .run_journal import job_name
+from .run_options import USUAL, Options
+from .store import open_to_read, path_in, refusals
+from .tables import TABLES
+
+
+class Asking:
+    """The journal of a plan as it is now; an empty one where there is none. A context manager.
+
+    Raises:
+        EnvironmentRefusal: it cannot be read, is damaged or newer than this program.
+    """
+
+    def __init__(self, plan: Plan, options: Options = USUAL) -> None:
+        assert plan.destination is not None
+        assert plan.state_dir is not None
+        self.path = path_in(plan.state_dir)
+        if os.path.exists(self.path):
+            self.db = open_to_read(plan.state_dir)
+        else:
+            self.db = sqlite3.connect(":memory:", isolation_level=None)
+            self.db.executescript(TABLES)
+        steps = fingerprint.steps_of(plan)
+        reader = plan.reader.build()
+        root = b"" if reader.root is None else os.fsencode(os.path.realpath(reader.root))
+        with refusals(self.path):
+            self.job = self._number("SELECT id FROM jobs WHERE template = ?", job_name(plan.destination))
+            chain = self._number("SELECT id FROM chains WHERE hash = ?", fingerprint.hash_of(steps))
+            number = 0 if reader.root is None else self._number("SELECT id FROM roots WHERE path = ?", root)
+        self.lookup = Lookup(
+            self.db, reader, Template(plan.destination), plan.overwrite, options, steps, job=self.job, chain=chain,
+            root=number,
+        )  # fmt: skip
+
+    def _number(self, query: str, value: str | bytes) -> int:
+        found = self.db.execute(query, (value,)).fetchone()
+        return int(found[0]) if found else -1
+
+    def look(self, found: Sequence[tuple[Item, str]]) -> list[Looked]:
+        """What would follow for items with their output names."""
+        with refusals(self.path):
+            return self.lookup.look(found)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.db.close()

@@ -1,0 +1,67 @@
+"""Whether outputs stand already where a journal is to begin: asked once, before anything is started."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from itertools import islice
+
+from ..contracts.stage import Reader
+from ..contracts.template import Template
+from ..errors import ItemError, PipelineError
+from ..plan.model import Plan
+from .store import FOLDER
+
+LOOKED_AT = 2000  # inputs, or files of the output folder; what stands beyond them fails its item one by one
+
+
+def standing_output(plan: Plan, reader: Reader) -> str | None:
+    """An output that is there already; None where there is none among the first ones.
+
+    Names that the items decide are asked one by one; where frames decide them, any file counts that could be one.
+    """
+    assert plan.destination is not None
+    template = Template(plan.destination)
+    if not _has_files(template.root):
+        return None
+    if not template.known_at_intake:
+        could_be = re.compile(_pattern(template))
+        return next((path for path in islice(_files(template.root), LOOKED_AT) if could_be.fullmatch(path)), None)
+    if reader.waits:
+        return None  # what it names can be asked for once only
+    return next((target for target in _targets(template, reader) if os.path.lexists(target)), None)
+
+
+def _targets(template: Template, reader: Reader) -> Iterator[str]:
+    try:
+        for item in islice(reader.discover(template.root), LOOKED_AT):
+            try:
+                yield template.render(item)
+            except ItemError:
+                continue
+    except (PipelineError, OSError):
+        return  # the run meets the same, and says it
+
+
+def _pattern(template: Template) -> str:
+    parts = re.split(r"(\{[^{}]*\})", template.text)
+    return "".join(".*" if part.startswith("{") else re.escape(part) for part in parts)
+
+
+def _has_files(root: str) -> bool:
+    try:
+        with os.scandir(root) as entries:
+            return any(entry.name != FOLDER for entry in entries)
+    except OSError:
+        return False
+
+
+def _files(root: str) -> Iterator[str]:
+    """The files below a folder, as the template would name them."""
+    for folder, folders, names in os.walk(root):
+        if folder == root and FOLDER in folders:
+            folders.remove(FOLDER)
+        for name in names:
+            path = f"{folder}/{name}"
+            yield path.removeprefix("./") if root == "." else path

@@ -1,0 +1,289 @@
+"""The journal of one run: opened before it begins, asked at the intake, told what ends, closed with the run."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable, Mapping, Sequence
+from queue import SimpleQueue
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from .. import __version__
+from ..contracts.cause import Cause
+from ..contracts.frame import Item
+from ..contracts.stage import Reader
+from ..contracts.template import Template
+from ..errors import EnvironmentRefusal, PipelineError, UsageError
+from ..plan.model import Plan
+from . import fingerprint
+from .lock import RunLock, holder
+from .lookup import Looked, Lookup, recorded
+from .preflight import standing_output
+from .run_options import NOTHING, USUAL, Options, Told
+from .store import make_folder, open_to_read, open_to_write, path_in, refusals
+from .sweep import sweep_dead
+from .tables import DONE, OUTCOMES
+from .versions import versions
+from .write_thread import Cells, Ended, WriteThread
+
+if TYPE_CHECKING:
+    import sqlite3
+
+
+class _Open(NamedTuple):
+    """An item that was let in and has not ended."""
+
+    head: Cells
+    target: str
+    output: bytes | None
+    source: str
+
+
+class Journal:
+    """The journal while a run goes. Items may be looked up and claimed by the discovery thread, ended by the loop.
+
+    Attributes:
+        run: number of this run.
+        token: what tells the temporary files of this run from those of all others.
+        swept: temporary files of dead runs that were removed.
+        error: why nothing can be written any more; None while all is well.
+    """
+
+    def __init__(self, plan: Plan, options: Options = USUAL, told: Told = NOTHING) -> None:
+        """Lock the output, open the database, sweep what dead runs left.
+
+        Raises:
+            EnvironmentRefusal: another run is at work there, or the journal cannot be used.
+            UsageError: outputs stand there that no journal knows.
+        """
+        assert plan.destination is not None
+        assert plan.state_dir is not None
+        assert plan.output_root is not None
+        self.plan = plan
+        self.options = options
+        self.run = 0
+        self.token = f"{os.getpid():x}-{time.time_ns() & 0xFFFFFF:06x}"
+        self.path = path_in(plan.state_dir)
+        self.durability = plan.settings.durability
+        make_folder(plan.state_dir)
+        self._lock = RunLock(plan.state_dir, plan.output_root)
+        self._closed = False
+        self._open: dict[int, _Open] = {}
+        self._parts: dict[int, dict[str, bytes]] = {}
+        try:
+            reader: Reader = plan.reader.build()
+            self._reader = reader
+            self._db, new = open_to_write(plan.state_dir, full=self.durability != "none")
+            if new and plan.overwrite == "own" and not options.adopt:
+                self._refuse_standing(reader)
+            with refusals(self.path):
+                self.swept = sweep_dead(self._db, plan.output_root)
+                self._begin(told)
+            self._reading = open_to_read(plan.state_dir)
+        except BaseException:
+            self._lock.release()
+            raise
+        self.lookup = Lookup(
+            self._reading, reader, Template(plan.destination), plan.overwrite, options, self._steps,
+            job=self._job, chain=self._chain, root=self._root,
+        )  # fmt: skip
+        self._thread = WriteThread(self._db, self.path, self.durability, self.run)
+
+    def _refuse_standing(self, reader: Reader) -> None:
+        """A journal that was made just now knows nothing: outputs of an older version are not taken for foreign."""
+        standing = standing_output(self.plan, reader)
+        if standing is None:
+            return
+        self._db.close()
+        for name in (self.path, self.path + "-wal", self.path + "-shm"):
+            if os.path.exists(name):
+                os.unlink(name)
+        raise UsageError(
+            f"there are outputs already, such as {standing!r}, and no journal that knows them; nothing was started",
+            remedy="`--adopt` takes them as ours, `--set writer.overwrite=always` replaces them",
+        )
+
+    def _begin(self, told: Told) -> None:
+        """Numbers of job, chain and root, and the row of this run."""
+        plan, db = self.plan, self._db
+        assert plan.destination is not None
+        self._steps = steps = fingerprint.steps_of(plan)
+        db.execute("BEGIN IMMEDIATE")
+        self._job = _number(db, "jobs", "template", job_name(plan.destination))
+        self._chain = _number(db, "chains", "hash", fingerprint.hash_of(steps), steps=json.dumps(steps))
+        self._root = _root(db, self._reader.root)
+        who = holder()
+        cursor = db.execute(
+            "INSERT INTO runs (job, chain, token, began_ns, pid, host, command, config, versions)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                self._job, self._chain, self.token, time.time_ns(), who["pid"], who["host"],
+                json.dumps(dict(told.command)), told.config, json.dumps({"pipeline": __version__}),
+            ),
+        )  # fmt: skip
+        assert cursor.lastrowid is not None
+        self.run = cursor.lastrowid
+        self._forget_old_runs()
+        db.execute("COMMIT")
+
+    def _forget_old_runs(self) -> None:
+        oldest = self.run - self.plan.settings.keep_runs
+        self._db.execute("DELETE FROM failures WHERE run <= ?", (oldest,))
+        self._db.execute("DELETE FROM runs WHERE id <= ?", (oldest,))
+
+    # ---- the intake, in the discovery thread -------------------------------------------------------------------
+
+    def look(self, found: Sequence[tuple[Item, str]]) -> list[Looked]:
+        """What follows for items with their output names. Raises EnvironmentRefusal: it cannot be read."""
+        with refusals(self.path):
+            return self.lookup.look(found)
+
+    def let_in(self, looked: Looked) -> int:
+        """Claim the name of an item that is to be done; a ticket for `is_claimed`."""
+        if self._thread.full:
+            self._thread.wait_for(lambda: not self._thread.full)
+        item, target, key, output, stamp = looked[:5]
+        head = (self._job, key, self._root, *recorded(stamp), self._chain)
+        self._open[item.number] = _Open(head, target, output, item.source)
+        if output is None:
+            return 0
+        return self._thread.claim((output, self._job, key, self.run))
+
+    def adopted(self, looked: Looked) -> None:
+        """An output that is there was taken as ours."""
+        head = (self._job, looked.key, self._root, *recorded(looked.stamp), self._chain)
+        assert looked.output is not None
+        self._thread.claim((looked.output, self._job, looked.key, self.run))
+        self._thread.ended(Ended(head, DONE, looked.target, looked.output, None))
+
+    def refused(self, item: Item, cause: Cause) -> None:
+        """An item was refused at the intake: the run's failures say so, and what was known of it stays."""
+        head = (self._job, os.fsencode(self._reader.key(item)))
+        self._failed(_Open(head, "", None, item.source), "failed", cause, row=False)
+
+    # ---- the loop ----------------------------------------------------------------------------------------------
+
+    def is_claimed(self, ticket: int) -> bool:
+        """Whether the claim of this ticket is in the journal; if not, it will be soon, and `woken` is called."""
+        if ticket <= self._thread.committed:
+            return True
+        self._thread.hurry()
+        return False
+
+    def claim_part(self, target: str, item: Item, answer: Callable[[str], None]) -> None:
+        """Claim a name that a frame decided; `answer` is called with "" or the reason against it, in another thread."""
+        opened = self._open.get(item.number)
+        refused: list[str] = []
+
+        def ask() -> Cells | None:
+            with refusals(self.path):
+                why = self.lookup.refusal(target, item)
+            if why or opened is None:
+                refused.append(why or "the item is over")
+                return None
+            return (self.lookup.output_of(target), self._job, opened.head[1], self.run)
+
+        self._parts.setdefault(item.number, {})[target] = self.lookup.output_of(target)
+        self._thread.check(ask, lambda: answer(refused[0] if refused else ""))
+
+    def wait_until_claimed(self, ticket: int) -> None:
+        """Wait for the claim of this ticket, or for `error`."""
+        self._thread.wait_for(lambda: ticket <= self._thread.committed)
+
+    def claim_part_now(self, target: str, item: Item) -> str:
+        """As `claim_part`, for a caller that waits."""
+        answered = SimpleQueue[str]()
+        self.claim_part(target, item, answered.put)
+        return answered.get()
+
+    def ended(self, item: Item, outcome: str, cause: Cause | None, busy_us: int = 0) -> None:
+        """An item that was let in has ended."""
+        opened, parts = self._open.pop(item.number, None), self._parts.pop(item.number, None)
+        if opened is None or outcome not in OUTCOMES:
+            return
+        if outcome == "done":
+            several = tuple(parts.items()) if parts is not None else () if opened.output is None else None
+            self._thread.ended(Ended(opened.head, DONE, opened.target, opened.output, several, busy_us))
+        else:
+            self._failed(opened, outcome, cause or Cause("", "", ""), busy_us=busy_us)
+
+    def _failed(self, opened: _Open, outcome: str, cause: Cause, *, row: bool = True, busy_us: int = 0) -> None:
+        number, told = OUTCOMES.index(outcome), {"cause": cause.as_parts()}
+        said = json.dumps(told | ({"versions": versions()} if outcome == "quarantined" else {}))
+        failed = (opened.head[1], os.fsencode(opened.source), number, said) if outcome != "skipped" else None
+        self._thread.ended(Ended(opened.head, number, "", opened.output, None, busy_us, said, failed, row))
+
+    @property
+    def error(self) -> PipelineError | None:
+        return self._thread.error
+
+    @property
+    def full(self) -> bool:
+        """Whether so much waits to be written that no more items should be let in."""
+        return self._thread.full
+
+    @property
+    def cpu_s(self) -> float:
+        """Processor time of the journal's threads, known when it is closed."""
+        return self._thread.cpu_s
+
+    def wake(self, woken: Callable[[], None]) -> None:
+        """Have this called, in another thread, after claims were committed."""
+        self._thread.woken = woken
+
+    def flush(self) -> None:
+        """Write all that came. Raises nothing: `error` says what went wrong."""
+        self._thread.close()
+
+    def abandon(self) -> None:
+        """Let go of the output, whatever happened; the run counts as one that was killed unless it was closed."""
+        self._thread.close()
+        self._lock.release()
+
+    def close(self, exit_code: int, report: Mapping[str, Any]) -> None:
+        """Write what is left and the end of the run, and let go of the output. Safe to call twice.
+
+        Raises:
+            EnvironmentRefusal: it could not be written.
+        """
+        if self._closed:
+            return
+        self._closed = True
+        self._thread.close()
+        with refusals(self.path):
+            self._reading.close()
+            if self._thread.error is None:
+                self._db.execute(
+                    "UPDATE runs SET ended_ns = ?, exit_code = ?, report = ? WHERE id = ?",
+                    (time.time_ns(), exit_code, json.dumps(dict(report), default=str), self.run),
+                )
+            self._db.close()
+        self._lock.release()
+
+
+def job_name(destination: str) -> str:
+    """What makes two runs one job: where their outputs go, below the output folder."""
+    root = Template(destination).root
+    return destination if root == "." else destination.removeprefix(root).lstrip("/")
+
+
+def _number(db: sqlite3.Connection, table: str, column: str, value: str, **more: str) -> int:
+    names = ", ".join((column, *more))
+    marks = ", ".join("?" * (1 + len(more)))
+    insert = f"INSERT OR IGNORE INTO {table} ({names}) VALUES ({marks})"  # noqa: S608 - names of ours
+    db.execute(insert, (value, *more.values()))
+    select = f"SELECT id FROM {table} WHERE {column} = ?"  # noqa: S608 - names of ours
+    return int(db.execute(select, (value,)).fetchone()[0])
+
+
+def _root(db: sqlite3.Connection, root: str | None) -> int:
+    if root is None:
+        return 0
+    path = os.fsencode(os.path.realpath(root))
+    try:
+        device = os.stat(root).st_dev
+    except OSError as error:
+        raise EnvironmentRefusal(f"the input folder cannot be looked at: {error.strerror}", where=root) from error
+    db.execute("INSERT INTO roots (path, device) VALUES (?, ?) ON CONFLICT (path) DO NOTHING", (path, device))
+    return int(db.execute("SELECT id FROM roots WHERE path = ?", (path,)).fetchone()[0])

@@ -1,0 +1,243 @@
+"""The one writer of a journal: a thread that takes what happened and commits it in batches.
+
+Claims go first and fast: an item waits for its claim before it may be written. Rows of ended items follow; with
+`durability: batch` a second thread brings their outputs to the disk before.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from threading import Condition, Event, Thread
+from typing import Any, NamedTuple
+
+from ..errors import PipelineError
+from .durable import SyncThread, sync_refusal
+from .lookup import on_disk
+from .store import refusal
+from .tables import DONE
+
+PACE_S = 0.02  # between commits while nobody waits for one: what a kill can cost
+SYNC_S = 0.5  # between two batches that are brought to the disk
+MOST_WAITING = 20_000  # items and claims; beyond it no item is let in
+AT_ONCE = 64  # rows in one statement: the interpreter is handed over once for each statement
+CLAIMS = ("INSERT OR REPLACE INTO claims VALUES", 4)
+ITEMS = ("INSERT OR REPLACE INTO items VALUES", 15)
+PARTS = ("INSERT OR REPLACE INTO parts VALUES", 5)
+FAILURES = ("INSERT OR REPLACE INTO failures VALUES", 5)
+Cells = tuple[Any, ...]
+Ask = Callable[[], Cells | None]
+
+
+class Ended(NamedTuple):
+    """An item that ended, as its row will say it.
+
+    Attributes:
+        head: job, item, root, size, mtime_ns, digest, chain.
+        target, output: of an item that has one output; "" and None for another.
+        parts: targets and outputs of an item whose frames decided their names; None for another.
+        failed: its row of `failures`, without the run; None for an item that did not fail.
+        row: whether `items` gets a row: not for one that was never let in.
+    """
+
+    head: Cells
+    outcome: int
+    target: str
+    output: bytes | None
+    parts: tuple[tuple[str, bytes], ...] | None
+    busy_us: int = 0
+    cause: str | None = None
+    failed: Cells | None = None
+    row: bool = True
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """Where its outputs lie."""
+        if self.outcome != DONE:
+            return ()
+        return tuple(target for target, _ in self.parts) if self.parts is not None else (self.target,)
+
+
+class WriteThread:
+    """Commits what the intake and the loop hand over.
+
+    Args:
+        db: the connection, which from now on belongs to this thread.
+        path: of the database, for messages.
+        durability: `none`, `batch` or `each`.
+        run: number of the run.
+
+    Attributes:
+        committed: how many of the claims that were handed over are in the journal.
+        error: why nothing can be written any more; None while all is well.
+        woken: called after claims were committed, in this thread.
+        cpu_s: processor time that it took, known when it has ended.
+    """
+
+    def __init__(self, db: sqlite3.Connection, path: str, durability: str, run: int) -> None:
+        self.committed = 0
+        self.error: PipelineError | None = None
+        self.woken: Callable[[], None] = lambda: None
+        self.cpu_s = 0.0
+        self._db = db
+        self._path = path
+        self._run_number = run
+        self._claims: deque[Cells] = deque()
+        self._checks: deque[tuple[Ask, Callable[[], None]]] = deque()
+        self._ended: deque[Ended] = deque()
+        self._tickets = 0
+        self._work, self._urgent = Event(), Event()
+        self._moved = Condition()
+        self._closing = False
+        self._syncing = SyncThread(self._work.set) if durability == "batch" else None
+        self._synced_at = time.monotonic()
+        self._thread = Thread(target=self._run, name="journal", daemon=True)
+        self._thread.start()
+
+    # ---- handed over by other threads --------------------------------------------------------------------------
+
+    def claim(self, row: Cells) -> int:
+        """Claim a name; the number that `committed` reaches once it is in the journal. Called by discovery alone."""
+        self._claims.append(row)
+        self._tickets += 1
+        if not self._work.is_set():
+            self._work.set()
+        return self._tickets
+
+    def check(self, ask: Ask, answer: Callable[[], None]) -> None:
+        """Have `ask` look at the disk, commit the claim that it returns, then call `answer`; both in this thread."""
+        self._checks.append((ask, answer))
+        self.hurry()
+
+    def ended(self, ended: Ended) -> None:
+        """An item ended. Called by the loop alone."""
+        self._ended.append(ended)
+        if not self._work.is_set():
+            self._work.set()
+
+    def hurry(self) -> None:
+        """Somebody waits for a commit."""
+        self._urgent.set()
+        self._work.set()
+
+    @property
+    def full(self) -> bool:
+        """Whether so much waits that no more items should be let in."""
+        waiting = len(self._claims) + len(self._ended)
+        return waiting + (self._syncing.waiting if self._syncing is not None else 0) > MOST_WAITING
+
+    def wait_for(self, what: Callable[[], bool]) -> None:
+        """Wait until something holds that a commit brings about, or nothing can be written any more."""
+        with self._moved:
+            while self.error is None and not what():
+                self.hurry()
+                self._moved.wait(1.0)
+
+    def close(self) -> None:
+        """Write what is left and end the thread; safe to call twice."""
+        self._closing = True
+        self.hurry()
+        self._thread.join()
+
+    # ---- the thread --------------------------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        try:
+            self._serve()
+        except sqlite3.Error as error:
+            self.error = refusal(error, self._path)
+        except OSError as error:
+            self.error = sync_refusal(error)
+        finally:
+            if self._syncing is not None:
+                self._syncing.close()
+            self.cpu_s += time.thread_time()
+            while self._checks:
+                self._checks.popleft()[1]()
+            self._tell()
+
+    def _serve(self) -> None:
+        while True:
+            self._work.wait()
+            if not self._closing:
+                self._urgent.wait(PACE_S)
+            closing = self._closing
+            self._work.clear()
+            self._urgent.clear()
+            self._commit(closing=closing)
+            if closing and not self._claims and not self._ended:
+                return
+
+    def _commit(self, *, closing: bool) -> None:
+        """Everything that may be committed now, in one transaction."""
+        claims = [self._claims.popleft() for _ in range(len(self._claims))]
+        handed_over, answers = len(claims), []
+        for _ in range(len(self._checks)):
+            ask, answer = self._checks.popleft()
+            answers.append(answer)
+            if (row := ask()) is not None:
+                claims.append(row)
+        ended = self._ripe(closing=closing)
+        if claims or ended:
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                self._insert(CLAIMS, claims)
+                self._insert_ended(ended)
+            except BaseException:
+                if self._db.in_transaction:  # some errors have rolled it back already
+                    self._db.execute("ROLLBACK")
+                raise
+            self._db.execute("COMMIT")
+        self.committed += handed_over
+        for answer in answers:
+            answer()
+        if claims or ended:
+            self._tell()
+
+    def _tell(self) -> None:
+        self.woken()
+        with self._moved:
+            self._moved.notify_all()
+
+    def _ripe(self, *, closing: bool) -> list[Ended]:
+        """Items whose rows may be committed: with `batch` those whose outputs are on the disk by now."""
+        if self._syncing is None:
+            return [self._ended.popleft() for _ in range(len(self._ended))]
+        now = time.monotonic()
+        if self._ended and (closing or (now - self._synced_at >= SYNC_S and not self._syncing.busy)):
+            self._synced_at = now
+            self._syncing.give([self._ended.popleft() for _ in range(len(self._ended))])
+        elif self._ended:
+            self._work.set()  # come round again
+        return self._syncing.take(wait=closing)
+
+    def _insert_ended(self, ended: Sequence[Ended]) -> None:
+        items: list[Cells] = []
+        parts: list[Cells] = []
+        failures: list[Cells] = []
+        for one in ended:
+            if one.failed is not None:
+                failures.append((self._run_number, *one.failed))
+            if one.parts is not None:
+                self._db.execute("DELETE FROM parts WHERE job = ? AND item = ?", one.head[:2])
+                lie = [(output, on_disk(target)) for target, output in one.parts]
+                if None in (there for _, there in lie):
+                    continue  # an output is gone already: without a row the item is done again
+                parts += [(*one.head[:2], output, *there) for output, there in lie if there is not None]
+            there = on_disk(one.target) if one.outcome == DONE and one.parts is None else None
+            if not one.row or (one.outcome == DONE and one.parts is None and there is None):
+                continue
+            count = -1 if one.parts is None else len(one.parts)
+            tail = (count, one.output, *(there or (0, 0)), one.busy_us, one.cause)
+            items.append((*one.head, one.outcome, self._run_number, *tail))
+        for statement, rows in ((PARTS, parts), (ITEMS, items), (FAILURES, failures)):
+            self._insert(statement, rows)
+
+    def _insert(self, statement: tuple[str, int], rows: Sequence[Cells]) -> None:
+        text, columns = statement
+        values = f"({','.join('?' * columns)})"
+        for first in range(0, len(rows), AT_ONCE):
+            some = rows[first : first + AT_ONCE]
+            self._db.execute(f"{text} {','.join([values] * len(some))}", [cell for row in some for cell in row])

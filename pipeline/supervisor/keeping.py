@@ -1,0 +1,52 @@
+"""The journal of a run, with workers or serial: opened, looked after, closed with the report."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from ..errors import Exit, PipelineError
+from ..journal import Journal
+from ..journal.run_options import Options, Told
+from ..plan.model import Plan
+from ..scheduler import Halt
+from .report import Report
+
+PROMISES = {
+    "none": "what is told as done outlives a kill, and not a power cut",
+    "batch": "what is told as done outlives a kill, and a power cut but for the last second",
+    "each": "what is told as done outlives a kill and a power cut",
+}
+
+
+@contextmanager
+def kept(plan: Plan, keep: Options | None, told: Told) -> Iterator[Journal | None]:
+    """The journal of a run that keeps one, open while the block lasts."""
+    if keep is None or plan.state_dir is None:
+        yield None
+        return
+    journal = Journal(plan, keep, told)
+    try:
+        yield journal
+    finally:
+        journal.abandon()
+
+
+def unkept(journal: Journal) -> Halt | None:
+    """A run whose journal cannot be written stops: what it did would be done again."""
+    return None if journal.error is None else Halt(Exit.ENVIRONMENT, str(journal.error))
+
+
+def close_journal(journal: Journal, report: Report) -> None:
+    """Write the end of a run; the report says what could not be written, and where all of it is."""
+    report.journal = {
+        "path": journal.path, "run": journal.run, "durability": journal.durability,
+        "promises": PROMISES[journal.durability], "cpu_s": journal.cpu_s,
+    }  # fmt: skip
+    if journal.swept:
+        many = f"{len(journal.swept)} temporary files" if len(journal.swept) > 1 else "a temporary file"
+        report.notes.append(f"{many} of a run that was killed went: {journal.swept[0]!r}")
+    try:
+        journal.close(int(report.exit_code), report.as_json())
+    except PipelineError as error:
+        report.exit_code, report.stopped = Exit.ENVIRONMENT, str(error)
