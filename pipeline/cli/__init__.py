@@ -15,11 +15,15 @@ from . import (
     doctor_command,
     plan_command,
     probe_command,
+    report_command,
+    repro_command,
+    retry_command,
     run_command,
     schema_command,
     stages_command,
     text,
     tune_command,
+    why_command,
 )
 
 
@@ -61,6 +65,10 @@ for name, module in (
     ("run", run_command),
     ("check", check_command),
     ("plan", plan_command),
+    ("why", why_command),
+    ("report", report_command),
+    ("retry", retry_command),
+    ("repro", repro_command),
     ("stages", stages_command),
     ("schema", schema_command),
     ("doctor", doctor_command),

@@ -16,6 +16,7 @@ from . import text
 
 if TYPE_CHECKING:
     from ..journal import Options
+    from ..journal.asking import Asking
     from ..plan.model import Plan
     from ..supervisor.intake import Found
 
@@ -31,6 +32,8 @@ def dry_run(plan: Plan, limit: int | None, options: Options, *, as_json: bool) -
         first = list(islice(entries, 1))  # an input that cannot be listed is refused before anything is printed
         for line in counted.lines(plan, chain(first, entries), as_json=as_json):
             click.echo(line)
+        if asking is not None and options.prune:
+            counted.removed = _pruned(plan, asking, options, as_json=as_json)
     code = Exit.USAGE if not first else Exit.SOME_FAILED if counted.lost else Exit.OK
     if as_json:
         click.echo(f'], {json.dumps(counted.as_data())[1:-1]}, "exit_code": {int(code)}}}')
@@ -48,6 +51,7 @@ class Counted:
     def __init__(self) -> None:
         self.reasons: Counter[str] = Counter()
         self.outcomes: Counter[str] = Counter()
+        self.removed: list[str] = []
 
     @property
     def lost(self) -> int:
@@ -78,10 +82,24 @@ class Counted:
             yield f"{text.plural(number, 'file')} would be done: {reason}"
         for outcome, number in self.outcomes.most_common():
             yield f"{text.plural(number, 'file')} {outcome.replace('_', ' ')}"
+        if self.removed:
+            yield f"{text.plural(len(self.removed), 'output')} would be removed: their inputs are gone"
 
     def as_data(self) -> dict[str, Any]:
         """The same for a program."""
-        return {"reasons": dict(self.reasons), "outcomes": dict(self.outcomes)}
+        return {"reasons": dict(self.reasons), "outcomes": dict(self.outcomes), "removed": self.removed}
+
+
+def _pruned(plan: Plan, asking: Asking, options: Options, *, as_json: bool) -> list[str]:
+    """The outputs that `--prune` would remove."""
+    from ..journal.prune import gone
+
+    assert plan.output_root is not None
+    found = gone(asking.db, asking.job, plan.reader.build(), plan.output_root, force=options.force)
+    paths = [asking.lookup.path_of(output) for one in found for output in one.outputs]
+    for path in paths if not as_json else ():
+        click.echo(text.shown(f"{path}: would be removed"))
+    return paths
 
 
 def _as_data(found: Found) -> dict[str, str]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
@@ -13,6 +15,16 @@ if TYPE_CHECKING:
     from ..contracts.cause import Cause
     from ..contracts.frame import Item
     from ..supervisor.report import Report
+
+
+@contextmanager
+def logging_to(path: str | None) -> Iterator[ItemLog | None]:
+    """The log of this path, open while the block lasts; None where none is wanted."""
+    if not path:
+        yield None
+        return
+    with ItemLog(path) as log:
+        yield log
 
 
 class ItemLog:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -13,8 +13,7 @@ from ..errors import UsageError
 from ..journal.run_options import Options, told_of
 from . import options, text
 from .dry_run import dry_run as show_dry_run
-from .log import ItemLog
-from .progress import silent, watch
+from .log import logging_to
 from .summary import failures, summary
 
 if TYPE_CHECKING:
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
     from ..supervisor.execution import Watch
     from ..supervisor.fork_server import ForkServer
     from ..supervisor.report import Report
+    from .log import ItemLog
 
 
 @click.command(short_help="Run a config.")
@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 @click.option("--fresh", is_flag=True, help="Do everything again, also what is up to date.")
 @click.option("--adopt", is_flag=True, help="Take outputs that are there, and no journal knows, as ours.")
 @click.option("--checksum", is_flag=True, help="Know inputs by their content, not by size and time.")
+@click.option("--prune", is_flag=True, help="Remove outputs of ours whose input is gone; with --dry-run list them.")
+@click.option("--force", is_flag=True, help="With --prune: also when more than half of the outputs would go.")
+@click.option("--only", metavar="FILE", help="Take this one input alone.")
 @click.option("--serial", is_flag=True, help="Run in this one process; slow, for finding faults.")
 @click.option("--pdb", "debugger", is_flag=True, help="With --serial: stop in the debugger where a stage raises.")
 @click.option("-v", "--verbose", is_flag=True, help="Figures of each group, skips, tracebacks and versions at the end.")
@@ -40,7 +43,8 @@ if TYPE_CHECKING:
 @click.pass_context
 def command(
     context: click.Context, config: str, overrides: tuple[str, ...], workers: tuple[str, ...], allow_code: bool,
-    as_json: bool, limit: int | None, dry_run: bool, fresh: bool, adopt: bool, checksum: bool, serial: bool, verbose:
+    as_json: bool, limit: int | None, dry_run: bool, fresh: bool, adopt: bool, checksum: bool, prune: bool, force: bool,
+    only: str | None, serial: bool, verbose:
     bool, quiet: bool, log: str | None, debugger: bool,
 ) -> None:  # fmt: skip
     """Run CONFIG; run it again and it does only what is missing or changed.
@@ -50,27 +54,32 @@ def command(
     if debugger and not serial:
         raise UsageError("--pdb debugs one process", remedy="add --serial")
     form = options.loaded(config, overrides, workers)
-    with _fork_server(wanted=not (dry_run or serial)) as fork_server:
+    with early_fork_server(wanted=not (dry_run or serial)) as fork_server:
         plan = options.built(form, allow_code=allow_code)
-        wished = Options(fresh=fresh, adopt=adopt, checksum=checksum)
+        wished = Options(fresh, adopt, checksum, prune, force, only=only or "")
         if dry_run:
             context.exit(int(show_dry_run(plan, limit, wished, as_json=as_json)))
         told = told_of(config, overrides, workers, allow_code=allow_code)
-        with ItemLog(log) if log else nullcontext() as items:
-            how = How(plan, limit, items, wished, told, look=silent if quiet or debugger else watch)
+        with logging_to(log) as items:
+            how = How.of(plan, limit, items, wished, told, quiet=quiet or debugger)
             report = how.serial(debugger=debugger) if serial else how.run(fork_server)
             if items is not None:
                 items.end(report)
+    context.exit(conclude(plan, report, as_json=as_json, quiet=quiet, verbose=verbose))
+
+
+def conclude(plan: Plan, report: Report, *, as_json: bool, quiet: bool, verbose: bool) -> int:
+    """Say what came of a run; its exit code."""
     if as_json:
         text.print_json(report.as_json())
     lines = failures(report, verbose=verbose) if quiet else summary(plan, report, verbose=verbose)
     for line in lines:
         text.say(line)
-    context.exit(int(report.exit_code))
+    return int(report.exit_code)
 
 
 @contextmanager
-def _fork_server(*, wanted: bool) -> Iterator[ForkServer | None]:
+def early_fork_server(*, wanted: bool = True) -> Iterator[ForkServer | None]:
     """The process that workers are forked from, started as soon as a run is likely: it gets ready while we plan."""
     if not wanted:
         yield None
@@ -94,6 +103,13 @@ class How:
     keep: Options
     told: Told
     look: Watch
+
+    @classmethod
+    def of(cls, plan: Plan, limit: int | None, log: ItemLog | None, keep: Options, told: Told, *, quiet: bool) -> How:
+        """With the drawing that goes with it."""
+        from .progress import silent, watch
+
+        return cls(plan, limit, log, keep, told, silent if quiet else watch)
 
     def run(self, fork_server: ForkServer | None) -> Report:
         """On all workers."""

@@ -17,7 +17,7 @@ MAX_SHOWN = 10
 def summary(plan: Plan, report: Report, *, verbose: bool) -> list[str]:
     """What came of a run, in lines; `verbose` adds figures of each group, skips, tracebacks and versions."""
     ledger = report.ledger
-    counts = [f"{text.plural(ledger.done, 'file')} done"]
+    counts = [f"{text.plural(ledger.done, 'file')} done"] if ledger.done or not ledger.up_to_date else []
     counts += [
         f"{number:,} {name}"
         for name, number in (
@@ -30,10 +30,18 @@ def summary(plan: Plan, report: Report, *, verbose: bool) -> list[str]:
     pace = f"{rate:,.1f} files/s"
     if plan.streams or plan.many:
         pace = f"{text.plural(report.frames, 'frame')}, {report.frames / (report.seconds or 1):,.1f} frames/s"
+    where = _where(plan, report)
+    outputs = f"outputs are in {where}" if where else ""
+    if ledger.up_to_date == ledger.found > 0:
+        lines = [
+            f"{text.plural(ledger.found, 'file')} up to date, nothing to do ({text.span(report.seconds)})",
+            outputs,
+        ]
+        return [*lines, *(_details(report) if verbose else [])]
     lines = [f"{', '.join(counts)} in {text.span(report.seconds)}, {pace}"]
     moved = f"{text.size(report.bytes_in)} in, {text.size(report.bytes_out)} out"
-    where = _where(plan, report)
-    lines.append(f"{moved}; outputs are in {where}" if where else moved)
+    lines.append(f"{moved}; {outputs}" if where else moved)
+    lines += _again(report)
     lines += failures(report, verbose=verbose)
     lines += [
         f"note: {text.plural(remark.items, 'file')} of which the first is {remark.first}: {remark.text}"
@@ -50,6 +58,15 @@ def summary(plan: Plan, report: Report, *, verbose: bool) -> list[str]:
     if verbose:
         lines += _details(report)
     return lines
+
+
+def _again(report: Report) -> list[str]:
+    """Why files were done that had been done before."""
+    return [
+        f"done again: {text.plural(number, 'file')}: {reason}"
+        for reason, number in sorted(report.reasons.items(), key=lambda each: -each[1])[:MAX_SHOWN]
+        if reason != "new"
+    ]
 
 
 def _where(plan: Plan, report: Report) -> str:

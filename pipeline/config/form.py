@@ -14,7 +14,7 @@ from .keys import GroupKeys, Settings, StageKeys, TransformsKeys, WriterKeys
 from .mapping_reader import Section, wrong
 from .node import Node, label_of
 from .overrides import apply
-from .yaml_source import read
+from .yaml_source import parse, read
 
 RESERVED = ("reader", "writer", "all")
 COMMAND_LINE = "--"
@@ -77,20 +77,23 @@ class Config:
         return self.root.at(path)
 
 
-def load(path: str | os.PathLike[str], overrides: Sequence[str] = (), workers: Sequence[str] = ()) -> Config:
+def load(
+    path: str | os.PathLike[str], overrides: Sequence[str] = (), workers: Sequence[str] = (), *, text: str | None = None
+) -> Config:
     """A config file with the overrides of the command line.
 
     Args:
         path: of the file.
         overrides: `KEY=VALUE` texts of `--set`.
         workers: `GROUP=N` texts of `--workers`.
+        text: of the config, where it is known already; `path` is then a name for messages.
 
     Raises:
         ConfigError: the file cannot be read, or is no YAML. What is wrong with a readable config is kept in
             `problems`, to be raised together with what the components find wrong.
     """
     source = os.fspath(path)
-    root, problems = read(source)
+    root, problems = read(source) if text is None else parse(text, source, environ=os.environ)
     if not isinstance(root.value, dict):
         raise ConfigError([*problems, wrong(root, "the config", "wants keys and values")])
     return interpret(root, source, [*problems, *apply(root, overrides, workers)])

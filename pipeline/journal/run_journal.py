@@ -9,17 +9,18 @@ from collections.abc import Callable, Mapping, Sequence
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from .. import __version__
 from ..contracts.cause import Cause
 from ..contracts.frame import Item
 from ..contracts.stage import Reader
 from ..contracts.template import Template
-from ..errors import EnvironmentRefusal, PipelineError, UsageError
+from ..errors import PipelineError, UsageError
 from ..plan.model import Plan
 from . import fingerprint
-from .lock import RunLock, holder
+from .lock import RunLock
 from .lookup import Looked, Lookup, recorded
 from .preflight import standing_output
+from .prune import Gone, gone, remove
+from .registering import register, seen
 from .run_options import NOTHING, USUAL, Options, Told
 from .store import make_folder, open_to_read, open_to_write, path_in, refusals
 from .sweep import sweep_dead
@@ -69,20 +70,27 @@ class Journal:
         make_folder(plan.state_dir)
         self._lock = RunLock(plan.state_dir, plan.output_root)
         self._closed = False
+        self._opened: list[sqlite3.Connection] = []
         self._open: dict[int, _Open] = {}
         self._parts: dict[int, dict[str, bytes]] = {}
         try:
             reader: Reader = plan.reader.build()
             self._reader = reader
             self._db, new = open_to_write(plan.state_dir, full=self.durability != "none")
+            self._opened.append(self._db)
             if new and plan.overwrite == "own" and not options.adopt:
                 self._refuse_standing(reader)
             with refusals(self.path):
                 self.swept = sweep_dead(self._db, plan.output_root)
-                self._begin(told)
+                self._steps = fingerprint.steps_of(plan)
+                numbers = register(self._db, plan, reader.root, self._steps, told, self.token)
+                self._job, self._chain, self._root, self.run = numbers
+            with refusals(self.path):
+                self._gone = self._find_gone() if options.prune else []
             self._reading = open_to_read(plan.state_dir)
+            self._opened.append(self._reading)
         except BaseException:
-            self._lock.release()
+            self._let_go()
             raise
         self.lookup = Lookup(
             self._reading, reader, Template(plan.destination), plan.overwrite, options, self._steps,
@@ -90,12 +98,18 @@ class Journal:
         )  # fmt: skip
         self._thread = WriteThread(self._db, self.path, self.durability, self.run)
 
+    def _let_go(self) -> None:
+        """Close the database and let go of the output; safe to call twice."""
+        while self._opened:
+            self._opened.pop().close()
+        self._lock.release()
+
     def _refuse_standing(self, reader: Reader) -> None:
         """A journal that was made just now knows nothing: outputs of an older version are not taken for foreign."""
         standing = standing_output(self.plan, reader)
         if standing is None:
             return
-        self._db.close()
+        self._let_go()
         for name in (self.path, self.path + "-wal", self.path + "-shm"):
             if os.path.exists(name):
                 os.unlink(name)
@@ -104,33 +118,11 @@ class Journal:
             remedy="`--adopt` takes them as ours, `--set writer.overwrite=always` replaces them",
         )
 
-    def _begin(self, told: Told) -> None:
-        """Numbers of job, chain and root, and the row of this run."""
-        plan, db = self.plan, self._db
-        assert plan.destination is not None
-        self._steps = steps = fingerprint.steps_of(plan)
-        db.execute("BEGIN IMMEDIATE")
-        self._job = _number(db, "jobs", "template", job_name(plan.destination))
-        self._chain = _number(db, "chains", "hash", fingerprint.hash_of(steps), steps=json.dumps(steps))
-        self._root = _root(db, self._reader.root)
-        who = holder()
-        cursor = db.execute(
-            "INSERT INTO runs (job, chain, token, began_ns, pid, host, command, config, versions)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (
-                self._job, self._chain, self.token, time.time_ns(), who["pid"], who["host"],
-                json.dumps(dict(told.command)), told.config, json.dumps({"pipeline": __version__}),
-            ),
-        )  # fmt: skip
-        assert cursor.lastrowid is not None
-        self.run = cursor.lastrowid
-        self._forget_old_runs()
-        db.execute("COMMIT")
-
-    def _forget_old_runs(self) -> None:
-        oldest = self.run - self.plan.settings.keep_runs
-        self._db.execute("DELETE FROM failures WHERE run <= ?", (oldest,))
-        self._db.execute("DELETE FROM runs WHERE id <= ?", (oldest,))
+    def _find_gone(self) -> list[Gone]:
+        """What `--prune` will remove: refused now where it must be, and removed when the run is through."""
+        root = self.plan.output_root
+        assert root is not None
+        return gone(self._db, self._job, self._reader, root, force=self.options.force)
 
     # ---- the intake, in the discovery thread -------------------------------------------------------------------
 
@@ -157,10 +149,10 @@ class Journal:
         self._thread.claim((looked.output, self._job, looked.key, self.run))
         self._thread.ended(Ended(head, DONE, looked.target, looked.output, None))
 
-    def refused(self, item: Item, cause: Cause) -> None:
+    def refused(self, item: Item, outcome: str, cause: Cause) -> None:
         """An item was refused at the intake: the run's failures say so, and what was known of it stays."""
         head = (self._job, os.fsencode(self._reader.key(item)))
-        self._failed(_Open(head, "", None, item.source), "failed", cause, row=False)
+        self._failed(_Open(head, "", None, item.source), outcome, cause, row=False)
 
     # ---- the loop ----------------------------------------------------------------------------------------------
 
@@ -236,10 +228,30 @@ class Journal:
         """Write all that came. Raises nothing: `error` says what went wrong."""
         self._thread.close()
 
+    def prune(self) -> tuple[int, int]:
+        """Remove outputs whose input is gone: how many, and how many stay because somebody changed them. After `flush`.
+
+        Raises:
+            EnvironmentRefusal: the journal cannot be written.
+            OSError: an output cannot be removed.
+        """
+        root = self.plan.output_root
+        assert root is not None
+        with refusals(self.path):
+            removed = remove(self._db, self._job, self._gone, root)
+        return removed, sum(len(one.kept) for one in self._gone)
+
+    @property
+    def knows(self) -> int:
+        """How many items of this job the journal knows."""
+        with refusals(self.path):
+            count = self._reading.execute("SELECT count(*) FROM items WHERE job = ?", (self._job,)).fetchone()[0]
+        return int(count)
+
     def abandon(self) -> None:
         """Let go of the output, whatever happened; the run counts as one that was killed unless it was closed."""
         self._thread.close()
-        self._lock.release()
+        self._let_go()
 
     def close(self, exit_code: int, report: Mapping[str, Any]) -> None:
         """Write what is left and the end of the run, and let go of the output. Safe to call twice.
@@ -252,38 +264,11 @@ class Journal:
         self._closed = True
         self._thread.close()
         with refusals(self.path):
-            self._reading.close()
             if self._thread.error is None:
+                if report.get("up_to_date") or report.get("done"):
+                    seen(self._db, self._root, self._reader.root)
                 self._db.execute(
                     "UPDATE runs SET ended_ns = ?, exit_code = ?, report = ? WHERE id = ?",
                     (time.time_ns(), exit_code, json.dumps(dict(report), default=str), self.run),
                 )
-            self._db.close()
-        self._lock.release()
-
-
-def job_name(destination: str) -> str:
-    """What makes two runs one job: where their outputs go, below the output folder."""
-    root = Template(destination).root
-    return destination if root == "." else destination.removeprefix(root).lstrip("/")
-
-
-def _number(db: sqlite3.Connection, table: str, column: str, value: str, **more: str) -> int:
-    names = ", ".join((column, *more))
-    marks = ", ".join("?" * (1 + len(more)))
-    insert = f"INSERT OR IGNORE INTO {table} ({names}) VALUES ({marks})"  # noqa: S608 - names of ours
-    db.execute(insert, (value, *more.values()))
-    select = f"SELECT id FROM {table} WHERE {column} = ?"  # noqa: S608 - names of ours
-    return int(db.execute(select, (value,)).fetchone()[0])
-
-
-def _root(db: sqlite3.Connection, root: str | None) -> int:
-    if root is None:
-        return 0
-    path = os.fsencode(os.path.realpath(root))
-    try:
-        device = os.stat(root).st_dev
-    except OSError as error:
-        raise EnvironmentRefusal(f"the input folder cannot be looked at: {error.strerror}", where=root) from error
-    db.execute("INSERT INTO roots (path, device) VALUES (?, ?) ON CONFLICT (path) DO NOTHING", (path, device))
-    return int(db.execute("SELECT id FROM roots WHERE path = ?", (path,)).fetchone()[0])
+        self._let_go()

@@ -13,13 +13,18 @@ class Options(NamedTuple):
     Attributes:
         fresh: do everything again. adopt: take outputs that are there as ours.
         checksum: an input is the same where its bytes are.
-        retry: only items whose last end was failed or quarantined, whatever is remembered of them.
+        prune: remove outputs of ours whose input is gone, once the run is through. force: also more than half of them.
+        retry: number of a run: only items that were not done in it, whatever is remembered of them; 0 takes all.
+        only: the one input to take, by its path or by its name in the journal; "" takes all.
     """
 
     fresh: bool = False
     adopt: bool = False
     checksum: bool = False
-    retry: bool = False
+    prune: bool = False
+    force: bool = False
+    retry: int = 0
+    only: str = ""
 
 
 class Told(NamedTuple):

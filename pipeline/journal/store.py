@@ -11,7 +11,6 @@ from ..errors import DISK_FULL, EnvironmentRefusal, UsageError
 from .tables import APPLICATION, FORM, TABLES
 
 FILE = "journal.sqlite"
-FOLDER = ".pipeline"
 BUSY_S = 30.0  # another command may hold the file for a moment
 NETWORK = {"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afs", "ceph", "glusterfs", "fuse.sshfs", "lustre"}
 AWAY = "move it away; then `run --adopt` takes the outputs that are there as they are"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
+FOLDER: Final = ".pipeline"  # in the folder of the outputs
 FORM: Final = 1  # `PRAGMA user_version`; raised when the tables change
 APPLICATION: Final = 0x7069_7065  # `PRAGMA application_id`, "pipe": no other program's database is taken for ours
 

@@ -6,6 +6,7 @@ The intake asks it for every item that does not look untouched, and `why` for on
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from ..contracts.stamp import Stamp
@@ -22,6 +23,9 @@ class OnDisk(NamedTuple):
 
     size: int
     mtime_ns: int
+
+
+Outputs = tuple[OnDisk | None, ...]
 
 
 class Verdict(NamedTuple):
@@ -46,8 +50,10 @@ FRESH = Verdict("", "asked to do all again (--fresh)")
 REASON_OF = {FAILED: "failed the last time", QUARANTINED: "quarantined the last time"}
 
 
-def judge(row: ItemRow | None, stamp: Stamp | None, chain: int, outputs: tuple[OnDisk | None, ...] | None,
-          parts: tuple[OnDisk, ...] = (), *, content: bool = False) -> Verdict:  # fmt: skip
+def judge(
+    row: ItemRow | None, stamp: Stamp | None, chain: int, outputs: Outputs | None, parts: tuple[OnDisk, ...] = (), *,
+    content: bool = False,
+) -> Verdict:  # fmt: skip
     """What becomes of one item.
 
     Args:
@@ -60,31 +66,40 @@ def judge(row: ItemRow | None, stamp: Stamp | None, chain: int, outputs: tuple[O
     """
     if row is None:
         return NEW
-    if stamp is None:
-        return Verdict("", "its input cannot be known again")
-    if (changed := _input(row, stamp, content=content)) is not None:
+    changed = next(changes(row, stamp, chain, outputs, parts, content=content), None)
+    if changed is not None:
         return changed
-    if row.chain != chain:
-        return CHAIN
     if row.outcome == SKIPPED:
         return Verdict("skipped", "skipped the last time")
     if row.outcome == QUARANTINED:
-        return _quarantined(row)
-    if row.outcome != DONE:
-        return Verdict("", REASON_OF[FAILED])
-    left = parts if row.parts >= 0 else (OnDisk(row.output_size, row.output_mtime_ns),)
-    return _outputs(left, outputs if outputs is not None else (None,) * len(left))
+        return Verdict("quarantined", REASON_OF[QUARANTINED])
+    return UP_TO_DATE if row.outcome == DONE else Verdict("", REASON_OF[FAILED])
 
 
-def _quarantined(row: ItemRow) -> Verdict:
-    """It ended its workers, or hung: nothing of it changed, so it would again, unless a library is another one now."""
+def changes(
+    row: ItemRow, stamp: Stamp | None, chain: int, outputs: Outputs | None, parts: tuple[OnDisk, ...] = (), *,
+    content: bool = False,
+) -> Iterator[Verdict]:  # fmt: skip
+    """All that is not as it was the last time; arguments as of `judge`."""
+    if stamp is None:
+        yield Verdict("", "its input cannot be known again")
+    elif (changed := _input(row, stamp, content=content)) is not None:
+        yield changed
+    if row.chain != chain:
+        yield CHAIN
+    if row.outcome == QUARANTINED and (libraries := _libraries(row)):
+        yield Verdict("", "quarantined the last time, and a library changed", libraries)
+    if row.outcome == DONE:
+        left = parts if row.parts >= 0 else (OnDisk(row.output_size, row.output_mtime_ns),)
+        if outputs is not None and (changed := _outputs(left, outputs)) is not None:
+            yield changed
+
+
+def _libraries(row: ItemRow) -> str:
+    """Which libraries are others than when the item ended its workers, or hung: it may do so no more."""
     was, now = json.loads(row.cause or "{}").get("versions", {}), versions()
-    changed = [
-        f"{name} {was.get(name)} -> {now.get(name)}" for name in sorted({*was, *now}) if was.get(name) != now.get(name)
-    ]
-    if changed:
-        return Verdict("", "quarantined the last time, and a library changed", ", ".join(changed))
-    return Verdict("quarantined", REASON_OF[QUARANTINED])
+    names = [name for name in sorted({*was, *now}) if was.get(name) != now.get(name)]
+    return ", ".join(f"{name} {was.get(name)} -> {now.get(name)}" for name in names)
 
 
 def _input(row: ItemRow, now: Stamp, *, content: bool) -> Verdict | None:
@@ -105,16 +120,19 @@ def _input(row: ItemRow, now: Stamp, *, content: bool) -> Verdict | None:
     return None
 
 
-def _outputs(left: tuple[OnDisk, ...], now: tuple[OnDisk | None, ...]) -> Verdict:
+def _outputs(left: tuple[OnDisk, ...], now: Outputs) -> Verdict | None:
+    """Why the outputs are not as we left them; None where they are."""
+    if now == left:
+        return None
     for was, found in zip(left, now, strict=True):
         if found is None:
             return Verdict("", "the output is missing")
         if found.size != was.size:
             return Verdict("", "the output changed", f"size {was.size} -> {found.size} bytes")
         if found.mtime_ns != was.mtime_ns:
-            return Verdict("", "the output changed", f"time of its last change {_time(was.mtime_ns)} ->"
-                           f" {_time(found.mtime_ns)}")  # fmt: skip
-    return UP_TO_DATE
+            times = f"time of its last change {_time(was.mtime_ns)} -> {_time(found.mtime_ns)}"
+            return Verdict("", "the output changed", times)
+    return None
 
 
 def may_replace(policy: str, *, own: bool, output_ns: int, input_ns: int | None) -> str:

@@ -15,14 +15,14 @@ from typing import Any, NamedTuple
 
 from ..errors import PipelineError
 from .durable import SyncThread, sync_refusal
-from .lookup import on_disk
+from .ownership import on_disk
 from .store import refusal
 from .tables import DONE
 
-PACE_S = 0.02  # between commits while nobody waits for one: what a kill can cost
+PACE_S = 0.03  # between commits while nobody waits for one: what a kill can cost
 SYNC_S = 0.5  # between two batches that are brought to the disk
 MOST_WAITING = 20_000  # items and claims; beyond it no item is let in
-AT_ONCE = 64  # rows in one statement: the interpreter is handed over once for each statement
+AT_ONCE = (64, 16, 4, 1)  # rows in one statement: few texts, each compiled once; few hand-overs of the interpreter
 CLAIMS = ("INSERT OR REPLACE INTO claims VALUES", 4)
 ITEMS = ("INSERT OR REPLACE INTO items VALUES", 15)
 PARTS = ("INSERT OR REPLACE INTO parts VALUES", 5)
@@ -153,7 +153,7 @@ class WriteThread:
         finally:
             if self._syncing is not None:
                 self._syncing.close()
-            self.cpu_s += time.thread_time()
+            self.cpu_s = time.thread_time() + (self._syncing.cpu_s if self._syncing is not None else 0.0)
             while self._checks:
                 self._checks.popleft()[1]()
             self._tell()
@@ -238,6 +238,9 @@ class WriteThread:
     def _insert(self, statement: tuple[str, int], rows: Sequence[Cells]) -> None:
         text, columns = statement
         values = f"({','.join('?' * columns)})"
-        for first in range(0, len(rows), AT_ONCE):
-            some = rows[first : first + AT_ONCE]
-            self._db.execute(f"{text} {','.join([values] * len(some))}", [cell for row in some for cell in row])
+        first = 0
+        for size in AT_ONCE:
+            while len(rows) - first >= size:
+                cells = [cell for row in rows[first : first + size] for cell in row]
+                self._db.execute(f"{text} {','.join([values] * size)}", cells)
+                first += size

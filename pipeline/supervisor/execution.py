@@ -22,7 +22,7 @@ from .bottleneck import verdict
 from .discovery import Counter
 from .fork_server import ForkServer
 from .intake import Intake
-from .keeping import close_journal, kept, unkept
+from .keeping import close_journal, kept, no_input, unkept
 from .recorder import Log, Recorder, Show
 from .report import GroupReport, Progress, Report
 from .run_loop import RunLoop
@@ -90,7 +90,8 @@ class Run:
         cpu = time.process_time()
         try:
             if watch is not None:  # only a display needs the total
-                self.counter = Counter(self.intake.reader, self.intake.without, self.limit)
+                limit = 1 if self.journal is not None and self.journal.options.only else self.limit
+                self.counter = Counter(self.intake.reader, self.intake.without, limit)
             with watch(self.snapshot) if watch else nullcontext():
                 try:
                     self.loop.run()
@@ -201,7 +202,7 @@ class Run:
         if loop.halt is None and not ledger.balances:
             return Exit.INTERNAL, f"the ledger does not balance: {ledger}"
         if loop.halt is None and not ledger.found:
-            return Exit.USAGE, NO_INPUT
+            return Exit.USAGE, no_input(self.journal)
         if halt is not None:
             return Exit(halt.exit_code), halt.reason
         return (Exit.SOME_FAILED if ledger.lost else Exit.OK), ""
@@ -214,9 +215,6 @@ class Run:
         kept = ledger.finished - ledger.cancelled
         left = f"{total - kept:,} of {total:,} items are left" if total is not None else f"{kept:,} items were finished"
         return f"; {left}; run again to go on from there"
-
-
-NO_INPUT = "no input: nothing matched what the reader looks for"
 
 
 def check_output(plan: Plan) -> None:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from ..journal import Journal, Looked
     from ..journal.asking import Asking
 
+NOT_DONE = ("failed", "quarantined")
 FIRST = 16  # items of the first batch: the workers wait for it
 
 
@@ -70,11 +71,16 @@ class Intake:
         self.without = plan.output_root
         self._here = os.getcwd() + "/"
         self._root = None if self.without is None else os.path.abspath(self.without) + "/"
+        inputs = self.reader.root
+        self._within = self._root is not None and (
+            inputs is None or (os.path.abspath(inputs) + "/").startswith(self._root)
+        )
         self._folds = self.without is not None and folds_case(self.without, probe=probe)
 
     def entries(self) -> Iterator[Found]:
         """What is found, in input order. A file that this run writes is not found again."""
-        items = self.reader.discover(self.without)
+        only = self.asking.options.only if self.asking is not None else ""
+        items = self.named(only) if only else self.reader.discover(self.without)
         found = self._judged(items) if self.asking is not None else (self.admit(i) for i in items if self._counts(i))
         count = 0
         for one in found:
@@ -83,40 +89,56 @@ class Intake:
             if count == self.limit:
                 return
 
+    def named(self, name: str) -> Iterator[Item]:
+        """The one item that a path leads to, or that has this name in a journal; nothing where there is none."""
+        path, below = self._absolute(os.path.normpath(name)), os.path.normpath(name)
+        for item in self.reader.discover(self.without):
+            if self.reader.key(item) == below or os.path.normpath(self._absolute(item.source)) == path:
+                yield item
+                return
+
     def _judged(self, items: Iterator[Item]) -> Iterator[Found]:
-        """The same with a journal, which is asked of many at a time; of one where the next may be long in coming."""
+        """The same with a journal, which is asked of many at a time; of one where the next may be long in coming.
+
+        What is up to date is not claimed anew: the journal holds its claim, and no other item is let in for the name.
+        """
         assert self.asking is not None
         size = 1 if self.reader.waits else FIRST
         while batch := list(islice(items, size)):
             size = 1 if self.reader.waits else BATCH
-            admitted = [self.admit(item) for item in batch if self._counts(item)]
-            let_in = [one for one in admitted if not one.outcome]
-            looked = iter(self.asking.look([(one.item, one.target) for one in let_in]))
-            for one in admitted:
-                if not one.outcome:
-                    yield from self._known(one, next(looked))
+            named = [self._named(item) for item in batch if self._counts(item)]
+            looked = iter(self.asking.look([(one.item, one.target) for one in named if not one.outcome]))
+            for one in named:
+                if one.outcome:
+                    yield from self._refused(one)
+                    continue
+                answer = next(looked)
+                if answer.verdict.outcome == "up_to_date" and not self._within:
+                    yield self._untouched(one, answer)
                 else:
-                    self._tell(one)
-                    yield one
+                    claimed = self._claimed(one)
+                    yield from self._refused(claimed) if claimed.outcome else self._known(claimed, answer)
 
     def _known(self, one: Found, looked: Looked) -> Iterator[Found]:
-        """An item that the journal was asked about."""
-        outcome, reason, detail = looked.verdict
+        """An item that the journal was asked about, with its name claimed."""
+        outcome, reason, _ = looked.verdict
         if not outcome:
             yield one._replace(reason=reason, ticket=self.journal.let_in(looked) if self.journal else 0)
         elif outcome == "up_to_date":
-            if looked.adopted is not None and self.journal is not None:
-                self.journal.adopted(looked)
-            yield one._replace(outcome=outcome, reason=reason)
+            yield self._untouched(one, looked)
         elif outcome != IGNORED.outcome:
-            told = one._replace(outcome=outcome, cause=Cause("", looked.kind or outcome, detail or reason))
-            self._tell(told)
-            yield told
+            yield from self._refused(one._replace(outcome=outcome, cause=looked.cause))
 
-    def _tell(self, one: Found) -> None:
-        """The journal keeps what was refused."""
-        if self.journal is not None and one.outcome == "failed" and one.cause is not None:
-            self.journal.refused(one.item, one.cause)
+    def _untouched(self, one: Found, looked: Looked) -> Found:
+        if looked.adopted is not None and self.journal is not None:
+            self.journal.adopted(looked)
+        return Found(one.item, one.target, looked.verdict.outcome, None, looked.verdict.reason)
+
+    def _refused(self, one: Found) -> Iterator[Found]:
+        """An item that is not let in; the journal keeps what failed."""
+        if self.journal is not None and one.outcome in NOT_DONE and one.cause is not None:
+            self.journal.refused(one.item, one.outcome, one.cause)
+        yield one
 
     def _counts(self, item: Item) -> bool:
         return bool(item.skip) or not self._is_output(item)
@@ -130,16 +152,23 @@ class Intake:
 
     def admit(self, item: Item) -> Found:
         """The item with its output name claimed, or with the reason why it is not let in."""
+        named = self._named(item)
+        return named if named.outcome else self._claimed(named)
+
+    def _named(self, item: Item) -> Found:
+        """The item with its output name, or with the reason why it has none."""
         if item.skip:
             return Found(item, "", "skipped", Cause("", "skip", item.skip))
         if self.template is None or not self.template.known_at_intake:
             return Found(item, "")
         try:
-            target = self.template.render(item)
+            return Found(item, self.template.render(item))
         except ItemError as error:
             return Found(item, "", "failed", Cause("", "collision", str(error)))
-        refused = self.claim(target, item)
-        return Found(item, target, "failed", Cause("", "collision", refused)) if refused else Found(item, target)
+
+    def _claimed(self, one: Found) -> Found:
+        refused = self.claim(one.target, one.item) if one.target else ""
+        return one._replace(outcome="failed", cause=Cause("", "collision", refused)) if refused else one
 
     def claim(self, target: str, item: Item, index: int = -1) -> str:
         """Claim a name for an item, or for one of its frames; "" or why it is refused.

@@ -12,6 +12,7 @@ from ..plan.model import Plan
 from ..scheduler import Halt
 from .report import Report
 
+NO_INPUT = "no input: nothing matched what the reader looks for"
 PROMISES = {
     "none": "what is told as done outlives a kill, and not a power cut",
     "batch": "what is told as done outlives a kill, and a power cut but for the last second",
@@ -32,6 +33,14 @@ def kept(plan: Plan, keep: Options | None, told: Told) -> Iterator[Journal | Non
         journal.abandon()
 
 
+def no_input(journal: Journal | None) -> str:
+    """What is said of a run that found nothing."""
+    knows = journal.knows if journal is not None else 0
+    return NO_INPUT + (
+        f"; the journal knows {knows:,} items of it: is the folder of the inputs mounted?" if knows else ""
+    )
+
+
 def unkept(journal: Journal) -> Halt | None:
     """A run whose journal cannot be written stops: what it did would be done again."""
     return None if journal.error is None else Halt(Exit.ENVIRONMENT, str(journal.error))
@@ -47,6 +56,16 @@ def close_journal(journal: Journal, report: Report) -> None:
         many = f"{len(journal.swept)} temporary files" if len(journal.swept) > 1 else "a temporary file"
         report.notes.append(f"{many} of a run that was killed went: {journal.swept[0]!r}")
     try:
+        if journal.options.prune and report.exit_code in (Exit.OK, Exit.SOME_FAILED):
+            removed, kept = journal.prune()
+            report.journal["pruned"] = removed
+            report.notes.append(f"{removed} outputs of inputs that are gone were removed")
+            if kept:
+                report.notes.append(f"{kept} outputs of inputs that are gone stay: somebody changed them")
+        elif journal.options.prune:
+            report.notes.append("nothing was pruned: the run stopped early")
         journal.close(int(report.exit_code), report.as_json())
     except PipelineError as error:
         report.exit_code, report.stopped = Exit.ENVIRONMENT, str(error)
+    except OSError as error:
+        report.exit_code, report.stopped = Exit.ENVIRONMENT, f"an output cannot be removed: {error}"

@@ -24,9 +24,9 @@ from ..worker.causes import Refused, cause_of
 from ..worker.output import Output
 from ..worker.printing import Lines, Spool, spooled, text_stream
 from ..worker.whole import Whole
-from .execution import NO_INPUT, Watch
+from .execution import Watch
 from .intake import Found, Intake
-from .keeping import close_journal, kept
+from .keeping import close_journal, kept, no_input
 from .recorder import Log, Recorder, Show
 from .report import GroupReport, Progress, Report
 
@@ -181,7 +181,7 @@ class SerialRun:
         report.groups = [GroupReport("serial", 1, None, self.frames, time.process_time(), report.seconds)]
         report.bottleneck = HERE
         if halt is None and not ledger.found:
-            halt = Halt(Exit.USAGE, NO_INPUT)
+            halt = Halt(Exit.USAGE, no_input(self.journal))
         halt = halt or self.budget.final()
         if self.journal is not None:
             self.journal.flush()

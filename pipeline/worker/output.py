@@ -36,6 +36,7 @@ class Output:
         self.alive = alive
         self._temporary = ""
         self.encoder: Codec | None = plan.encoder.build() if plan.encoder else None
+        self._durable = plan.settings.durability == "each"
         self._keeps_icc = plan.writer.build().icc != "drop"
         self.template = Template(plan.destination) if plan.destination else None
         self.item = Item(0, "")
@@ -75,9 +76,11 @@ class Output:
         try:
             try:
                 written = _write_all(fd, data)
+                if self._durable:
+                    os.fsync(fd)
             finally:
                 os.close(fd)
-            os.replace(self._temporary, self.target)
+            self._rename()
         except BaseException:
             _unlink(self._temporary)
             raise
@@ -94,9 +97,16 @@ class Output:
     def commit(self) -> int:
         """Rename the temporary file to the target; its size in bytes."""
         nbytes = os.stat(self._temporary).st_size
-        os.replace(self._temporary, self.target)
+        if self._durable:
+            _sync(self._temporary)
+        self._rename()
         self._forget()
         return nbytes
+
+    def _rename(self) -> None:
+        os.replace(self._temporary, self.target)
+        if self._durable:
+            _sync(os.path.dirname(self.target) or ".")
 
     def discard(self) -> None:
         """Remove the temporary file, if there is one."""
@@ -164,6 +174,15 @@ def _write_all(fd: int, data: bytes | memoryview) -> int:
         if count == written:
             return total
         rest, written = rest[count:], written - count
+
+
+def _sync(path: str) -> None:
+    """Wait until a file, or a folder with the names in it, is on the disk."""
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
 
 
 def _unlink(path: str) -> None:

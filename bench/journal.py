@@ -1,0 +1,180 @@
+"""What the journal costs, and how fast a run is that has nothing to do.
+
+    python -m bench.journal cost --durability none      # 500x375 thumbnails: accounted CPU, and pairs with and without
+    python -m bench.journal cost --durability batch --out FOLDER-ON-A-DISK
+    python -m bench.journal rerun --files 200000        # everything is up to date; files and outputs on tmpfs
+
+*Accounted* is the processor time of the journal's threads and of every call into it, over that of the whole run. A pair
+is one run with and one without, in turn; a ratio is with / without, so less is better. The interval is that of the
+median, by resampling the pairs (percentile bootstrap, 95 %).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import resource
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from bench import corpus
+from bench.settings import CONFIGS, ROOT, environment
+
+RESAMPLED = 10_000
+HOOKS = ("look", "let_in", "is_claimed", "ended")
+
+
+def child(settings: dict[str, Any]) -> None:
+    """One run in this process, with or without a journal; prints its figures."""
+    from pipeline.api import planned
+    from pipeline.journal import Journal, Options
+    from pipeline.supervisor import execution
+
+    overrides = {
+        "reader.path": settings["source"], "writer.path": f"{settings['out']}/{{stem}}.jpg",
+        "durability": settings["durability"] or "none",
+    }  # fmt: skip
+    plan = planned(CONFIGS / "thumb_small.yaml", overrides, None, allow_code=False)
+    spent = [0.0]
+    for name in HOOKS:
+        setattr(Journal, name, _timed(getattr(Journal, name), spent))
+    began = time.perf_counter()
+    report = execution.run(plan, keep=Options() if settings["durability"] else None)
+    wall_s = time.perf_counter() - began
+    assert report.ledger.done == settings["files"], report.ledger
+    cpu_s = sum(sum(resource.getrusage(who)[:2]) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    accounted = spent[0] + report.journal.get("cpu_s", 0.0)
+    print(json.dumps({"wall_s": wall_s, "cpu_s": cpu_s, "accounted_s": accounted}))
+
+
+def _timed(hook: Callable[..., Any], spent: list[float]) -> Callable[..., Any]:
+    """The same call, with the processor time of its thread added up; the clock itself costs 0.5 us a call."""
+
+    def timed(*args: Any, **keywords: Any) -> Any:
+        began = time.thread_time()
+        try:
+            return hook(*args, **keywords)
+        finally:
+            spent[0] += time.thread_time() - began
+
+    return timed
+
+
+def once(source: Path, out: Path, files: int, durability: str) -> dict[str, float]:
+    """A run in a process of its own, into an empty folder."""
+    shutil.rmtree(out, ignore_errors=True)
+    out.mkdir(parents=True)
+    settings = {"source": str(source), "out": str(out), "files": files, "durability": durability}
+    argv = [sys.executable, "-m", "bench.journal", "child", json.dumps(settings)]
+    done = subprocess.run(argv, cwd=ROOT, env=environment(), text=True, capture_output=True, check=True)
+    shutil.rmtree(out)
+    figures: dict[str, float] = json.loads(done.stdout)
+    return figures
+
+
+def interval(values: list[float]) -> tuple[float, float]:
+    """The 95 % interval of the median."""
+    random = Random(1)
+    medians = sorted(statistics.median(random.choices(values, k=len(values))) for _ in range(RESAMPLED))
+    return medians[RESAMPLED // 40], medians[-RESAMPLED // 40]
+
+
+def cost(args: argparse.Namespace) -> None:
+    """With and without, in pairs."""
+    source = corpus.subset(args.cache, "small", args.files)
+    out = Path(args.out) / "bench-journal"
+    accounted, cpu, wall = [], [], []
+    for pair in range(args.pairs):
+        order = ["", args.durability] if pair % 2 else [args.durability, ""]
+        figures = {how: once(source, out, args.files, how) for how in order}
+        kept, without = figures[args.durability], figures[""]
+        accounted.append(kept["accounted_s"] / kept["cpu_s"])
+        cpu.append(kept["cpu_s"] / without["cpu_s"])
+        wall.append(kept["wall_s"] / without["wall_s"])
+        print(f"  pair {pair + 1:2}  accounted {accounted[-1]:.2%}  cpu {cpu[-1]:.3f}  wall {wall[-1]:.3f}", flush=True)
+    print(f"durability {args.durability}, {args.files} files, {args.pairs} pairs, out on {args.out}")
+    print(f"accounted CPU  median {statistics.median(accounted):.2%}")
+    for name, ratios in (("cpu", cpu), ("wall", wall)):
+        low, high = interval(ratios)
+        print(f"{name:4} with / without  median {statistics.median(ratios):.3f}  [{low:.3f}, {high:.3f}]")
+
+
+def rerun(args: argparse.Namespace) -> None:
+    """A folder of files whose outputs are all there."""
+    with tempfile.TemporaryDirectory(dir=args.tmpfs, prefix="bench-rerun-") as folder:
+        _prepare(Path(folder), args.files)
+        argv = [
+            sys.executable, "-m", "pipeline.cli", "run", str(CONFIGS / "thumb_small.yaml"), "--json", "-q",
+            "--set", f"reader.path={folder}/in", "--set", f"writer.path={folder}/out/{{dir}}/{{stem}}.jpg",
+        ]  # fmt: skip
+        for number in range(args.rounds):
+            began = time.perf_counter()
+            done = subprocess.run(argv, cwd=ROOT, env=environment(), text=True, capture_output=True, check=True)
+            wall_s = time.perf_counter() - began
+            report = json.loads(done.stdout)
+            assert report["up_to_date"] == args.files, report
+            rss = report["parent"]["rss_nbytes"] / 1e6
+            print(
+                f"  run {number + 1}  {wall_s:.2f} s whole  {args.files / wall_s:,.0f} files/s  {rss:.0f} MB",
+                flush=True,
+            )
+
+
+def _prepare(folder: Path, files: int) -> None:
+    """Inputs, outputs and a journal that knows them, without decoding anything."""
+    from pipeline.api import planned
+    from pipeline.journal import Journal
+    from pipeline.supervisor.intake import Intake
+
+    for number in range(files):
+        where = f"{folder}/in/{number // 1000:05d}"
+        if not number % 1000:
+            os.makedirs(where)
+        os.close(os.open(f"{where}/{number % 1000:03d}.jpg", os.O_CREAT | os.O_WRONLY))
+    overrides = {
+        "reader.path": f"{folder}/in", "writer.path": f"{folder}/out/{{dir}}/{{stem}}.jpg", "durability": "none",
+    }  # fmt: skip
+    plan = planned(CONFIGS / "thumb_small.yaml", overrides, None, allow_code=False)
+    time.sleep(0.1)  # files that were made within the last tick may change once more without a sign of it
+    (folder / "out").mkdir()
+    journal = Journal(plan)
+    for found in Intake(plan, journal=journal).entries():
+        os.makedirs(os.path.dirname(found.target), exist_ok=True)
+        os.close(os.open(found.target, os.O_CREAT | os.O_WRONLY))
+        journal.ended(found.item, "done", None, 1000)
+    journal.close(0, {})
+
+
+def main() -> None:
+    """The command."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--cache", type=Path, default=Path(corpus.DEFAULT_CACHE).expanduser())
+    commands = parser.add_subparsers(dest="command", required=True)
+    costs = commands.add_parser("cost")
+    costs.add_argument("--durability", choices=("none", "batch", "each"), default="none")
+    costs.add_argument("--files", type=int, default=2000)
+    costs.add_argument("--pairs", type=int, default=20)
+    costs.add_argument("--out", default="/dev/shm")
+    reruns = commands.add_parser("rerun")
+    reruns.add_argument("--files", type=int, default=20_000)
+    reruns.add_argument("--rounds", type=int, default=3)
+    reruns.add_argument("--tmpfs", default="/dev/shm")
+    commands.add_parser("child").add_argument("settings", type=json.loads)
+    args = parser.parse_args()
+    if args.command == "child":
+        child(args.settings)
+    else:
+        (cost if args.command == "cost" else rerun)(args)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,67 @@
+"""The address of a run: a config, the folder of its outputs or its state folder, and `--run N`."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import click
+
+from ..errors import UsageError
+from ..journal.tables import FOLDER
+from . import options, text
+from .options import Command
+
+if TYPE_CHECKING:
+    from ..journal.history import PastRun
+
+
+def addressed(command: Command) -> Command:
+    """RUN and `--run N`."""
+    for option in reversed(
+        (
+            click.argument("address", metavar="RUN", type=click.Path()),
+            click.option("--run", "number", type=click.IntRange(min=1), metavar="N", help="Which run; the last one."),
+            click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override a key of it."),
+            options.JSON,
+        )
+    ):
+        command = option(command)
+    return command
+
+
+def state_of(address: str, overrides: tuple[str, ...]) -> str:
+    """The state folder that an address leads to. Raises UsageError where it leads to none."""
+    from ..journal.history import state_in
+
+    if os.path.isdir(address):
+        state = state_in(address)
+        if state is None:
+            raise UsageError(
+                f"there is no journal in {address!r}", limit="want a config, a folder of outputs or a state folder",
+                remedy="a `pipeline run` makes it",
+            )  # fmt: skip
+        return state
+    return _state_of_config(address, overrides)
+
+
+def _state_of_config(config: str, overrides: tuple[str, ...]) -> str:
+    """From what the config says itself: no code of the user is loaded for it."""
+    from ..contracts.template import Template
+
+    form = options.loaded(config, overrides, ())
+    if form.settings.state_dir is not None:
+        return form.settings.state_dir
+    path = form.writer.stages[0].params.value.get("path")
+    if path is None or not isinstance(path.plain, str):
+        remedy = "a run without outputs has no journal; else give the folder of the outputs"
+        raise UsageError(f"the writer of {config!r} names no path", remedy=remedy)
+    return os.path.join(Template(path.plain).root, FOLDER)
+
+
+def when(run: PastRun) -> str:
+    """When a run began, and how long it took."""
+    from time import localtime, strftime
+
+    began = strftime("%Y-%m-%d %H:%M:%S", localtime(run.began_ns / 1e9))
+    return f"{began}, {text.span((run.ended_ns - run.began_ns) / 1e9)}" if run.ended_ns else began

@@ -1,0 +1,92 @@
+"""The numbers under which a journal knows a run, its job, its chain and the folder of its inputs."""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+import time
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from .. import __version__
+from ..contracts.template import Template
+from ..errors import EnvironmentRefusal
+from ..plan.model import Plan
+from .fingerprint import Step, hash_of
+from .lock import holder
+from .run_options import Told
+
+
+class Numbers(NamedTuple):
+    """`root` is 0 where the inputs have no folder."""
+
+    job: int
+    chain: int
+    root: int
+    run: int
+
+
+def register(
+    db: sqlite3.Connection, plan: Plan, root: str | None, steps: Sequence[Step], told: Told, token: str
+) -> Numbers:
+    """Write down a run that begins, and forget the oldest ones.
+
+    Raises:
+        EnvironmentRefusal: the folder of the inputs cannot be looked at.
+    """
+    assert plan.destination is not None
+    who = holder()
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        job = _number(db, "jobs", "template", job_name(plan.destination))
+        chain = _number(db, "chains", "hash", hash_of(steps), steps=json.dumps(steps))
+        folder = 0 if root is None else _root(db, root)
+        run = db.execute(
+            "INSERT INTO runs (job, chain, token, began_ns, pid, host, command, config, versions)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                job, chain, token, time.time_ns(), who["pid"], who["host"], json.dumps(dict(told.command)),
+                told.config, json.dumps({"pipeline": __version__}),
+            ),
+        ).lastrowid  # fmt: skip
+        assert run is not None
+        oldest = run - plan.settings.keep_runs
+        db.execute("DELETE FROM failures WHERE run <= ?", (oldest,))
+        db.execute("DELETE FROM runs WHERE id <= ?", (oldest,))
+    except BaseException:
+        db.execute("ROLLBACK")
+        raise
+    db.execute("COMMIT")
+    return Numbers(job, chain, folder, run)
+
+
+def job_name(destination: str) -> str:
+    """What makes two runs one job: where their outputs go, below the output folder."""
+    root = Template(destination).root
+    return destination if root == "." else destination.removeprefix(root).lstrip("/")
+
+
+def seen(db: sqlite3.Connection, number: int, root: str | None) -> None:
+    """Inputs were met again: their folder is what it was, also where it lies on another device now."""
+    if root is not None:
+        db.execute("UPDATE roots SET device = ? WHERE id = ?", (os.stat(root).st_dev, number))
+
+
+def _number(db: sqlite3.Connection, table: str, column: str, value: str, **more: str) -> int:
+    names = ", ".join((column, *more))
+    marks = ", ".join("?" * (1 + len(more)))
+    insert = f"INSERT OR IGNORE INTO {table} ({names}) VALUES ({marks})"  # noqa: S608 - names of ours
+    db.execute(insert, (value, *more.values()))
+    select = f"SELECT id FROM {table} WHERE {column} = ?"  # noqa: S608 - names of ours
+    return int(db.execute(select, (value,)).fetchone()[0])
+
+
+def _root(db: sqlite3.Connection, root: str) -> int:
+    path = os.fsencode(os.path.realpath(root))
+    try:
+        device = os.stat(root).st_dev
+    except OSError as error:
+        raise EnvironmentRefusal(f"the input folder cannot be looked at: {error.strerror}", where=root) from error
+    db.execute("INSERT INTO roots (path, device) VALUES (?, ?) ON CONFLICT (path) DO NOTHING", (path, device))
+    return int(db.execute("SELECT id FROM roots WHERE path = ?", (path,)).fetchone()[0])
