@@ -23,6 +23,7 @@ from . import (
     stages_command,
     text,
     tune_command,
+    watch_command,
     why_command,
 )
 
@@ -64,6 +65,7 @@ def main() -> None:
 for name, module in (
     ("run", run_command),
     ("check", check_command),
+    ("watch", watch_command),
     ("plan", plan_command),
     ("why", why_command),
     ("report", report_command),

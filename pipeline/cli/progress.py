@@ -105,11 +105,14 @@ def plain_line(progress: Progress, rates: Rates) -> str:
 
 
 def _plain(snapshot: Snapshot, over: Event) -> None:
-    rates = Rates()
+    rates, said = Rates(), (-1, -1)
     while not over.wait(PLAIN_S):
         progress = snapshot()
         rates.look(progress)
-        text.say(plain_line(progress, rates))
+        now = (progress.ledger.finished, progress.frames)
+        if now != said:  # a folder that is watched may stand still for days
+            text.say(plain_line(progress, rates))
+        said = now
 
 
 def _live(snapshot: Snapshot, over: Event) -> None:

@@ -116,7 +116,7 @@ class How:
         from ..supervisor.execution import run
 
         return run(
-            self.plan, limit=self.limit, watch=self.look, fork_server=fork_server, log=self.log, show=_show,
+            self.plan, limit=self.limit, watch=self.look, fork_server=fork_server, log=self.log, show=show_line,
             keep=self.keep, told=self.told,
         )  # fmt: skip
 
@@ -128,12 +128,12 @@ class How:
         check_output(self.plan)
         with text.own_stderr():
             return run(
-                self.plan, limit=self.limit, watch=self.look, log=self.log, show=_show, keep=self.keep, told=self.told,
-                on_bug=_debugger(self.plan) if debugger else None,
+                self.plan, limit=self.limit, watch=self.look, log=self.log, show=show_line, keep=self.keep,
+                told=self.told, on_bug=_debugger(self.plan) if debugger else None,
             )  # fmt: skip
 
 
-def _show(group: str, stage: str, line: str) -> None:
+def show_line(group: str, stage: str, line: str) -> None:
     """A line that a stage printed."""
     text.say(f"{group}/{stage}: {line}")
 

@@ -68,6 +68,26 @@ class OnError:
 
 
 @dataclass(frozen=True, slots=True)
+class Notify:
+    """Who is told of ends while a folder is watched."""
+
+    command: tuple[str, ...] = field(
+        default=(),
+        metadata={
+            "doc": "program and its arguments, no shell; {item} {output} {outcome} are filled in, and JSON comes on its"
+            " standard input"
+        },
+    )
+    url: str = field(default="", metadata={"doc": "address that JSON is posted to"})
+    per: Literal["item", "batch"] = field(
+        default="batch", metadata={"doc": "item: once for each; batch: for all that ended within a second"}
+    )
+    timeout_s: Duration = field(
+        default=Duration(10), metadata={"key": "timeout", **_TIMES, "doc": "for one notification; then it is given up"}
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class GroupKeys:
     """What every group may say: the reader, the writer, and the groups of transforms."""
 
@@ -138,6 +158,12 @@ class Settings:
     keep_runs: int = field(
         default=50, metadata={"ge": 1, "le": 100_000, "doc": "runs whose details the journal keeps; items for ever"}
     )
+
+    settle_s: Duration = field(
+        default=Duration(2),
+        metadata={"key": "settle", **_TIMES, "doc": "how long a watched file must be left alone before it is taken"},
+    )
+    notify: Notify = field(default=Notify(), metadata={"doc": "who is told of ends while a folder is watched"})
 
     @property
     def stall_s(self) -> float:

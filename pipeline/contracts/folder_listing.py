@@ -70,6 +70,20 @@ class Listing(Reader):
         """`path`, or the folder of the one file that it names."""
         return self.path if os.path.isdir(self.path) else os.path.dirname(self.path) or "."
 
+    def at(self, path: str, without: str | None = None) -> Iterator[Item]:
+        """The file at a path, or the files of a folder and below it."""
+        real = os.path.join(os.path.realpath(os.path.dirname(path)), os.path.basename(path))
+        below = real.removeprefix(self._root.rstrip("/") + "/")
+        if below == real and real != self._root:
+            return
+        link = os.path.islink(path) and not self.follow_symlinks
+        if os.path.isdir(path) and not link:
+            for folder, run in self._runs(without, RUN, "" if real == self._root else below):
+                yield from (Item(0, source, folder, name, skip) for name, source, skip in run)
+        elif os.path.lexists(path) and self.holds(real, without):
+            folder, _, name = below.rpartition("/")
+            yield Item(0, os.path.join(self.path, below), folder, name, LINK if link else "")
+
     def holds(self, path: str, without: str | None = None) -> bool:
         """Whether a real path is one that `discover` gives; of linked files only those that lie below `path`."""
         root = self._root
@@ -95,13 +109,13 @@ class Listing(Reader):
             os.scandir(item.source).close()
             raise ItemError("the folder could not be listed at first, now it can", remedy="run again")
 
-    def _runs(self, without: str | None, size: int) -> Iterator[tuple[str, list[Listed]]]:
-        """Folder by folder, the files in sorted runs of at most `size` names."""
+    def _runs(self, without: str | None, size: int, begin: str = "") -> Iterator[tuple[str, list[Listed]]]:
+        """Folder by folder from one of them on, the files in sorted runs of at most `size` names."""
         if os.path.exists(self.path) and not os.path.isdir(self.path):
             yield "", [(os.path.basename(self.path), self.path, "")]
             return
         seen: set[tuple[int, int]] = set()
-        stack = [iter(("",))]
+        stack = [iter((begin,))]
         while stack:
             folder = next(stack[-1], None)
             if folder is None:

@@ -165,6 +165,12 @@ class Reader(Stage):
         """Whether `discover` may wait long for its next item, because another program names them."""
         return False
 
+    def at(self, path: str, without: str | None = None) -> Iterator[Item]:
+        """The items that a path below `root` is, or holds where it is a folder, as `discover` would give them; their
+        numbers mean nothing. Asked when something appears there.
+        """
+        return iter(())
+
     def key(self, item: Item) -> str:
         """What an item is called in a journal: its path below `root`, the same each time."""
         return f"{item.dir}/{item.name}" if item.dir else item.name

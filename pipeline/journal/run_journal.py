@@ -72,6 +72,7 @@ class Journal:
         self._closed = False
         self._opened: list[sqlite3.Connection] = []
         self._open: dict[int, _Open] = {}
+        self._under_way: set[bytes] = set()
         self._parts: dict[int, dict[str, bytes]] = {}
         try:
             reader: Reader = plan.reader.build()
@@ -137,10 +138,15 @@ class Journal:
             self._thread.wait_for(lambda: not self._thread.full)
         item, target, key, output, stamp = looked[:5]
         head = (self._job, key, self._root, *recorded(stamp), self._chain)
+        self._under_way.add(key)
         self._open[item.number] = _Open(head, target, output, item.source)
         if output is None:
             return 0
         return self._thread.claim((output, self._job, key, self.run))
+
+    def is_open(self, item: Item) -> bool:
+        """Whether this item was let in and has not ended."""
+        return os.fsencode(self._reader.key(item)) in self._under_way
 
     def adopted(self, looked: Looked) -> None:
         """An output that is there was taken as ours."""
@@ -192,7 +198,10 @@ class Journal:
     def ended(self, item: Item, outcome: str, cause: Cause | None, busy_us: int = 0) -> None:
         """An item that was let in has ended."""
         opened, parts = self._open.pop(item.number, None), self._parts.pop(item.number, None)
-        if opened is None or outcome not in OUTCOMES:
+        if opened is None:
+            return
+        self._under_way.discard(opened.head[1])
+        if outcome not in OUTCOMES:
             return
         if outcome == "done":
             several = tuple(parts.items()) if parts is not None else () if opened.output is None else None

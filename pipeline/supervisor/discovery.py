@@ -79,6 +79,8 @@ class Discovery:
     def stop(self) -> None:
         """End the thread; what it found and was not taken is forgotten."""
         self._stop = True
+        if self.intake.watched is not None:
+            self.intake.watched.stop()
         self._room.set()
         self._thread.join(1.0)  # a reader that waits for standard input is left to end with the process
 
@@ -104,7 +106,7 @@ class Discovery:
     def _untouched(self, item: Item) -> None:
         """An item that is up to date: they go on many at a time."""
         self._same.append(item)
-        if len(self._same) >= BATCH or self.intake.reader.waits:
+        if len(self._same) >= BATCH or self.intake.reader.waits or self.intake.watched is not None:
             self._flush()
 
     def _flush(self) -> None:

@@ -89,7 +89,7 @@ class Run:
         sys.setswitchinterval(SWITCH_S)
         cpu = time.process_time()
         try:
-            if watch is not None:  # only a display needs the total
+            if watch is not None and self.intake.watched is None:  # only a display needs the total
                 limit = 1 if self.journal is not None and self.journal.options.only else self.limit
                 self.counter = Counter(self.intake.reader, self.intake.without, limit)
             with watch(self.snapshot) if watch else nullcontext():

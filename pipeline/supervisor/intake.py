@@ -22,6 +22,7 @@ from .claims import Claims
 if TYPE_CHECKING:
     from ..journal import Journal, Looked
     from ..journal.asking import Asking
+    from .watching import Watched
 
 NOT_DONE = ("failed", "quarantined")
 FIRST = 16  # items of the first batch: the workers wait for it
@@ -55,12 +56,14 @@ class Intake:
         claims: kept by the caller where frames claim names too.
         journal: asked what was done before; None where nobody keeps one.
         asking: a journal that is only looked at, and told nothing.
+        watched: where items come from for ever, and the same one more than once; None asks the reader.
         probe: whether a file may be made for a moment in the output folder, to see what it takes for one name.
     """
 
     def __init__(
         self, plan: Plan, *, limit: int | None = None, claims: Claims | None = None, probe: bool = True,
         journal: Journal | None = None, asking: Asking | None = None,
+        watched: Watched | None = None,
     ) -> None:  # fmt: skip
         self.reader: Reader = plan.reader.build()
         self.template = Template(plan.destination) if plan.destination else None
@@ -68,6 +71,7 @@ class Intake:
         self.claims = claims or Claims()
         self.journal = journal
         self.asking = journal or asking
+        self.watched = watched
         self.without = plan.output_root
         self._here = os.getcwd() + "/"
         self._root = None if self.without is None else os.path.abspath(self.without) + "/"
@@ -80,7 +84,7 @@ class Intake:
     def entries(self) -> Iterator[Found]:
         """What is found, in input order. A file that this run writes is not found again."""
         only = self.asking.options.only if self.asking is not None else ""
-        items = self.named(only) if only else self.reader.discover(self.without)
+        items = self.named(only) if only else self._discovered()
         found = self._judged(items) if self.asking is not None else (self.admit(i) for i in items if self._counts(i))
         count = 0
         for one in found:
@@ -88,6 +92,9 @@ class Intake:
             count += one.outcome != "up_to_date"
             if count == self.limit:
                 return
+
+    def _discovered(self) -> Iterator[Item]:
+        return self.reader.discover(self.without) if self.watched is None else self.watched.items()
 
     def named(self, name: str) -> Iterator[Item]:
         """The one item that a path leads to, or that has this name in a journal; nothing where there is none."""
@@ -103,9 +110,10 @@ class Intake:
         What is up to date is not claimed anew: the journal holds its claim, and no other item is let in for the name.
         """
         assert self.asking is not None
-        size = 1 if self.reader.waits else FIRST
+        one_by_one = self.reader.waits or self.watched is not None
+        size = 1 if one_by_one else FIRST
         while batch := list(islice(items, size)):
-            size = 1 if self.reader.waits else BATCH
+            size = 1 if one_by_one else BATCH
             named = [self._named(item) for item in batch if self._counts(item)]
             looked = iter(self.asking.look([(one.item, one.target) for one in named if not one.outcome]))
             for one in named:
@@ -113,11 +121,18 @@ class Intake:
                     yield from self._refused(one)
                     continue
                 answer = next(looked)
+                if self._told_before(answer):
+                    continue
                 if answer.verdict.outcome == "up_to_date" and not self._within:
                     yield self._untouched(one, answer)
                 else:
                     claimed = self._claimed(one)
                     yield from self._refused(claimed) if claimed.outcome else self._known(claimed, answer)
+
+    def _told_before(self, looked: Looked) -> bool:
+        """Whether an item that nothing is to be done with was met already; a watched folder is looked through often."""
+        known = looked.verdict.outcome in ("up_to_date", "skipped", "quarantined")
+        return known and self.watched is not None and self.watched.looks > 0
 
     def _known(self, one: Found, looked: Looked) -> Iterator[Found]:
         """An item that the journal was asked about, with its name claimed."""
@@ -175,11 +190,13 @@ class Intake:
 
         Called by discovery, or (for names that only the frame decides) from the loop. A retry claims its own again.
         """
-        owner = self.claims.claim(self._key(self._absolute(target)), f"{item.number}:{index}:{item.source}")
+        number = item.number if self.watched is None else 0  # of a file that comes again, the source tells
+        owner = self.claims.claim(self._key(self._absolute(target)), f"{number}:{index}:{item.source}")
         if not owner:
             return ""
-        number, _, source = owner.split(":", 2)
-        other = "another frame of itself" if int(number) == item.number else repr(source)
+        first, _, source = owner.split(":", 2)
+        itself = source == item.source if self.watched is not None else int(first) == item.number
+        other = "another frame of itself" if itself else repr(source)
         fold = ", on a disk that does not tell A from a" if self._folds else ""
         return f"collides with {other}: both would be {target!r}{fold}"
 

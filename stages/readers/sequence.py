@@ -74,6 +74,11 @@ class Sequence(Listing):
         for _ in self.discover(without):
             yield 1
 
+    def at(self, path: str, without: str | None = None) -> Iterator[Item]:
+        """The stream that a picture belongs to."""
+        folder = os.path.realpath(path if os.path.isdir(path) else os.path.dirname(path))
+        return (item for item in self.discover(without) if os.path.realpath(item.source) == folder)
+
     def stamp(self, item: Item) -> Stamp | None:
         """Of all its pictures: their sizes summed, the latest change, and a hash of each one's name, size and time."""
         try:

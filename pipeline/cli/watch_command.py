@@ -1,0 +1,53 @@
+"""`pipeline watch`: the same job for ever: what is there, then what appears."""
+
+from __future__ import annotations
+
+import click
+
+from ..errors import UsageError
+from . import options
+from .log import logging_to
+from .run_command import conclude, early_fork_server, show_line
+
+
+@click.command(short_help="Do what is in a folder, then what appears in it.")
+@options.configured
+@click.option("--poll", is_flag=True, help="Look again and again; do not rely on events of the file system.")
+@click.option("--adopt", is_flag=True, help="Take outputs that are there, and no journal knows, as ours.")
+@click.option("-v", "--verbose", is_flag=True, help="Figures of each group, skips, tracebacks and versions at the end.")
+@click.option("--log", metavar="FILE", help="Append one line of JSON for each input as it ends.")
+@click.option("-q", "--quiet", is_flag=True, help="No progress and no summary; failures only.")
+@click.pass_context
+def command(
+    context: click.Context, config: str, overrides: tuple[str, ...], workers: tuple[str, ...], allow_code: bool,
+    as_json: bool, poll: bool, adopt: bool, verbose: bool, log: str | None, quiet: bool,
+) -> None:  # fmt: skip
+    """Carry CONFIG out for ever. Ctrl-C and SIGTERM end it when what has begun is finished.
+
+    A file is taken when it was left alone for `settle` (2 s). One that fails is tried again after a pause that doubles.
+    """
+    from ..journal.run_options import Options, told_of
+    from ..supervisor.for_ever import watch
+    from .progress import silent
+    from .progress import watch as draw
+
+    form = options.loaded(config, overrides, workers)
+    with early_fork_server() as fork_server:
+        plan = options.built(form, allow_code=allow_code)
+        notify = plan.settings.notify
+        if (notify.command or notify.url) and not allow_code:
+            raise UsageError(
+                "`notify` of the config reaches out of this program", where=str(form.at("notify")),
+                remedy="a config that does so is a program: --allow-code lets it",
+            )  # fmt: skip
+        if notify.url and not notify.url.startswith(("http://", "https://")):
+            raise UsageError(f"notify.url {notify.url!r} is not an address", limit="want http:// or https://")
+        told = told_of(config, overrides, workers, allow_code=allow_code)
+        with logging_to(log) as items:
+            report = watch(
+                plan, keep=Options(adopt=adopt), told=told, look=silent if quiet else draw, log=items, show=show_line,
+                fork_server=fork_server, polling=True if poll else None,
+            )  # fmt: skip
+            if items is not None:
+                items.end(report)
+    context.exit(conclude(plan, report, as_json=as_json, quiet=quiet, verbose=verbose))
