@@ -99,5 +99,6 @@ def _details(report: Report) -> list[str]:
         for group in report.groups
     ]
     lines.append(f"arena: {text.size(report.peak_memory.get('arena_nbytes', 0))} at most")
+    lines += [f"sandbox of {name}: {what}" for name, what in report.sandbox.items()]
     lines += [f"{name} {version}" for name, version in report.versions.items()]
     return [*lines, *(f"note: {note}" for note in report.notes)]

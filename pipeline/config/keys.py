@@ -159,6 +159,13 @@ class Settings:
         default=50, metadata={"ge": 1, "le": 100_000, "doc": "runs whose details the journal keeps; items for ever"}
     )
 
+    sandbox: Literal["auto", "require", "off"] = field(
+        default="auto",
+        metadata={
+            "doc": "workers that run no code of yours may read their inputs and write their outputs, and nothing else;"
+            " auto takes what the kernel gives, require ends the run where it gives less, off leaves them free"
+        },
+    )
     settle_s: Duration = field(
         default=Duration(2),
         metadata={"key": "settle", **_TIMES, "doc": "how long a watched file must be left alone before it is taken"},

@@ -32,6 +32,7 @@ class Stage:
 
     Class constants:
         max_workers: the most processes that may run it.
+        network: opens connections on purpose, so its workers may.
         pixels_version: raised by one when the same parameters give other pixels than before; a journal does such items
             again.
         example: parameters that show what it is for; the pages and the contract tests are made with them. They must
@@ -39,6 +40,7 @@ class Stage:
     """
 
     max_workers: ClassVar[int | None] = None
+    network: ClassVar[bool] = False
     pixels_version: ClassVar[int] = 1
     example: ClassVar[Mapping[str, Any]] = {}
 

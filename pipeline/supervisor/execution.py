@@ -19,6 +19,7 @@ from ..journal.versions import versions
 from ..plan.model import Plan
 from ..scheduler import Halt
 from .bottleneck import verdict
+from .confining import check_sandbox, sandboxed
 from .discovery import Counter
 from .fork_server import ForkServer
 from .intake import Intake
@@ -54,6 +55,7 @@ def run(
         UsageError: the input cannot be listed, or outputs stand there that no journal knows; nothing was started.
     """
     try:
+        check_sandbox(plan)
         check_output(plan)
         with kept(plan, keep, told) as journal:
             return Run(plan, limit, fork_server, log=log, show=show, journal=journal).carry_out(watch)
@@ -182,6 +184,7 @@ class Run:
         if pool.short:
             report.notes.append(f"shared memory ran out: the arena was limited to {pool.arena.allocated >> 20} MiB")
         report.versions = versions()
+        report.sandbox = sandboxed(plan)
         if self.journal is not None:
             self.journal.flush()
             if (halt := unkept(self.journal)) is not None:

@@ -10,6 +10,7 @@ from ..contracts.frame import Item
 from ..errors import UsageError
 from ..journal.run_options import Options, Told
 from ..plan.model import Plan
+from .confining import check_sandbox
 from .execution import Run, Watch, check_output
 from .fork_server import ForkServer
 from .intake import Intake
@@ -42,6 +43,7 @@ def watch(
     wanted = plan.settings.notify.command or plan.settings.notify.url
     notifier = Notifier(plan.settings.notify, say) if wanted else None
     try:
+        check_sandbox(plan)
         check_output(plan)
         with kept(plan, keep, told) as journal:
             watched.journal = journal

@@ -108,6 +108,7 @@ class Report:
     peak_memory: dict[str, int] = field(default_factory=lambda: {"arena_nbytes": 0, "rss_nbytes": 0})
     parent: dict[str, float] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)
+    sandbox: dict[str, str] = field(default_factory=dict)
     destination: str = ""
     notes: list[str] = field(default_factory=list)
 

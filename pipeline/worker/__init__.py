@@ -10,6 +10,7 @@ whole         the whole chain on one item: fused groups and the serial run
 loading       lent to readers: bytes of a file, pictures at the smallest scale
 output        lent to writers: a temporary file, then a rename
 causes        from an exception to a Cause
+sandbox       what the kernel forbids a worker
 printing      what stages print, on its way to the parent
 """
 
@@ -20,8 +21,10 @@ import signal
 import sys
 from typing import NamedTuple
 
+from ..errors import EnvironmentRefusal
+from ..plan.confinement import confinement
 from ..plan.machine import pin_self
-from ..plan.model import Plan
+from ..plan.model import GroupPlan, Plan
 
 
 class Boot(NamedTuple):
@@ -59,6 +62,7 @@ def main(boot: Boot, parent: int, arena: int, commands: int, results: int, error
     _volunteer_for_memory_kill()
     if group.cores is not None:
         pin_self(group.cores)
+    _confine(boot.plan, group)
     import faulthandler
 
     faulthandler.enable()
@@ -67,6 +71,20 @@ def main(boot: Boot, parent: int, arena: int, commands: int, results: int, error
     from .worker_loop import WorkerLoop
 
     WorkerLoop(boot, arena, commands, results).run()
+
+
+def _confine(plan: Plan, group: GroupPlan) -> None:
+    """From here on the worker may touch only what its group needs, as far as the kernel can see to it."""
+    rules = confinement(plan, group)
+    if rules is None:
+        return
+    from . import sandbox
+
+    try:
+        sandbox.apply(rules)
+    except OSError as error:
+        if plan.settings.sandbox == "require":
+            raise EnvironmentRefusal(str(error), remedy="`sandbox: auto` takes what there is") from error
 
 
 def _not_ours(number: int, frame: object) -> None:

@@ -19,7 +19,7 @@ ENDS = f"version: 1\n{READER}{WRITER}"
 FILES = f"version: 1\n{READER}"
 KEYS = (
     "version, reader, transforms, writer, queues, fuse, on_error, limits, timeout, stall_timeout, durability,"
-    " state_dir, keep_runs, settle, notify"
+    " state_dir, keep_runs, sandbox, settle, notify"
 )
 
 
@@ -42,7 +42,7 @@ def messages(
 
 TEXTS = {
     "unknown top-level key": (ENDS + "qeues: {}\n", ["4:1: unknown key 'qeues' in the config; did you mean 'queues'?"]),
-    "key of the future": (ENDS + "sandbox: auto\n", [f"4:1: unknown key 'sandbox' in the config; known are {KEYS}"]),
+    "key of the future": (ENDS + "metrics: auto\n", [f"4:1: unknown key 'metrics' in the config; known are {KEYS}"]),
     "no version": (READER + WRITER, ["1:1: the config has no 'version'; wants version: 1"]),
     "version of the future": (
         ENDS.replace("1", "99"),

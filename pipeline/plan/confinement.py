@@ -1,0 +1,106 @@
+"""What the workers of a group may touch, from the plan alone: the paths that they read and write, and how much memory.
+
+Groups with code that is not part of this program are free: nobody knows what it needs.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from .model import GroupPlan, Plan, StagePlan
+
+OURS = "stages."
+# Beside Python itself: the loader's cache, time zones, fonts, and what libraries ask about the processor.
+SYSTEM = (
+    "/usr", "/lib", "/lib64", "/etc/ld.so.cache", "/etc/localtime", "/etc/fonts", "/proc/self", "/proc/cpuinfo",
+    "/proc/meminfo", "/proc/stat", "/sys/devices/system", "/sys/fs/cgroup", "/dev/urandom", "/dev/zero",
+)  # fmt: skip
+PIXEL_NBYTES = 24  # private memory a pixel while a picture is decoded: 4 channels of 16 bits, three times
+SPARE_NBYTES = 1 << 30  # libraries, threads, reference frames of a decoder
+
+
+@dataclass(frozen=True, slots=True)
+class Confinement:
+    """What is allowed; all else is forbidden.
+
+    Attributes:
+        reads: folders and files that may be read. libraries: the same, and code in them may be mapped.
+        writes: folders that may be written to; none for a group that writes nothing.
+        network: whether sockets may be opened.
+        data_nbytes: how much private memory may be added; None for no limit.
+    """
+
+    reads: tuple[str, ...]
+    libraries: tuple[str, ...]
+    writes: tuple[str, ...] = ()
+    network: bool = False
+    data_nbytes: int | None = None
+
+
+def confinement(plan: Plan, group: GroupPlan) -> Confinement | None:
+    """What the workers of a group may do; None leaves them free."""
+    if plan.settings.sandbox == "off" or free_because(plan, group):
+        return None
+    limits = plan.settings.limits
+    reads = {*_inputs(plan, group), *_named(group.stages), *_named([plan.encoder] if plan.encoder else [])}
+    root = plan.output_root if group.writes else None
+    return Confinement(
+        reads=tuple(sorted(reads)),
+        libraries=tuple(sorted({*_python(), *SYSTEM})),
+        writes=() if root is None else (root,),
+        network=any(stage.build().network for stage in group.stages),
+        data_nbytes=None if group.writes else limits.file_nbytes + PIXEL_NBYTES * limits.pixels + SPARE_NBYTES,
+    )
+
+
+def free_because(plan: Plan, group: GroupPlan) -> str:
+    """Why the workers of a group are not confined although it was not switched off; "" where they are."""
+    own = [stage.label for stage in _stages(plan, group) if not stage.ref.startswith(OURS)]
+    return f"they run {own[0]}, which is not part of this program" if own else ""
+
+
+def _stages(plan: Plan, group: GroupPlan) -> Iterator[StagePlan]:
+    """What its workers load; those that read ask every stage of the chain for its Spec."""
+    for other in plan.groups if group.reads else (group,):
+        yield from other.stages
+    yield from plan.codecs if group.reads else ()
+    if group.writes and plan.encoder is not None:
+        yield plan.encoder
+
+
+def _inputs(plan: Plan, group: GroupPlan) -> tuple[str, ...]:
+    """Readers read them, and writers that copy sound or hash a source; those of a list may lie anywhere."""
+    if not (group.reads or group.writes):
+        return ()
+    reader = plan.reader.build()
+    anywhere = reader.root is None or getattr(reader, "follow_symlinks", False)
+    return ("/",) if anywhere else (reader.root,)
+
+
+def _named(stages: Any) -> Iterator[str]:
+    """Files and folders that parameters name, such as a watermark."""
+    for stage in stages:
+        yield from _paths(stage.params)
+
+
+def _paths(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        if value and "\0" not in value and os.path.exists(value):
+            yield os.path.abspath(value)
+    elif isinstance(value, dict):
+        for each in value.values():
+            yield from _paths(each)
+    elif isinstance(value, (list, tuple)):
+        for each in value:
+            yield from _paths(each)
+
+
+def _python() -> Iterator[str]:
+    """Where Python, its libraries and this program lie."""
+    yield from (sys.prefix, sys.base_prefix, sys.exec_prefix)
+    yield from (os.path.abspath(path) for path in sys.path if path and os.path.exists(path))
+    yield os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
