@@ -8,6 +8,7 @@ views         frames as views of the arena
 runner        the transforms of a group on one frame, on private scratch
 whole         the whole chain on one item: fused groups and the serial run
 loading       lent to readers: bytes of a file, pictures at the smallest scale
+folders       folders of outputs, opened once and known to lie where they should
 output        lent to writers: a temporary file, then a rename
 causes        from an exception to a Cause
 sandbox       what the kernel forbids a worker

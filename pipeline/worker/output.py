@@ -13,6 +13,7 @@ from ..contracts.stage import Reader
 from ..contracts.template import Template
 from ..errors import ItemError
 from ..plan.model import Plan
+from .folders import Folders
 
 
 class Output:
@@ -34,7 +35,7 @@ class Output:
         self.note = note
         self.claim = claim
         self.alive = alive
-        self._temporary = ""
+        self._temporary = self._temporary_name = ""
         self.encoder: Codec | None = plan.encoder.build() if plan.encoder else None
         self._durable = plan.settings.durability == "each"
         self._keeps_icc = plan.writer.build().icc != "drop"
@@ -42,7 +43,9 @@ class Output:
         self.item = Item(0, "")
         self.target = ""
         self._reader: Reader = plan.reader.build()
-        self._folders: dict[str, str] = {}
+        self._real_folders: dict[str, str] = {}
+        self._folders = Folders(self.template.root if self.template else None)
+        self._folder = -1
 
     def begin(self, item: Item, target: str, frame: Frame | None) -> None:
         """The next output: of this frame, or (None) of the whole item. Names that the frame decides are claimed."""
@@ -82,7 +85,7 @@ class Output:
                 os.close(fd)
             self._rename()
         except BaseException:
-            _unlink(self._temporary)
+            self._remove()
             raise
         finally:
             self._forget()
@@ -104,27 +107,40 @@ class Output:
         return nbytes
 
     def _rename(self) -> None:
-        os.replace(self._temporary, self.target)
+        name, folder = self.target.rpartition("/")[2], self._folder
+        os.replace(self._temporary_name, name, src_dir_fd=folder, dst_dir_fd=folder)
         if self._durable:
-            _sync(os.path.dirname(self.target) or ".")
+            os.fsync(folder)
 
     def discard(self) -> None:
         """Remove the temporary file, if there is one."""
         if self._temporary:
-            _unlink(self._temporary)
+            self._remove()
             self._forget()
 
+    def close(self) -> None:
+        """Let go of the folders."""
+        self._folders.close()
+
+    def _remove(self) -> None:
+        try:
+            os.unlink(self._temporary_name, dir_fd=self._folder)
+        except OSError:
+            pass  # gone already, or the folder is; the error that brought us here is the one to report
+
     def _open_temporary(self) -> int:
+        """A new file beside the target, open for writing."""
         target = self.target
         if os.access(target, os.F_OK):
             self._refuse_source(target)
-        folder, _, name = target.rpartition("/")
-        temporary = f"{folder}/.{name}.pl-{self.run}.tmp" if folder else f".{name}.pl-{self.run}.tmp"
+        folder, slash, name = target.rpartition("/")
+        folder = folder or slash
+        temporary = f".{name}.pl-{self.run}.tmp"
         if len(name) > 50 and len(os.fsencode(name)) > 200:
-            short = blake2b(os.fsencode(name), digest_size=8).hexdigest()
-            temporary = f"{folder or '.'}/.{short}.pl-{self.run}.tmp"
-        self._temporary = temporary
-        self.note(temporary)
+            temporary = f".{blake2b(os.fsencode(name), digest_size=8).hexdigest()}.pl-{self.run}.tmp"
+        self._temporary_name = temporary
+        self._temporary = f"{folder}/{temporary}" if folder else temporary
+        self.note(self._temporary)
         try:
             return self._create(temporary, folder)
         except BaseException:
@@ -137,13 +153,15 @@ class Output:
 
     def _create(self, temporary: str, folder: str) -> int:
         flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC | os.O_NOFOLLOW
+        self._folder = self._folders.fd(folder)
         try:
-            return os.open(temporary, flags, 0o666)
-        except FileNotFoundError:
-            os.makedirs(folder or ".", exist_ok=True)
+            return os.open(temporary, flags, 0o666, dir_fd=self._folder)
+        except FileNotFoundError:  # the folder was removed, and perhaps made anew
+            self._folders.forget(folder)
+            self._folder = self._folders.fd(folder)
         except FileExistsError:  # left by a worker of this run that was killed before it could say so
-            os.unlink(temporary)
-        return os.open(temporary, flags, 0o666)
+            os.unlink(temporary, dir_fd=self._folder)
+        return os.open(temporary, flags, 0o666, dir_fd=self._folder)
 
     def _refuse_source(self, target: str) -> None:
         """An output that would replace an input is refused, whatever links lead to it."""
@@ -158,11 +176,11 @@ class Output:
 
     def _real(self, target: str) -> str:
         folder, _, name = target.rpartition("/")
-        real = self._folders.get(folder)
+        real = self._real_folders.get(folder)
         if real is None:
-            if len(self._folders) > 1000:
-                self._folders.clear()
-            real = self._folders[folder] = os.path.realpath(folder or ".")
+            if len(self._real_folders) > 1000:
+                self._real_folders.clear()
+            real = self._real_folders[folder] = os.path.realpath(folder or ".")
         return f"{real}/{name}"
 
 
@@ -185,17 +203,13 @@ def _sync(path: str) -> None:
         os.close(fd)
 
 
-def _unlink(path: str) -> None:
-    try:
-        os.unlink(path)
-    except OSError:
-        pass  # gone already, or the folder is; the error that brought us here is the one to report
-
-
 def sweep(temporary: str) -> None:
     """Remove the temporary file of a worker that was killed. Called by the parent, after the worker was reaped."""
     if temporary.endswith(".tmp"):
-        _unlink(temporary)
+        try:
+            os.unlink(temporary)
+        except OSError:
+            pass  # it was renamed in its last moment, or never made
 
 
 def source_hash(item: Item) -> str:

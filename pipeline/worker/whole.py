@@ -70,6 +70,7 @@ class Whole:
             stage.close()
         if self.output.encoder is not None:
             self.output.encoder.close()
+        self.output.close()
         self.loading.close()
 
     def carry_out(self, item: Item, target: str) -> Written:

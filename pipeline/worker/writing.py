@@ -40,8 +40,9 @@ class Writing(Work):
             self.output.encoder.open()
 
     def close(self) -> None:
-        """Close the stages and the encoder."""
+        """Close the stages, the encoder and the folders."""
         super().close()
+        self.output.close()
         if self.output.encoder is not None:
             self.output.encoder.close()
 

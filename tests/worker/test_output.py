@@ -4,22 +4,26 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from harness import plan_of
 
 from pipeline import Item, ItemError
+from pipeline.worker.folders import MOST
 from pipeline.worker.output import Output, source_hash, sweep
 
 Make = Callable[..., tuple[Output, list[str]]]
 
 
 @pytest.fixture
-def make(tmp_path: Path) -> Make:
+def make(tmp_path: Path) -> Iterator[Make]:
     """An output whose notes are kept, ready to save to a target."""
+    opened: list[Output] = []
 
     def made(target: str, source: str = "in/a.jpg", path: str = "{dir}/{stem}.png") -> tuple[Output, list[str]]:
         (tmp_path / "in").mkdir(exist_ok=True)
@@ -27,14 +31,17 @@ def make(tmp_path: Path) -> Make:
             tmp_path,
             {"use": "folder", "path": str(tmp_path / "in")},
             [],
-            {"use": "files", "path": f"{tmp_path}/out/{path}"},
+            {"use": "files", "path": path if path.startswith("./") else f"{tmp_path}/out/{path}"},
         )
         notes: list[str] = []
-        output = Output(plan, "run", note=notes.append, claim=notes.append)
+        output = Output(plan, "run", note=notes.append, claim=lambda name, _: notes.append(name))
+        opened.append(output)
         output.begin(Item(0, str(tmp_path / source), "", os.path.basename(source)), target, None)
         return output, notes
 
-    return made
+    yield made
+    for output in opened:
+        output.close()
 
 
 def test_a_file_is_written_beside_its_target_and_renamed(make: Make, tmp_path: Path) -> None:
@@ -114,7 +121,7 @@ def test_a_relative_target_without_a_folder(make: Make, tmp_path: Path, monkeypa
     """`{stem}.png` writes to the working directory, long names too."""
     monkeypatch.chdir(tmp_path)
     for name in ("a.png", "b" * 250):
-        output, _ = make(name)
+        output, _ = make(name, path="./{stem}.png")
         output.save(b"x")
         assert (tmp_path / name).read_bytes() == b"x"
 
@@ -150,6 +157,49 @@ def test_a_folder_where_the_file_should_be(make: Make, tmp_path: Path) -> None:
     with pytest.raises(IsADirectoryError):
         output.save(b"x")
     assert os.listdir(tmp_path / "out") == ["a.png"]
+
+
+def test_no_link_leads_out_of_the_output_folder(make: Make, tmp_path: Path) -> None:
+    """Neither one that was there nor one that takes the place of a folder while it is in use."""
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out/link").symlink_to(tmp_path / "elsewhere")
+    output, _ = make(f"{tmp_path}/out/link/a.png")
+    with pytest.raises(ItemError, match="leads out of the output folder"):
+        output.save(b"x")
+    output, _ = make(f"{tmp_path}/out/sub/a.png")
+    output.save(b"first")
+    (tmp_path / "out/sub").rename(tmp_path / "out/moved")
+    (tmp_path / "out/sub").symlink_to(tmp_path / "elsewhere")
+    output.save(b"second")
+    assert (tmp_path / "out/moved/a.png").read_bytes() == b"second"
+    assert os.listdir(tmp_path / "elsewhere") == []
+
+
+def test_a_folder_that_is_removed_meanwhile_is_made_anew(make: Make, tmp_path: Path) -> None:
+    """An open folder without a name takes no file."""
+    output, _ = make(f"{tmp_path}/out/sub/a.png")
+    output.save(b"first")
+    shutil.rmtree(tmp_path / "out/sub")
+    output.save(b"second")
+    assert (tmp_path / "out/sub/a.png").read_bytes() == b"second"
+
+
+def test_only_so_many_folders_are_open(make: Make, tmp_path: Path) -> None:
+    """A tree of thousands does not end at the limit of descriptors."""
+    output, _ = make(f"{tmp_path}/out/a.png")
+    for number in range(MOST + 50):
+        output.begin(Item(0, str(tmp_path / "in/a.jpg"), "", "a.jpg"), f"{tmp_path}/out/{number}/a.png", None)
+        output.save(b"x")
+    assert 0 < sum(f"{tmp_path}/out/" in path for path in open_paths()) <= MOST
+    assert len(list((tmp_path / "out").glob("*/a.png"))) == MOST + 50
+
+
+def open_paths() -> Iterator[str]:
+    """What this process has open."""
+    for fd in os.listdir("/proc/self/fd"):
+        with suppress(FileNotFoundError):  # the list of them was open too
+            yield os.readlink(f"/proc/self/fd/{fd}")
 
 
 def test_a_dead_workers_file_is_swept(tmp_path: Path) -> None:
