@@ -68,6 +68,18 @@ class OnError:
 
 
 @dataclass(frozen=True, slots=True)
+class Recycle:
+    """When a worker is replaced by a fresh one although nothing is wrong with it."""
+
+    items: int | Literal["never"] = field(
+        default="never", metadata={"ge": 1, "doc": "after so many frames; never leaves it at its work"}
+    )
+    memory_nbytes: Nbytes | Literal["never"] = field(
+        default="never", metadata={"key": "memory", "ge": Nbytes(1 << 20), "doc": "once its resident size is this"}
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class Notify:
     """Who is told of ends while a folder is watched."""
 
@@ -159,6 +171,7 @@ class Settings:
         default=50, metadata={"ge": 1, "le": 100_000, "doc": "runs whose details the journal keeps; items for ever"}
     )
 
+    recycle: Recycle = field(default=Recycle(), metadata={"doc": "workers whose libraries leak are replaced in peace"})
     sandbox: Literal["auto", "require", "off"] = field(
         default="auto",
         metadata={

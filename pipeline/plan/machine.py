@@ -75,6 +75,18 @@ def pin_self(cores: tuple[int, ...]) -> None:
         ) from error
 
 
+def memory_kills(root: str = "/") -> int:
+    """How many processes the kernel has ended for want of memory: in our cgroup, those above it, and the machine.
+
+    A sum that grows when one more is ended (it may count one more than once), and means nothing else.
+    """
+    texts = [_read(os.path.join(root, "proc/vmstat"))]
+    for folder in _folders(root, "memory"):
+        texts += [_read(os.path.join(folder, name)) for name in ("memory.events", "memory.oom_control")]
+    counts = (line.split() for text in texts for line in text.splitlines() if line.startswith("oom_kill "))
+    return sum(int(words[1]) for words in counts if len(words) == 2 and words[1].isdigit())
+
+
 def _quotas(root: str) -> Iterator[float]:
     """Cores' worth of time that each cgroup on the way grants."""
     for folder in _folders(root, "cpu"):

@@ -94,6 +94,10 @@ class Scheduler:
         """A worker has ended. It worked on this lease, 0 if unknown; without a cause no unit is to blame for it."""
         self._recovery.lost(worker, running, cause)
 
+    def retire(self, worker: Worker) -> None:
+        """A worker is to be replaced in peace: it is given nothing more. `lost` tells when it has ended."""
+        self.state.retire(worker)
+
     def drain(self) -> None:
         """No new items; what has begun is finished, streams are broken off."""
         self._recovery.drain()

@@ -59,7 +59,7 @@ class Recovery:
             running: lease it was working on, 0 if unknown: then the oldest is the suspect.
             cause: None when it was ended on purpose, or by the death of the fork server, and no unit is to blame.
         """
-        was_up, was_fresh, sticky = worker.up, worker.fresh, worker.sticky
+        was_up, was_fresh, sticky = worker.up or worker.retiring, worker.fresh, worker.sticky
         units = worker.lose()
         worker.group.restarts += 1
         for unit in units:
@@ -107,7 +107,7 @@ class Recovery:
         return unit
 
     def _blame(self, unit: Unit, cause: Cause) -> None:
-        """The suspect has used up one attempt; the last one is made alone, in a fresh worker."""
+        """The suspect has used up one attempt; the last one, and any after memory ran out, is made alone and fresh."""
         lane = unit.lane
         if unit.dead:
             self._endings.discard(unit)
@@ -121,7 +121,7 @@ class Recovery:
                 unit.item.quarantined = True
                 self._give_up(unit, cause.after(unit.attempt))
             else:
-                unit.solo = unit.attempt == self._retries
+                unit.solo = unit.attempt == self._retries or cause.kind == "memory"
                 self._requeue(unit)
 
     def _spare(self, unit: Unit) -> None:

@@ -75,6 +75,7 @@ class State:
         unit.slot = worker.texts.pop()
         worker.leases[lease] = unit
         worker.load += 1
+        worker.taken += 1
         group = worker.group
         if worker.only is None and worker.load <= group.credit:
             group.spare -= 1
@@ -85,6 +86,12 @@ class State:
         worker.up = False
         worker.group.recount()
         self.orders.append(Kill(worker.name, ""))
+
+    def retire(self, worker: Worker) -> None:
+        """A worker is given nothing more and ends what it has in hand; not one held by a stream or a last attempt."""
+        if worker.up and worker.sticky is None and worker.only is None:
+            worker.up, worker.retiring = False, True
+            worker.group.recount()
 
     def order(self, outcome: Outcome, halt: Halt | None) -> None:
         """An item was counted: tell the supervisor, and also when it was one failure too many."""

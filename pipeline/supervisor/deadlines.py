@@ -74,7 +74,7 @@ class Deadlines:
         if handle.process is None:
             return
         late = self.workers.now - handle.since
-        if not worker.up:
+        if not worker.up and not worker.retiring:
             if late > START_TIMEOUT_S:
                 self.workers.end(handle, f"did not get ready within {START_TIMEOUT_S:.0f} s")
         elif worker.load and late > (limit := self._limit_s(worker)) and not self.core.waits(worker):

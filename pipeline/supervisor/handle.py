@@ -21,6 +21,7 @@ TAIL_LINES = 40
 LINE_LENGTH = 4096  # of a line whose end has not come
 READ_NBYTES = 64 * RECORD_NBYTES
 FENCE_S = 30.0
+KILLED = "killed by SIGKILL"
 FAULT = ("Fatal Python error", "Current thread 0x", "Thread 0x")  # how what faulthandler writes begins
 
 
@@ -173,6 +174,4 @@ def _cause(code: int) -> str:
     if code >= 0:
         return f"exited with status {code}"
     name = signal.Signals(-code).name
-    if -code == signal.SIGKILL:
-        return f"killed by {name} (from outside, or because memory ran out)"
     return f"killed by {name}"

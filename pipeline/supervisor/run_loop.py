@@ -21,6 +21,7 @@ from .feed import Feed
 from .fork_server import ForkServer
 from .hearing import Hearing, Observer
 from .intake import Intake
+from .recycling import Recycling
 from .run_memory import RunMemory
 from .signals import Signals
 from .workers import TICK_S, Workers
@@ -84,6 +85,7 @@ class RunLoop:
         self.hearing = Hearing(self.plan, self.core, intake, observer)
         self.workers = Workers(self.memory, self.core, self.hearing, run, fork_server=fork_server, absent=absent)
         self.handles = self.workers.handles
+        self.recycling = Recycling(self.plan.settings.recycle, self.workers)
         self.deadlines = Deadlines(self.plan, self.workers, self.hearing)
         self.intake = intake
         self.observer = observer
@@ -188,6 +190,7 @@ class RunLoop:
             elapsed, self._ticked = now - self._ticked, now
             workers.start_due()
             self.deadlines.check(elapsed)
+            self.recycling.check()
             if self.hearing.halt is None and (halt := self.look()) is not None:
                 self.hearing.broken(halt)
 

@@ -10,12 +10,13 @@ from typing import Protocol
 
 from ..contracts.cause import Cause
 from ..errors import EnvironmentRefusal, Exit
+from ..plan.machine import memory_kills
 from ..scheduler import Halt, Scheduler
 from ..scheduler.budget import backoff_s
 from ..transport.records import STOP, pack, record
 from ..worker import Boot
 from .fork_server import ForkServer, ForkServerLost
-from .handle import Handle, Said
+from .handle import KILLED, Handle, Said
 from .poller import Poller
 from .run_memory import RunMemory
 
@@ -74,6 +75,7 @@ class Workers:
         self._server_deaths = self._moved_at_death = 0
         self._server_gone = False
         self._pause_until = 0.0
+        self._memory_kills = memory_kills()
         self.stopping = self.hurried = self._closed = False
         self.now = time.monotonic()
 
@@ -144,7 +146,7 @@ class Workers:
         """Ask every worker to close its stages and say goodbye; one that does not is ended by `close`."""
         self.stopping = True
         for handle in self.handles:
-            if handle.process is not None and not handle.worker.up:
+            if handle.process is not None and not (handle.worker.up or handle.worker.retiring):
                 self.end(handle, "the run ended")  # it was not needed any more: it has opened nothing yet
         waiting = {handle for handle in self.handles if handle.process is not None}
         for handle in waiting:
@@ -199,12 +201,17 @@ class Workers:
         lease, stage = handle.control.running()
         cause = None
         if handle.ended_by != "":
-            kind = "timeout" if handle.ended_by else "memory" if "SIGKILL" in how else "crash"
-            last = handle.last_words()
-            cause = Cause(self.memory.plan.stage_at(stage).label, kind, f"{how}: {last}" if last else how)
+            cause = self._cause(handle, how, stage)
         self._release(handle)
         if not self.stopping:
             self.core.lost(handle.worker, lease, cause)
+
+    def _cause(self, handle: Handle, how: str, stage: int) -> Cause:
+        """What a worker is blamed for; what the kernel ended for want of memory is told from what crashed."""
+        kind, last = "timeout" if handle.ended_by else "crash", handle.last_words()
+        if how == KILLED and (kills := memory_kills()) != self._memory_kills:
+            kind, how, self._memory_kills = "memory", "ended by the kernel, because memory ran out", kills
+        return Cause(self.memory.plan.stage_at(stage).label, kind, f"{how}: {last}" if last else how)
 
     def _put_away(self, handle: Handle) -> None:
         assert self.fork_server is not None

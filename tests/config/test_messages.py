@@ -19,7 +19,7 @@ ENDS = f"version: 1\n{READER}{WRITER}"
 FILES = f"version: 1\n{READER}"
 KEYS = (
     "version, reader, transforms, writer, queues, fuse, on_error, limits, timeout, stall_timeout, durability,"
-    " state_dir, keep_runs, sandbox, settle, notify"
+    " state_dir, keep_runs, recycle, sandbox, settle, notify"
 )
 
 

@@ -88,7 +88,7 @@ def test_the_debugger_wants_one_process(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("what", ["output_spec", "required_input"])
 @pytest.mark.parametrize(
-    ("how", "kind"), [("kill", "memory"), ("segv", "crash"), ("exit", "error"), ("sleep", "timeout")]
+    ("how", "kind"), [("kill", "crash"), ("segv", "crash"), ("exit", "error"), ("sleep", "timeout")]
 )
 def test_a_stage_that_is_asked_for_its_spec_is_named(tmp_path: Path, how: str, kind: str, what: str) -> None:
     """A crash, an exit or a time-out then is that stage's, and not the reader's that asks it."""

@@ -187,10 +187,18 @@ class World:
         process.inbox.clear()
         self.core.lost(process.worker, running, Cause("s", "crash", "killed") if blame else None)
 
+    def retire(self, process: Process) -> None:
+        """The parent wants a fresh one in its place, once it has ended what it has in hand."""
+        if process.alive:
+            self.core.retire(process.worker)
+
     def step(self, process: Process) -> bool:
         """Let one process do one thing; False when it can do nothing."""
         if not process.alive:
             return False
+        if process.worker.retiring and not process.worker.load:
+            self.kill(process, blame=False)
+            return True
         if process.job is None:
             if not process.inbox:
                 return False
@@ -342,3 +350,52 @@ class World:
         assert not self.allocator.lent_ranges(), "a region leaked"
         for lane in {*self.core.state.lanes, self.core.state.run_lane}:
             assert not any(queue.occupied for queue in lane.queues), "a place leaked"
+
+
+def shape_of(random: Random) -> Shape:
+    """Any shape of a run."""
+    return Shape(
+        workers=[random.randint(1, 3) for _ in range(random.randint(1, 4))],
+        depth=random.randint(1, 4),
+        credit=random.randint(1, 3),
+        most_credit=random.choice([0, 0, 5]),
+        in_order=random.random() < 0.5,
+        kind=random.choice(["single", "single", "many", "streams"]),
+        expands=random.choice([1, 1, 3]),
+        items=random.randint(1, 12),
+        frames=random.randint(0, 5),
+        big=random.random() < 0.5,
+    )
+
+
+def disturbed(world: World, *, kills: int = 6, share: float = 0.02) -> None:
+    """A run in which workers die and are replaced at random moments; then it is left in peace to its end."""
+    for _ in range(400):
+        world.offer()
+        world.settle()
+        process, chance = world.random.choice(world.processes), world.random.random()
+        if kills and chance < share:
+            kills -= 1
+            world.kill(process)
+        elif chance < 2 * share:
+            world.retire(process)
+        else:
+            world.step(process)
+    world.run_out()
+
+
+def schedule(seed: int) -> World:
+    """One simulated run that the seed decides alone: its shape, its poisons, who does what when, and who dies."""
+    random = Random(seed)
+    world = World(shape_of(random), seed)
+    world.poison = {random.randrange(12) for _ in range(random.randint(0, 3))}
+    disturbed(world, kills=random.randint(0, 8), share=random.choice([0.0, 0.01, 0.05]))
+    return world
+
+
+if __name__ == "__main__":
+    import sys
+
+    for argument in sys.argv[1:]:
+        ended = schedule(int(argument))
+        print(f"{ended.shape}: {ended.core.ledger}{', stopped: ' + ended.halted if ended.halted else ''}")

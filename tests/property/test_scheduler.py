@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 sys.path.insert(0, str(Path(__file__).parent))
-from simulation import Shape, World
+from simulation import Shape, World, disturbed
 
 shapes = st.builds(
     Shape,
@@ -51,17 +51,7 @@ def test_deaths_lose_nothing(shape: Shape, seed: int, poison: set[int]) -> None:
     """Items that kill their worker are quarantined, whatever else dies beside them; all the others are done."""
     world = World(shape, seed)
     world.poison = poison
-    kills = 6
-    for _ in range(400):
-        world.offer()
-        world.settle()
-        process = world.random.choice(world.processes)
-        if kills and world.random.random() < 0.02:
-            kills -= 1
-            world.kill(process)
-        else:
-            world.step(process)
-    world.run_out()
+    disturbed(world)
     if world.halted:
         return
     killers = poison & set(range(shape.items)) if shape.frames or shape.kind == "single" else set()
@@ -94,6 +84,11 @@ class SchedulerMachine(RuleBasedStateMachine):
     @rule(which=st.integers(0, 11))
     def kill(self, which: int) -> None:
         self.world.kill(self.world.processes[which % len(self.world.processes)])
+        self.world.settle()
+
+    @rule(which=st.integers(0, 11))
+    def retire(self, which: int) -> None:
+        self.world.retire(self.world.processes[which % len(self.world.processes)])
         self.world.settle()
 
     @rule()

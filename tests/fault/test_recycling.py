@@ -1,0 +1,105 @@
+"""Workers are replaced in peace, after so many frames or when they have grown; nothing is lost by it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from harness import FILES, NUMBERED, counts, fused, plan_of, restarts, stage, tree
+
+from pipeline.plan.machine import memory_kills
+from pipeline.supervisor import execution
+
+ITEMS = 40
+
+
+def plan(folder: Path, *stages: Any, **top: Any) -> Any:
+    writer = {"use": FILES, "path": f"{folder}/out/{{stem}}.png"}
+    return plan_of(
+        folder, {"use": NUMBERED, "items": ITEMS, "workers": 2}, [list(stages) or ["identity"]], writer, **top
+    )
+
+
+@pytest.mark.parametrize("shape", ["staged", "in order", "fused"])
+def test_after_so_many_frames(tmp_path: Path, shape: str) -> None:
+    """Each worker goes after five; every output is as without it, and nothing counts as a crash."""
+    order = {"order": "input"} if shape == "in order" else {}
+    expected = execution.run(plan(tmp_path / "once", queues=order)) if (tmp_path / "once").mkdir() is None else None
+    assert expected is not None
+    job = plan(tmp_path, recycle={"items": 5}, queues=order)
+    report = execution.run(fused(job, 2) if shape == "fused" else job)
+    assert counts(report) == {"done": ITEMS}
+    assert tree(tmp_path / "out") == tree(tmp_path / "once/out")
+    assert sum(restarts(report).values()) >= ITEMS // 10
+    assert report.failures == []
+
+
+def test_stages_are_closed(tmp_path: Path) -> None:
+    """A worker that is replaced says goodbye as at the end of a run."""
+    (tmp_path / "tidy.py").write_text(
+        "import os\nfrom dataclasses import dataclass\nfrom pipeline import Transform\n\n"
+        "@dataclass(frozen=True)\nclass Tidy(Transform):\n    folder: str\n\n"
+        "    def process(self, frame, out):\n        out[...] = frame.pixels\n\n"
+        "    def close(self):\n        open(f'{self.folder}/closed.{os.getpid()}', 'w').close()\n"
+    )
+    tidy = {"use": f"{tmp_path}/tidy.py:Tidy", "with": {"folder": str(tmp_path)}}
+    report = execution.run(plan(tmp_path, tidy, recycle={"items": 8}))
+    assert counts(report) == {"done": ITEMS}
+    assert len(list(tmp_path.glob("closed.*"))) == restarts(report)["step1"] + 1 >= 4
+
+
+def test_once_it_has_grown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A library that leaks does not take the machine's memory."""
+    monkeypatch.setattr("pipeline.supervisor.recycling.SIZES_S", 0.0)
+    (tmp_path / "leaky.py").write_text(
+        "import time\nKEPT = []\n\ndef leaky(pixels):\n    KEPT.append(bytearray(b'x' * (8 << 20)))\n"
+        "    time.sleep(0.01)\n    return pixels\n"
+    )
+    report = execution.run(plan(tmp_path, f"{tmp_path}/leaky.py:leaky", recycle={"memory": "150MB"}))
+    assert counts(report) == {"done": ITEMS}
+    assert restarts(report)["step1"] >= 1
+    (largest,) = (group.rss_nbytes for group in report.groups if group.name == "step1")
+    assert largest < 300_000_000  # all of it together would be 320 MB and what a worker has anyway
+
+
+def laid_out(root: Path, files: dict[str, str]) -> str:
+    for name, text in files.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(text)
+    return str(root)
+
+
+@pytest.mark.parametrize(
+    ("files", "kills"),
+    [
+        ({}, 0),
+        ({"proc/vmstat": "nr_free 5\noom_kill 3\n"}, 3),
+        ({"proc/self/cgroup": "0::/a\n", "sys/fs/cgroup/a/memory.events": "low 0\noom 7\noom_kill 2\n"}, 2),
+        (
+            {
+                "proc/self/cgroup": "4:memory:/a\n",
+                "sys/fs/cgroup/memory/a/memory.oom_control": "under_oom 0\noom_kill 4",
+            },
+            4,
+        ),
+        ({"proc/self/cgroup": "0::/a\n", "sys/fs/cgroup/a/memory.events": "oom_kill nonsense\n"}, 0),
+    ],
+)
+def test_memory_kills_are_counted(tmp_path: Path, files: dict[str, str], kills: int) -> None:
+    """In the cgroup of either version, and on the machine."""
+    assert memory_kills(laid_out(tmp_path, files)) == kills
+
+
+@pytest.mark.usefixtures("at_once")
+def test_a_memory_kill_is_told_from_a_crash(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The kernel's count rose: the item is tried again alone, and its failure says memory."""
+    counted = iter(range(100))
+    monkeypatch.setattr("pipeline.supervisor.workers.memory_kills", lambda: next(counted))
+    harm = stage("stages_for_tests.steps:Harm", how="kill", at=[3], marker=str(tmp_path / "mark"))
+    report = execution.run(plan(tmp_path, harm, on_error={"retries": 1}))
+    assert counts(report) == {"done": ITEMS - 1, "quarantined": 1}
+    (failure,) = report.failures
+    assert (failure.kind, "memory ran out" in failure.reason) == ("memory", True)
+    assert os.path.basename(failure.item) == "numbered:003"
