@@ -35,11 +35,11 @@ class Recycling:
         self._sizes_at = now if sizes else self._sizes_at
         for handle in self._workers.handles:
             worker = handle.worker
-            if handle.process is None:
-                self._asked.discard(handle)
-            elif worker.retiring:
+            if handle.process is not None and worker.retiring:
                 self._end(handle)
-            elif worker.up and (self._is_spent(handle) or (sizes and self._is_large(handle))):
+                continue
+            self._asked.discard(handle)
+            if worker.up and (self._is_spent(handle) or (sizes and self._is_large(handle))):
                 self._workers.core.retire(worker)
 
     def _is_spent(self, handle: Handle) -> bool:

@@ -13,13 +13,12 @@ from pipeline.plan.machine import memory_kills
 from pipeline.supervisor import execution
 
 ITEMS = 40
+SLOW = {"use": "stages_for_tests.steps:Pause", "with": {"ms": 20}}
 
 
 def plan(folder: Path, *stages: Any, **top: Any) -> Any:
     writer = {"use": FILES, "path": f"{folder}/out/{{stem}}.png"}
-    return plan_of(
-        folder, {"use": NUMBERED, "items": ITEMS, "workers": 2}, [list(stages) or ["identity"]], writer, **top
-    )
+    return plan_of(folder, {"use": NUMBERED, "items": ITEMS, "workers": 2}, [list(stages) or [SLOW]], writer, **top)
 
 
 @pytest.mark.parametrize("shape", ["staged", "in order", "fused"])

@@ -70,6 +70,17 @@ class Unready(Transform):
 
 
 @dataclass(frozen=True)
+class Pause(Transform):
+    """Takes its time."""
+
+    ms: int = 1
+
+    def process(self, frame: Frame, out: Pixels) -> None:
+        time.sleep(self.ms / 1000)
+        out[...] = frame.pixels
+
+
+@dataclass(frozen=True)
 class Gate(Transform):
     """Says that it began, by a file, and waits at its first frames until another file is there."""
 
