@@ -1,0 +1,22 @@
+"""Twenty thousand malformed files; `make fault` runs them."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "fault"))
+from test_hostile import check, lay_out, thumbnails
+
+FILES = 20_000
+pytestmark = pytest.mark.timeout(1800)
+
+
+def test_twenty_thousand(tmp_path: Path) -> None:
+    """No hang, no dead worker, no cut file called done with other pixels."""
+    count = lay_out(tmp_path / "in", rounds=FILES // 13 - 19)
+    report = thumbnails(tmp_path)
+    print(f"{count:,} malformed files: {report['done']:,} done, {report['failed']:,} failed, {report['seconds']:.0f} s")
+    check(tmp_path, report)
