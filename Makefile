@@ -1,6 +1,6 @@
 # Targets are described by the text behind their `##`; `make help` prints them.
 .DEFAULT_GOAL := help
-.PHONY: help run test test-fast fault fix lint type bench bench-quick clean
+.PHONY: help run test test-fast fault soak fix lint type bench bench-quick clean
 
 # The first Python that is new enough; `make PYTHON=/path/to/python3.12 run` chooses another.
 CANDIDATES := python3 python3.13 python3.12 python3.11
@@ -29,8 +29,11 @@ test: $(VENV)/development ## Run the tests; about three minutes on two cores
 test-fast: $(VENV)/development ## The tests that a change needs every minute; 45 seconds
 	$(PYTEST) -m 'not slow' $(FAST)
 
-fault: $(VENV)/development ## All faults, and storms of kills over thousands of files; ten minutes
-	$(BIN)/python -m pytest --durations 15 tests/fault tests/storms
+fault: $(VENV)/development ## All faults, and storms over thousands of files, with their figures; half an hour; needs strace
+	$(BIN)/python -m pytest --durations 15 -rP tests/fault tests/storms tests/journal tests/worker/test_sandbox.py
+
+soak: $(VENV)/development ## The same storms twenty times as long, as before a release; a night
+	PIPELINE_SOAK=20 $(BIN)/python -m pytest --durations 15 -rP tests/storms
 
 fix: $(VENV)/development ## Put style and format right, as far as that can be done by itself
 	$(BIN)/ruff check --fix .

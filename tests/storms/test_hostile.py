@@ -6,12 +6,13 @@ import sys
 from pathlib import Path
 
 import pytest
+from storm import SCALE
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "fault"))
 from test_hostile import check, lay_out, thumbnails
 
-FILES = 20_000
-pytestmark = pytest.mark.timeout(1800)
+FILES = 20_000 * SCALE
+pytestmark = pytest.mark.timeout(1800 * SCALE)
 
 
 def test_twenty_thousand(tmp_path: Path) -> None:

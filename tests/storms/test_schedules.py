@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections import Counter
 from concurrent.futures import ProcessPoolExecutor
@@ -10,11 +9,12 @@ from multiprocessing import get_context
 from pathlib import Path
 
 import pytest
+from storm import SCALE
 
 PROPERTY = str(Path(__file__).parents[1] / "property")
-SEEDS = int(os.environ.get("PIPELINE_SCHEDULES", "20000"))
+SEEDS = 20_000 * SCALE
 AT_ONCE = 250
-pytestmark = pytest.mark.timeout(3600)
+pytestmark = pytest.mark.timeout(3600 * SCALE)
 
 
 def some(first: int) -> tuple[Counter[str], list[str]]:

@@ -13,9 +13,9 @@ from random import Random
 
 import pytest
 from harness import STATE, cli, command, environment, tree
-from storm import job
+from storm import SCALE, job
 
-SEEDS = range(25)
+SEEDS = range(25 * SCALE)
 LATEST_S = 8.0  # a whole run takes a little longer
 pytestmark = pytest.mark.timeout(600)
 
