@@ -49,7 +49,7 @@ def test_bombs(tmp_path: Path, workers: str) -> None:
 
 def test_malformed_files(tmp_path: Path) -> None:
     """Each ends as done or failed with a reason; no worker dies or hangs; a cut file is not called done."""
-    lay_out(tmp_path / "in", rounds=12)
+    lay_out(tmp_path / "in", rounds=4)
     check(tmp_path, thumbnails(tmp_path))
 
 

@@ -12,8 +12,8 @@ from harness import FILES, NUMBERED, counts, fused, plan_of, restarts, stage, tr
 from pipeline.plan.machine import memory_kills
 from pipeline.supervisor import execution
 
-ITEMS = 40
-SLOW = {"use": "stages_for_tests.steps:Pause", "with": {"ms": 20}}
+ITEMS = 30
+SLOW = {"use": "stages_for_tests.steps:Pause", "with": {"ms": 10}}
 
 
 def plan(folder: Path, *stages: Any, **top: Any) -> Any:
@@ -31,7 +31,7 @@ def test_after_so_many_frames(tmp_path: Path, shape: str) -> None:
     report = execution.run(fused(job, 2) if shape == "fused" else job)
     assert counts(report) == {"done": ITEMS}
     assert tree(tmp_path / "out") == tree(tmp_path / "once/out")
-    assert sum(restarts(report).values()) >= ITEMS // 10
+    assert sum(restarts(report).values()) >= 2
     assert report.failures == []
 
 
@@ -44,7 +44,7 @@ def test_stages_are_closed(tmp_path: Path) -> None:
         "    def close(self):\n        open(f'{self.folder}/closed.{os.getpid()}', 'w').close()\n"
     )
     tidy = {"use": f"{tmp_path}/tidy.py:Tidy", "with": {"folder": str(tmp_path)}}
-    report = execution.run(plan(tmp_path, tidy, recycle={"items": 8}))
+    report = execution.run(plan(tmp_path, tidy, SLOW, recycle={"items": 8}))
     assert counts(report) == {"done": ITEMS}
     assert len(list(tmp_path.glob("closed.*"))) == restarts(report)["step1"] + 1 >= 2
 
@@ -56,11 +56,11 @@ def test_once_it_has_grown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
         "import time\nKEPT = []\n\ndef leaky(pixels):\n    KEPT.append(bytearray(b'x' * (8 << 20)))\n"
         "    time.sleep(0.01)\n    return pixels\n"
     )
-    report = execution.run(plan(tmp_path, f"{tmp_path}/leaky.py:leaky", recycle={"memory": "150MB"}))
+    report = execution.run(plan(tmp_path, f"{tmp_path}/leaky.py:leaky", recycle={"memory": "100MB"}))
     assert counts(report) == {"done": ITEMS}
     assert restarts(report)["step1"] >= 1
     (largest,) = (group.rss_nbytes for group in report.groups if group.name == "step1")
-    assert largest < 300_000_000  # all of it together would be 320 MB and what a worker has anyway
+    assert largest < 240_000_000  # all of it together would be 240 MB and what a worker has anyway
 
 
 def laid_out(root: Path, files: dict[str, str]) -> str:

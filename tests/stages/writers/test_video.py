@@ -125,4 +125,5 @@ def test_a_film_that_is_tried_again_in_the_same_process(
     with pytest.raises(StageError, match="for a moment"):
         whole.carry_out(item, target)
     assert whole.carry_out(item, target).frames == 60
+    whole.output.close()
     assert see(target).ids == list(range(60))
