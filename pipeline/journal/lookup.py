@@ -93,11 +93,16 @@ class Lookup:
         self._retry = _not_done(db, options.retry) if options.retry else None
         self.owners = Owners(db, reader, policy, adopt=options.adopt, job=job)
         self._chains: dict[int, str] = {}
+        self._empty = db.execute("SELECT 1 FROM items WHERE job = ? LIMIT 1", (job,)).fetchone() is None
+
+    def expect_repeats(self) -> None:
+        """The same item may come more than once in this run, so what is written meanwhile counts too."""
+        self._empty = False
 
     def look(self, found: Sequence[tuple[Item, str]]) -> list[Looked]:
         """What follows for items with their output names, "" where frames decide them."""
         keys = [os.fsencode(self._reader.key(item)) for item, _ in found]
-        rows = self._rows(keys)
+        rows = {} if self._empty else self._rows(keys)
         looked = [self._judged(*each, key, rows.get(key)) for each, key in zip(found, keys, strict=True)]
         todo = [n for n, one in enumerate(looked) if not one.verdict.outcome and one.output is not None]
         there = {n: lies for n in todo if (lies := on_disk(looked[n].target)) is not None}

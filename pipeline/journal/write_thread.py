@@ -19,7 +19,7 @@ from .ownership import on_disk
 from .store import refusal
 from .tables import DONE
 
-PACE_S = 0.03  # between commits while nobody waits for one: what a kill can cost
+PACE_S = 0.05  # between commits while nobody waits for one: what a kill can cost
 SYNC_S = 0.5  # between two batches that are brought to the disk
 MOST_WAITING = 20_000  # items and claims; beyond it no item is let in
 AT_ONCE = (64, 16, 4, 1)  # rows in one statement: few texts, each compiled once; few hand-overs of the interpreter

@@ -46,7 +46,9 @@ def watch(
         check_sandbox(plan)
         check_output(plan)
         with kept(plan, keep, told) as journal:
+            assert journal is not None
             watched.journal = journal
+            journal.lookup.expect_repeats()
             intake = Intake(plan, journal=journal, watched=watched)
             teller = Teller(watched, notifier, log)
             run = Run(plan, None, fork_server, log=teller, show=show, intake=intake, journal=journal)
