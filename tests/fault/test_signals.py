@@ -79,3 +79,26 @@ def members(group: int) -> list[int]:
         if int(fields[2]) == group and fields[0] not in "ZX":
             found.append(int(pid))
     return found
+
+
+def test_a_run_that_was_suspended_goes_on(tmp_path: Path) -> None:
+    """Ctrl-Z for longer than `timeout`, then `fg`: nothing is lost, and no worker is blamed for the pause."""
+    pause = stage("stages_for_tests.steps:Pause", ms=20)
+    path = write_config(
+        tmp_path, {"use": NUMBERED, "items": 100}, [[pause]], {"use": FILES, "path": f"{tmp_path}/out/{{stem}}.png"},
+        timeout="1s",
+    )  # fmt: skip
+    process = subprocess.Popen(
+        command("run", str(path), "--json", "-q", "--allow-code"), stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        text=True, env=environment(), start_new_session=True,
+    )  # fmt: skip
+    until(lambda: len(listed(tmp_path / "out")) > 5 if (tmp_path / "out").exists() else False, "some are done")
+    for number in (signal.SIGTSTP, signal.SIGSTOP):  # a group without a terminal is not stopped by the first
+        os.killpg(process.pid, number)
+    with pytest.raises(subprocess.TimeoutExpired):
+        process.wait(3.0)
+    os.killpg(process.pid, signal.SIGCONT)
+    out, err = process.communicate(timeout=30)
+    report = json.loads(out)
+    assert (process.returncode, report["done"]) == (0, 100), err
+    assert sum(group["restarts"] for group in report["groups"]) == 0
