@@ -46,6 +46,22 @@ def configured(command: Command) -> Command:
     return command
 
 
+def telling(command: Command) -> Command:
+    """How much a command that runs a config says, and where it keeps the rest."""
+    for option in reversed(
+        (
+            click.option(
+                "-v", "--verbose", is_flag=True,
+                help="Figures of each group, skips, tracebacks and versions at the end.",
+            ),
+            click.option("--log", metavar="FILE", help="Append one line of JSON for each input as it ends."),
+            click.option("-q", "--quiet", is_flag=True, help="No progress and no summary; failures only."),
+        )
+    ):  # fmt: skip
+        command = option(command)
+    return command
+
+
 def loaded(config: str, overrides: tuple[str, ...], workers: tuple[str, ...]) -> Config:
     """The config with its overrides; ConfigError lists everything that is wrong with its form."""
     from .. import config as configs

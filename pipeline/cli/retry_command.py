@@ -23,9 +23,7 @@ if TYPE_CHECKING:
 @addressed
 @click.option("--config", type=click.Path(), help="Use this config and not that of the run.")
 @click.option("--allow-code", is_flag=True, help="Run stages that the config names as code of yours.")
-@click.option("-v", "--verbose", is_flag=True, help="Figures of each group, skips, tracebacks and versions at the end.")
-@click.option("--log", metavar="FILE", help="Append one line of JSON for each input as it ends.")
-@click.option("-q", "--quiet", is_flag=True, help="No progress and no summary; failures only.")
+@options.telling
 @click.pass_context
 def command(
     context: click.Context, address: str, number: int | None, overrides: tuple[str, ...], as_json: bool,

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from .log import ItemLog
 
 
-@click.command(short_help="Run a config.")
+@click.command(short_help="Run a config; run again: only what is missing or changed.")
 @options.configured
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Take the first N inputs only.")
 @click.option("--dry-run", is_flag=True, help="Print source -> destination; read and write nothing.")
@@ -37,9 +37,7 @@ if TYPE_CHECKING:
 @click.option("--only", metavar="FILE", help="Take this one input alone.")
 @click.option("--serial", is_flag=True, help="Run in this one process; slow, for finding faults.")
 @click.option("--pdb", "debugger", is_flag=True, help="With --serial: stop in the debugger where a stage raises.")
-@click.option("-v", "--verbose", is_flag=True, help="Figures of each group, skips, tracebacks and versions at the end.")
-@click.option("--log", metavar="FILE", help="Append one line of JSON for each input as it ends.")
-@click.option("-q", "--quiet", is_flag=True, help="No progress and no summary; failures only.")
+@options.telling
 @click.pass_context
 def command(
     context: click.Context, config: str, overrides: tuple[str, ...], workers: tuple[str, ...], allow_code: bool,
@@ -56,7 +54,7 @@ def command(
     form = options.loaded(config, overrides, workers)
     with early_fork_server(wanted=not (dry_run or serial)) as fork_server:
         plan = options.built(form, allow_code=allow_code)
-        wished = Options(fresh, adopt, checksum, prune, force, only=only or "")
+        wished = Options(fresh=fresh, adopt=adopt, checksum=checksum, prune=prune, force=force, only=only or "")
         if dry_run:
             context.exit(int(show_dry_run(plan, limit, wished, as_json=as_json)))
         told = told_of(config, overrides, workers, allow_code=allow_code)

@@ -38,9 +38,12 @@ def summary(plan: Plan, report: Report, *, verbose: bool) -> list[str]:
             outputs,
         ]
         return [*lines, *(_details(report) if verbose else [])]
-    lines = [f"{', '.join(counts)} in {text.span(report.seconds)}, {pace}"]
-    moved = f"{text.size(report.bytes_in)} in, {text.size(report.bytes_out)} out"
-    lines.append(f"{moved}; {outputs}" if where else moved)
+    if ledger.up_to_date and not ledger.done:  # a pace of what was not done says nothing
+        lines = [f"{', '.join(counts)} in {text.span(report.seconds)}", outputs]
+    else:
+        lines = [f"{', '.join(counts)} in {text.span(report.seconds)}, {pace}"]
+        moved = f"{text.size(report.bytes_in)} in, {text.size(report.bytes_out)} out"
+        lines.append(f"{moved}; {outputs}" if where else moved)
     lines += _again(report)
     lines += failures(report, verbose=verbose)
     lines += [

@@ -14,9 +14,7 @@ from .run_command import conclude, early_fork_server, show_line
 @options.configured
 @click.option("--poll", is_flag=True, help="Look again and again; do not rely on events of the file system.")
 @click.option("--adopt", is_flag=True, help="Take outputs that are there, and no journal knows, as ours.")
-@click.option("-v", "--verbose", is_flag=True, help="Figures of each group, skips, tracebacks and versions at the end.")
-@click.option("--log", metavar="FILE", help="Append one line of JSON for each input as it ends.")
-@click.option("-q", "--quiet", is_flag=True, help="No progress and no summary; failures only.")
+@options.telling
 @click.pass_context
 def command(
     context: click.Context, config: str, overrides: tuple[str, ...], workers: tuple[str, ...], allow_code: bool,

@@ -110,7 +110,8 @@ class Journal:
         standing = standing_output(self.plan, reader)
         if standing is None:
             return
-        self._let_go()
+        while self._opened:
+            self._opened.pop().close()
         for name in (self.path, self.path + "-wal", self.path + "-shm"):
             if os.path.exists(name):
                 os.unlink(name)
