@@ -53,7 +53,7 @@ class Looked(NamedTuple):
         stamp: of its input; None where it cannot be told.
         verdict: an outcome where nothing is to be done with it.
         cause: why it is not let in; None for one that is, or is up to date.
-        adopted: how the output lies there that is taken as ours.
+        adopted: how the output lies there that is taken as ours. foreign: one that is not ours and will be replaced.
     """
 
     item: Item
@@ -64,6 +64,7 @@ class Looked(NamedTuple):
     verdict: Verdict
     cause: Cause | None = None
     adopted: OnDisk | None = None
+    foreign: OnDisk | None = None
 
 
 class Lookup:
@@ -120,14 +121,19 @@ class Lookup:
         """Where an output of the journal lies."""
         return f"{self._folder}/{os.fsdecode(output)}"
 
-    def refusal(self, target: str, item: Item) -> str:
-        """Why a name that only a frame decided may not be written; "" where it may. Called by the journal's writer."""
+    def of_part(self, target: str, item: Item) -> tuple[str, OnDisk | None]:
+        """Of a name that only a frame decided: why it may not be written, or a foreign file that will be replaced.
+
+        Called by the journal's writer.
+        """
         there = on_disk(target)
         if there is None:
-            return ""
+            return "", None
         key, output = os.fsencode(self._reader.key(item)), self.output_of(target)
-        cause, _ = self.owners.over(there, self.owners.claims([output]).get(output), key, self._reader.stamp(item))
-        return f"{target!r}: {cause.reason}" if cause is not None else ""
+        over = self.owners.over(there, self.owners.claims([output]).get(output), key, self._reader.stamp(item))
+        if over.cause is not None:
+            return f"{target!r}: {over.cause.reason}", None
+        return "", there if over.foreign else None
 
     def outputs_of(self, row: ItemRow) -> tuple[list[bytes], tuple[OnDisk, ...]]:
         """The outputs of an item that has several, and how they were left."""
@@ -204,11 +210,13 @@ class Lookup:
     def _against_claims(self, one: Looked, there: OnDisk, claims: Mapping[bytes, Claim]) -> Looked:
         """An item that is to be done, and whose output is there already: whether it may be replaced."""
         assert one.output is not None
-        cause, adopted = self.owners.over(there, claims.get(one.output), one.key, one.stamp)
-        if cause is not None:
+        over = self.owners.over(there, claims.get(one.output), one.key, one.stamp)
+        if (cause := over.cause) is not None:
             verdict = Verdict("skipped", cause.what) if cause.kind == "skip" else FAILED_HERE
             return one._replace(verdict=verdict, cause=cause)
-        return one._replace(verdict=ADOPTED, adopted=there) if adopted else one
+        if over.adopted:
+            return one._replace(verdict=ADOPTED, adopted=there)
+        return one._replace(foreign=there) if over.foreign else one
 
     # ---- queries -----------------------------------------------------------------------------------------------
 

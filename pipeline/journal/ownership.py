@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from ..contracts.cause import Cause
 from ..contracts.frame import Item
 from ..contracts.stage import Reader
 from ..contracts.stamp import Stamp
-from .tables import ItemRow
+from .tables import DONE, ItemRow
 from .verdict import LEAVE, REFUSE, OnDisk, may_replace
 
 if TYPE_CHECKING:
@@ -18,7 +18,54 @@ if TYPE_CHECKING:
 
 EXISTS = "a file that no run of this journal made has the name of its output"
 INSTEAD = "name another, or say `overwrite: always`"
-Claim = tuple[int, bytes, int]  # job, item, run
+CLAIMED = (
+    "SELECT c.output, c.job, c.item, c.run, c.foreign_size, c.foreign_mtime_ns, i.run, i.outcome,"
+    " coalesce(p.size, iif(i.output = c.output, i.output_size, 0)),"
+    " coalesce(p.mtime_ns, iif(i.output = c.output, i.output_mtime_ns, 0)) FROM claims AS c"
+    " LEFT JOIN items AS i ON i.job = c.job AND i.item = c.item"
+    " LEFT JOIN parts AS p ON p.job = c.job AND p.item = c.item AND p.output = c.output WHERE c.output IN"
+)
+
+
+class Claim(NamedTuple):
+    """The last claim of an output, and how the item ended that it was claimed for.
+
+    Attributes:
+        job, item, run: of the claim.
+        foreign_size, foreign_mtime_ns: how a file lay there that was not ours; None where there was none.
+        ended, outcome: the run in which the item ended last, and how; None where no run said so.
+        size, mtime_ns: how the output lay there when the item ended; 0 where it did not.
+    """
+
+    job: int
+    item: bytes
+    run: int
+    foreign_size: int | None
+    foreign_mtime_ns: int | None
+    ended: int | None
+    outcome: int | None
+    size: int
+    mtime_ns: int
+
+    def made(self, there: OnDisk) -> bool:
+        """Whether what lies there is ours: written, or left by a run that did not come to say so."""
+        if there == (self.foreign_size, self.foreign_mtime_ns):
+            return False
+        return self.ended != self.run or self.outcome == DONE or there == (self.size, self.mtime_ns)
+
+
+class Over(NamedTuple):
+    """What follows from a file that lies where an output is to be.
+
+    Attributes:
+        cause: what forbids to replace it; None where it may be.
+        adopted: whether it is taken as the output.
+        foreign: whether it is not ours and will be replaced.
+    """
+
+    cause: Cause | None
+    adopted: bool = False
+    foreign: bool = False
 
 
 class Owners:
@@ -50,32 +97,34 @@ class Owners:
         except OSError:
             return ""
 
-    def over(self, there: OnDisk, claim: Claim | None, key: bytes, stamp: Stamp | None) -> tuple[Cause | None, bool]:
-        """What forbids to replace an output that is there; whether it is adopted instead."""
+    def over(self, there: OnDisk, claim: Claim | None, key: bytes, stamp: Stamp | None) -> Over:
+        """What follows from an output that is there."""
         input_ns = stamp.mtime_ns if stamp is not None else None
         if claim is not None and claim[:2] != (self._job, key) and self._policy != "always":
             other = self._still(claim)
             if other:
-                return Cause("", "collision", f"its output is that of {other!r}"), False
-        if claim is None and self._adopt:
-            return None, input_ns is not None and there.mtime_ns >= input_ns
-        what = may_replace(self._policy, own=claim is not None, output_ns=there.mtime_ns, input_ns=input_ns)
+                return Over(Cause("", "collision", f"its output is that of {other!r}"))
+        own = claim is not None and claim.made(there)
+        if self._adopt and not own:
+            return Over(None, adopted=input_ns is not None and there.mtime_ns >= input_ns)
+        what = may_replace(self._policy, own=own, output_ns=there.mtime_ns, input_ns=input_ns)
         if what == LEAVE:
             why = "there is an output already" + (", not older than the input" if self._policy == "older" else "")
-            return Cause("", "skip", f"{why} (`overwrite: {self._policy}`)"), False
-        return (Cause("", "exists", EXISTS, remedy=INSTEAD) if what == REFUSE else None), False
+            return Over(Cause("", "skip", f"{why} (`overwrite: {self._policy}`)"))
+        return Over(Cause("", "exists", EXISTS, remedy=INSTEAD)) if what == REFUSE else Over(None, foreign=not own)
 
     def _still(self, claim: Claim) -> str:
         """The input that another item's claim is for; "" where it is gone, and the name with it."""
-        job, item, _ = claim
+        job, item = claim[:2]
         query = "SELECT path FROM roots JOIN items ON roots.id = items.root WHERE job = ? AND item = ?"
         known = self._db.execute(query, (job, item)).fetchone()
         path = os.path.join(os.fsdecode(known[0]) if known else self._reader.root or "", os.fsdecode(item))
         return path if os.path.lexists(path) else ""
 
     def claims(self, outputs: Sequence[bytes | None]) -> dict[bytes, Claim]:
-        query = f"SELECT output, job, item, run FROM claims WHERE output IN ({marks(outputs)})"  # noqa: S608 - marks
-        return {row[0]: row[1:] for row in self._db.execute(query, outputs)}
+        """The claims of these outputs."""
+        query = f"{CLAIMED} ({marks(outputs)})"
+        return {row[0]: Claim(*row[1:]) for row in self._db.execute(query, outputs)}
 
 
 def marks(values: Sequence[object]) -> str:

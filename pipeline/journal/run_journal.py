@@ -26,7 +26,7 @@ from .store import make_folder, open_to_read, open_to_write, path_in, refusals
 from .sweep import sweep_dead
 from .tables import DONE, OUTCOMES
 from .versions import versions
-from .write_thread import Cells, Ended, WriteThread
+from .write_thread import Cells, Ended, Parts, WriteThread
 
 if TYPE_CHECKING:
     import sqlite3
@@ -143,7 +143,7 @@ class Journal:
         self._open[item.number] = _Open(head, target, output, item.source)
         if output is None:
             return 0
-        return self._thread.claim((output, self._job, key, self.run))
+        return self._thread.claim((output, self._job, key, self.run, *(looked.foreign or (None, None))))
 
     def is_open(self, item: Item) -> bool:
         """Whether this item was let in and has not ended."""
@@ -153,7 +153,7 @@ class Journal:
         """An output that is there was taken as ours."""
         head = (self._job, looked.key, self._root, *recorded(looked.stamp), self._chain)
         assert looked.output is not None
-        self._thread.claim((looked.output, self._job, looked.key, self.run))
+        self._thread.claim((looked.output, self._job, looked.key, self.run, None, None))
         self._thread.ended(Ended(head, DONE, looked.target, looked.output, None))
 
     def refused(self, item: Item, outcome: str, cause: Cause) -> None:
@@ -177,11 +177,11 @@ class Journal:
 
         def ask() -> Cells | None:
             with refusals(self.path):
-                why = self.lookup.refusal(target, item)
+                why, foreign = self.lookup.of_part(target, item)
             if why or opened is None:
                 refused.append(why or "the item is over")
                 return None
-            return (self.lookup.output_of(target), self._job, opened.head[1], self.run)
+            return (self.lookup.output_of(target), self._job, opened.head[1], self.run, *(foreign or (None, None)))
 
         self._parts.setdefault(item.number, {})[target] = self.lookup.output_of(target)
         self._thread.check(ask, lambda: answer(refused[0] if refused else ""))
@@ -204,17 +204,19 @@ class Journal:
         self._under_way.discard(opened.head[1])
         if outcome not in OUTCOMES:
             return
+        several = tuple(parts.items()) if parts is not None else () if opened.output is None else None
         if outcome == "done":
-            several = tuple(parts.items()) if parts is not None else () if opened.output is None else None
             self._thread.ended(Ended(opened.head, DONE, opened.target, opened.output, several, busy_us))
         else:
-            self._failed(opened, outcome, cause or Cause("", "", ""), busy_us=busy_us)
+            self._failed(opened, outcome, cause or Cause("", "", ""), several, busy_us=busy_us)
 
-    def _failed(self, opened: _Open, outcome: str, cause: Cause, *, row: bool = True, busy_us: int = 0) -> None:
+    def _failed(
+        self, opened: _Open, outcome: str, cause: Cause, parts: Parts = None, *, row: bool = True, busy_us: int = 0
+    ) -> None:
         number, told = OUTCOMES.index(outcome), {"cause": cause.as_parts()}
         said = json.dumps(told | ({"versions": versions()} if outcome == "quarantined" else {}))
         failed = (opened.head[1], os.fsencode(opened.source), number, said) if outcome != "skipped" else None
-        self._thread.ended(Ended(opened.head, number, "", opened.output, None, busy_us, said, failed, row))
+        self._thread.ended(Ended(opened.head, number, opened.target, opened.output, parts, busy_us, said, failed, row))
 
     @property
     def error(self) -> PipelineError | None:

@@ -87,7 +87,7 @@ def _quoted(path: str) -> str:
 
 
 def _checked(db: sqlite3.Connection, path: str) -> bool:
-    """Whether the database is empty; raises for one that is not ours, or newer."""
+    """Whether the database is empty; raises for one that is not ours, or of another version."""
     form, application = (db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("user_version", "application_id"))
     tables = db.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]
     if not tables and not form:
@@ -98,6 +98,11 @@ def _checked(db: sqlite3.Connection, path: str) -> bool:
         raise EnvironmentRefusal(
             "the journal was written by a newer pipeline", where=path, limit=f"its form is {form}, known is {FORM}",
             remedy="run that version, or choose another `state_dir`",
+        )  # fmt: skip
+    if form < FORM:
+        raise EnvironmentRefusal(
+            "the journal was written by an older pipeline", where=path, limit=f"its form is {form}, known is {FORM}",
+            remedy=AWAY,
         )  # fmt: skip
     return False
 

@@ -2,6 +2,9 @@
 
 Paths are bytes as the system gives them, relative: items below the input's root, outputs below the output folder. So a
 folder that was moved with its journal is known again, and a name that is not UTF-8 is a name like any other.
+
+A claim keeps how a file lay there that was not ours when the name was claimed, and the row of an item that failed how
+its output lies after it: so what a run left is told from what somebody put there, and no clock has a say in it.
 """
 
 from __future__ import annotations
@@ -9,7 +12,7 @@ from __future__ import annotations
 from typing import Final, NamedTuple
 
 FOLDER: Final = ".pipeline"  # in the folder of the outputs
-FORM: Final = 1  # `PRAGMA user_version`; raised when the tables change
+FORM: Final = 2  # `PRAGMA user_version`; raised when the tables change
 APPLICATION: Final = 0x7069_7065  # `PRAGMA application_id`, "pipe": no other program's database is taken for ours
 
 DONE, SKIPPED, FAILED, QUARANTINED = range(4)
@@ -25,7 +28,8 @@ CREATE TABLE runs (
     config TEXT NOT NULL, versions TEXT NOT NULL, exit_code INTEGER, report TEXT
 );
 CREATE TABLE claims (
-    output BLOB PRIMARY KEY, job INTEGER NOT NULL, item BLOB NOT NULL, run INTEGER NOT NULL
+    output BLOB PRIMARY KEY, job INTEGER NOT NULL, item BLOB NOT NULL, run INTEGER NOT NULL,
+    foreign_size INTEGER, foreign_mtime_ns INTEGER
 ) WITHOUT ROWID;
 CREATE TABLE items (
     job INTEGER NOT NULL, item BLOB NOT NULL, root INTEGER NOT NULL, size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL,
@@ -53,7 +57,7 @@ class ItemRow(NamedTuple):
         outcome: DONE, SKIPPED, FAILED or QUARANTINED.
         parts: how many outputs stand in `parts`; -1 for an item whose one output stands here.
         output: below the output folder; None where the item has none, or has parts.
-        output_size, output_mtime_ns: as we left it.
+        output_size, output_mtime_ns: as we left it; 0 where an item that is not done left none.
         busy_us: what stages took for it.
         cause: why it is not done, as the texts of `Cause.as_parts` in JSON.
     """

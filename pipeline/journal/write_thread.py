@@ -23,11 +23,12 @@ PACE_S = 0.05  # between commits while nobody waits for one: what a kill can cos
 SYNC_S = 0.5  # between two batches that are brought to the disk
 MOST_WAITING = 20_000  # items and claims; beyond it no item is let in
 AT_ONCE = (64, 16, 4, 1)  # rows in one statement: few texts, each compiled once; few hand-overs of the interpreter
-CLAIMS = ("INSERT OR REPLACE INTO claims VALUES", 4)
+CLAIMS = ("INSERT OR REPLACE INTO claims VALUES", 6)
 ITEMS = ("INSERT OR REPLACE INTO items VALUES", 15)
 PARTS = ("INSERT OR REPLACE INTO parts VALUES", 5)
 FAILURES = ("INSERT OR REPLACE INTO failures VALUES", 5)
 Cells = tuple[Any, ...]
+Parts = tuple[tuple[str, bytes], ...] | None
 Ask = Callable[[], Cells | None]
 
 
@@ -37,7 +38,7 @@ class Ended(NamedTuple):
     Attributes:
         head: job, item, root, size, mtime_ns, digest, chain.
         target, output: of an item that has one output; "" and None for another.
-        parts: targets and outputs of an item whose frames decided their names; None for another.
+        parts: targets and outputs of an item whose frames decide their names; None for another.
         failed: its row of `failures`, without the run; None for an item that did not fail.
         row: whether `items` gets a row: not for one that was never let in.
     """
@@ -46,7 +47,7 @@ class Ended(NamedTuple):
     outcome: int
     target: str
     output: bytes | None
-    parts: tuple[tuple[str, bytes], ...] | None
+    parts: Parts
     busy_us: int = 0
     cause: str | None = None
     failed: Cells | None = None
@@ -220,18 +221,19 @@ class WriteThread:
         for one in ended:
             if one.failed is not None:
                 failures.append((self._run_number, *one.failed))
+            if not one.row:
+                continue
             if one.parts is not None:
                 self._db.execute("DELETE FROM parts WHERE job = ? AND item = ?", one.head[:2])
-                lie = [(output, on_disk(target)) for target, output in one.parts]
-                if None in (there for _, there in lie):
-                    continue  # an output is gone already: without a row the item is done again
-                parts += [(*one.head[:2], output, *there) for output, there in lie if there is not None]
-            there = on_disk(one.target) if one.outcome == DONE and one.parts is None else None
-            if not one.row or (one.outcome == DONE and one.parts is None and there is None):
-                continue
-            count = -1 if one.parts is None else len(one.parts)
-            tail = (count, one.output, *(there or (0, 0)), one.busy_us, one.cause)
-            items.append((*one.head, one.outcome, self._run_number, *tail))
+            lie = [(output, on_disk(target)) for target, output in one.parts or ((one.target, one.output),) if target]
+            left = [(output, there) for output, there in lie if there is not None]
+            if one.outcome == DONE and len(left) < len(lie):
+                continue  # an output is gone already: without a row the item is done again
+            if one.parts is not None:
+                parts += [(*one.head[:2], output, *there) for output, there in left]
+            count = -1 if one.parts is None else len(left)
+            there = left[0][1] if one.parts is None and left else (0, 0)
+            items.append((*one.head, one.outcome, self._run_number, count, one.output, *there, one.busy_us, one.cause))
         for statement, rows in ((PARTS, parts), (ITEMS, items), (FAILURES, failures)):
             self._insert(statement, rows)
 

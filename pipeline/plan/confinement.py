@@ -20,6 +20,7 @@ SYSTEM = (
     "/proc/meminfo", "/proc/stat", "/sys/devices/system", "/sys/fs/cgroup", "/dev/urandom", "/dev/zero",
 )  # fmt: skip
 PIXEL_NBYTES = 24  # private memory a pixel while a picture is decoded: 4 channels of 16 bits, three times
+MADE_PIXELS = 100_000_000  # of a picture that a stage enlarges; parameters decide it, no header
 SPARE_NBYTES = 1 << 30  # libraries, threads, reference frames of a decoder
 
 
@@ -45,7 +46,6 @@ def confinement(plan: Plan, group: GroupPlan) -> Confinement | None:
     """What the workers of a group may do; None leaves them free."""
     if plan.settings.sandbox == "off" or free_because(plan, group):
         return None
-    limits = plan.settings.limits
     reads = {*_inputs(plan, group), *_named(group.stages), *_named([plan.encoder] if plan.encoder else [])}
     root = plan.output_root if group.writes else None
     return Confinement(
@@ -53,8 +53,21 @@ def confinement(plan: Plan, group: GroupPlan) -> Confinement | None:
         libraries=tuple(sorted({*_python(), *SYSTEM})),
         writes=() if root is None else (root,),
         network=any(stage.build().network for stage in group.stages),
-        data_nbytes=None if group.writes else limits.file_nbytes + PIXEL_NBYTES * limits.pixels + SPARE_NBYTES,
+        data_nbytes=_data_nbytes(plan, group),
     )
+
+
+def _data_nbytes(plan: Plan, group: GroupPlan) -> int | None:
+    """How much private memory a worker may need at most; None for an encoder of videos, which keeps many frames.
+
+    A reader decodes one picture; where a worker makes others of it, each step may hold one, and they may be enlarged.
+    """
+    if group.writes and plan.destination is not None and plan.encoder is None:
+        return None
+    limits = plan.settings.limits
+    most = limits.file_nbytes + PIXEL_NBYTES * limits.pixels + SPARE_NBYTES
+    made = limits.pixels * (len(group.stages) - 1) + MADE_PIXELS
+    return most if group.reads and len(group.stages) == 1 else most + PIXEL_NBYTES * made
 
 
 def free_because(plan: Plan, group: GroupPlan) -> str:

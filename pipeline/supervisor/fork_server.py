@@ -12,6 +12,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 
 from ..errors import EnvironmentRefusal
@@ -38,6 +39,7 @@ ENTRY = (
 )
 START_S = 60.0  # a loaded machine may take long to import numpy
 ANSWER_S = 5.0  # a fork takes milliseconds: one that is ready and says nothing is replaced
+LOOK_S = 0.25  # one that two looks find stopped is replaced at once: by a signal, a debugger left behind
 END_S = 5.0
 
 
@@ -148,7 +150,7 @@ class ForkServer:
         """End it; safe to call twice. Workers that are left end with it."""
         self._socket.close()
         try:
-            self._process.wait(END_S if self._ready else 0)
+            self._process.wait(END_S if self._ready and not is_stopped(self._process.pid) else 0)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
@@ -158,24 +160,46 @@ class ForkServer:
         try:
             socket.send_fds(self._socket, [LENGTH.pack(len(data))], fds)
             self._socket.sendall(data)
-            answer = self._socket.recv(ANSWER.size, socket.MSG_WAITALL)
-        except OSError as error:  # a time-out too: what may answer later must not be heard any more
+            answer = self._hear()
+        except TimeoutError as error:  # what may answer later must not be heard any more
+            self._process.kill()
+            raise ForkServerLost from error
+        except OSError as error:
             self._give_up()
             raise ForkServerLost from error
         if len(answer) < ANSWER.size:
             self._give_up()
             raise ForkServerLost
-        if not self._ready:
-            self._ready = True
-            self._socket.settimeout(ANSWER_S)
+        self._ready = True
         return int(ANSWER.unpack(answer)[0])
 
+    def _hear(self) -> bytes:
+        """Its answer. Raises TimeoutError where it says nothing for long, or does not run."""
+        waiting = select.poll()
+        waiting.register(self._socket, select.POLLIN)
+        silent_from, stopped = time.monotonic(), False
+        while not waiting.poll(LOOK_S * 1000):
+            was, stopped = stopped, is_stopped(self._process.pid)
+            silence_s = time.monotonic() - silent_from
+            if (was and stopped) or silence_s > (ANSWER_S if self._ready else START_S):
+                raise TimeoutError
+        return self._socket.recv(ANSWER.size, socket.MSG_WAITALL)
+
     def _give_up(self) -> None:
-        """It has closed its end or says nothing: wait for how it ended, or end it."""
+        """It has closed its end: wait for how it ended, or end it."""
         try:
             self._process.wait(1.0)
         except subprocess.TimeoutExpired:
             self._process.kill()
+
+
+def is_stopped(pid: int) -> bool:
+    """Whether a process is held by a signal; False where the system does not tell."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            return file.read().rpartition(b") ")[2][:1] == b"T"
+    except OSError:
+        return False
 
 
 def refusal(why: str) -> EnvironmentRefusal:

@@ -67,6 +67,7 @@ def test_a_loop_that_is_left_ends_the_run(here: Path) -> None:
             break
     assert frames.report.ledger.balances
     assert frames.report.ledger.done <= 1 < frames.report.ledger.found
+    assert not Path("out").exists()  # nothing is written, so no journal is kept
     frames = pipeline.frames("c.yaml")
     with pytest.raises(RuntimeError, match="mine"):
         _raise_in(frames)

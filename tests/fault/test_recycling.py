@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import os
+import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from harness import FILES, NUMBERED, counts, fused, plan_of, restarts, stage, tree
+from harness import FILES, NUMBERED, command, counts, environment, fused, plan_of, restarts, stage, tree
 
 from pipeline.plan.machine import memory_kills
 from pipeline.supervisor import execution
@@ -102,3 +105,38 @@ def test_a_memory_kill_is_told_from_a_crash(tmp_path: Path, monkeypatch: pytest.
     (failure,) = report.failures
     assert (failure.kind, "memory ran out" in failure.reason) == ("memory", True)
     assert os.path.basename(failure.item) == "numbered:003"
+
+
+@pytest.fixture
+def small_cgroup() -> Iterator[Path]:
+    """A cgroup of 600 MB, of whichever version this machine has."""
+    for base, limit in (("/sys/fs/cgroup/memory", "memory.limit_in_bytes"), ("/sys/fs/cgroup", "memory.max")):
+        folder = Path(base, f"pipeline-test-{os.getpid()}")
+        try:
+            folder.mkdir()
+        except OSError:
+            continue
+        if (folder / limit).exists():
+            break
+        folder.rmdir()
+    else:
+        pytest.skip("this machine lets nobody make a cgroup that limits memory")
+    (folder / limit).write_text("600000000")
+    yield folder
+    folder.rmdir()
+
+
+def test_a_real_memory_kill(tmp_path: Path, small_cgroup: Path) -> None:
+    """The kernel ends the worker that takes too much: its item is quarantined, kind memory; the others are done."""
+    (tmp_path / "hog.py").write_text(
+        "def hog(pixels):\n    if pixels.ravel()[0] == 3:\n        bytearray(b'x' * (2 << 30))\n    return pixels\n"
+    )
+    plan(tmp_path, f"{tmp_path}/hog.py:hog", on_error={"retries": 1})
+    run = command("run", str(tmp_path / "config.yaml"), "--allow-code", "--json", "-q")
+    joined = ["sh", "-c", 'echo $$ > "$0/cgroup.procs"; exec "$@"', str(small_cgroup), *run]
+    done = subprocess.run(joined, capture_output=True, text=True, check=False, env=environment())
+    report = json.loads(done.stdout)
+    assert (report["done"], report["quarantined"], done.returncode) == (ITEMS - 1, 1, 1), done.stderr
+    (failure,) = report["failures"]
+    assert (failure["kind"], os.path.basename(failure["item"])) == ("memory", "numbered:003")
+    assert "memory ran out" in failure["reason"]

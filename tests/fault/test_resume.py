@@ -6,13 +6,14 @@ import json
 import os
 import shutil
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from folder_jobs import reasons
 from harness import HARM, STATE, attempts, cli, config, counts, plan_of, stage, tree
+from kept_jobs import WAYS, Run, again, job
 from pictures import ramp
 
 from pipeline.errors import EnvironmentRefusal, Exit, UsageError
@@ -20,35 +21,6 @@ from pipeline.journal import Options
 from pipeline.plan import planning
 from pipeline.plan.model import Plan
 from pipeline.supervisor import execution, serial
-from pipeline.supervisor.report import Report
-
-WAYS = pytest.mark.parametrize("run", [execution.run, serial.run], ids=["workers", "serial"])
-Run = Callable[..., Report]
-FILES = ("a.png", "b.png", "sub/c.png")
-RESIZE: dict[str, Any] = {"resize": {"width": 8, "height": 8, "fit": "inside"}}
-
-
-@pytest.fixture
-def home(tmp_path: Path) -> Iterator[Path]:
-    """A folder with pictures in `in`; the time of their last change lies back, so that it can be trusted."""
-    for name in FILES:
-        ramp(tmp_path / "in" / name, 40, 30)
-    for name in FILES:
-        os.utime(tmp_path / "in" / name, ns=(1_700_000_000_123_456_789,) * 2)
-    return tmp_path
-
-
-def job(home: Path, target: str = "out/{dir}/{stem}.jpg", *, stages: list[Any] | None = None, **keys: Any) -> Plan:
-    writer = {"use": "files", "path": f"{home}/{target}", **keys.pop("writer", {})}
-    reader = {"use": "folder", "path": str(keys.pop("source", home / "in")), **keys.pop("reader", {})}
-    if not os.path.isdir(str(home / "in")):
-        os.makedirs(home / "in")
-    return plan_of(home, reader, [stages or [RESIZE]], writer, **keys)
-
-
-def again(plan: Plan, run: Run = execution.run, **options: Any) -> dict[str, int]:
-    """How the items of one more run end."""
-    return counts(run(plan, keep=Options(**options)))
 
 
 @WAYS

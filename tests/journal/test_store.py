@@ -67,6 +67,15 @@ def test_a_newer_one(made: str, reading: bool) -> None:
     assert "newer pipeline" in str(refusal(made, reading=reading))
 
 
+@pytest.mark.parametrize("reading", [False, True])
+def test_an_older_one(made: str, reading: bool) -> None:
+    """Its tables are not what this program expects."""
+    db = sqlite3.connect(store.path_in(made))
+    db.execute(f"PRAGMA user_version = {FORM - 1}")
+    db.close()
+    assert "older pipeline" in str(refusal(made, reading=reading))
+
+
 def test_the_database_of_another_program(tmp_path: Path) -> None:
     """Nothing is written into it."""
     with sqlite3.connect(store.path_in(str(tmp_path))) as db:
@@ -121,7 +130,7 @@ def test_a_log_that_was_torn_loses_its_last_commits_and_nothing_else(made: str, 
     """The write-ahead log cut at each 1/40: what is read is a state that was committed, in order."""
     db, _ = store.open_to_write(made, full=False)
     for number in range(30):
-        db.execute("INSERT INTO claims VALUES (?, 1, ?, 1)", (b"%d" % number, b"x" * 500))
+        db.execute("INSERT INTO claims VALUES (?, 1, ?, 1, NULL, NULL)", (b"%d" % number, b"x" * 500))
     path = store.path_in(made)
     whole = Path(path + "-wal").read_bytes()
     seen = set()

@@ -10,7 +10,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from harness import ROOT, cli, command, environment, tree, until
+from harness import ROOT, cli, command, environment, until
 
 from pipeline.api import planned
 from pipeline.errors import EnvironmentRefusal, Exit, StopRun, UsageError
@@ -64,7 +64,7 @@ def test_the_command_finds_what_a_waiting_stage_wants(config: Path, tmp_path: Pa
     assert found["failing"] == 1
     assert [group["name"] for group in found["groups"]] == ["reader", "shrink", "writer"]
     assert "tried reader" in done.stderr
-    assert tree(tmp_path / "out") == {}
+    assert os.listdir(tmp_path / "out") == []  # no journal either
     after = config.read_text()
     assert f"workers: {found['recommended']['shrink']}      # too few\n" in after
     assert [line for line in before.splitlines() if "#" in line and "workers" not in line] == [

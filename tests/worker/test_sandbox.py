@@ -141,6 +141,7 @@ def test_a_group_gets_what_it_needs(plan: Plan, tmp_path: Path) -> None:
     assert (middle.reads, middle.writes) == ((f"{tmp_path}/mark.png",), ())
     assert writer.writes == (f"{tmp_path}/out",)
     assert reader.data_nbytes == (512 << 20) + 24 * 100_000_000 + (1 << 30)
+    assert writer.data_nbytes == (512 << 20) + 24 * 200_000_000 + (1 << 30)
     assert not any(each.network for each in (reader, middle, writer))
 
 
@@ -196,10 +197,13 @@ def decode(*_):
     def write():
         open(OUTSIDE + "/evil.txt", "w")
 
-    for attempt in (socket.socket, lambda: os.execv("/bin/true", ["true"]), os.fork, write):
+    def grow():
+        bytearray(6 << 30)
+
+    for attempt in (socket.socket, lambda: os.execv("/bin/true", ["true"]), os.fork, write, grow):
         try:
             attempt()
-        except OSError:
+        except (OSError, MemoryError):
             continue
         os.write(2, b"ESCAPED")
     write()
@@ -210,7 +214,7 @@ codec.Png.decode = decode
 
 @pytest.mark.parametrize("fuse", ["none", "all"])
 def test_a_decoder_that_was_taken_over(tmp_path: Path, fuse: str) -> None:
-    """It opens no socket, starts nothing, writes nowhere; its items fail, the others are done."""
+    """It opens no socket, starts nothing, writes nowhere, takes no memory; its items fail, the others are done."""
     for name, count in (("meadow_palette.png", 10), ("valley.jpg", 10)):
         for number in range(count):
             (tmp_path / "in").mkdir(exist_ok=True)
@@ -219,7 +223,7 @@ def test_a_decoder_that_was_taken_over(tmp_path: Path, fuse: str) -> None:
     (tmp_path / "evil" / "sitecustomize.py").write_text(EVIL.replace("{outside!r}", repr(str(tmp_path))))
     plan_of(
         tmp_path, {"use": "folder", "path": str(tmp_path / "in")}, [],
-        {"use": "files", "path": f"{tmp_path}/out/{{stem}}.jpg"}, fuse=fuse,
+        {"use": "files", "path": f"{tmp_path}/out/{{stem}}.jpg"}, fuse=fuse, limits={"pixels": 10_000_000},
     )  # fmt: skip
     env = environment()
     env["PYTHONPATH"] = os.pathsep.join((str(tmp_path / "evil"), env["PYTHONPATH"]))
