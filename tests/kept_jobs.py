@@ -42,3 +42,17 @@ def job(home: Path, target: str = "out/{dir}/{stem}.jpg", *, stages: list[Any] |
 def again(plan: Plan, run: Run = execution.run, **options: Any) -> dict[str, int]:
     """How the items of one more run end."""
     return counts(run(plan, keep=Options(**options)))
+
+
+def touched(home: Path) -> None:
+    """At another time, which lies back: a file that was changed this very moment is not trusted."""
+    os.utime(home / "in/a.png", ns=(1_700_000_009_123_456_789,) * 2)
+
+
+def edited(home: Path) -> None:
+    ramp(home / "in/a.png", 41, 30)
+    touched(home)
+
+
+def removed(home: Path) -> None:
+    (home / "out/a.jpg").unlink()

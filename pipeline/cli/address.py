@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
@@ -30,8 +30,15 @@ def addressed(command: Command) -> Command:
     return command
 
 
-def state_of(address: str, overrides: tuple[str, ...]) -> str:
-    """The state folder that an address leads to. Raises UsageError where it leads to none."""
+class Where(NamedTuple):
+    """Where an address leads: the state folder, and the job in it; None where it names the folder alone."""
+
+    state: str
+    job: str | None = None
+
+
+def addressed_by(address: str, overrides: tuple[str, ...]) -> Where:
+    """Where an address leads. Raises UsageError where it leads nowhere."""
     from ..journal.history import state_in
 
     if os.path.isdir(address):
@@ -41,22 +48,22 @@ def state_of(address: str, overrides: tuple[str, ...]) -> str:
                 f"there is no journal in {address!r}", limit="want a config, a folder of outputs or a state folder",
                 remedy="a `pipeline run` makes it",
             )  # fmt: skip
-        return state
+        return Where(state)
     return _state_of_config(address, overrides)
 
 
-def _state_of_config(config: str, overrides: tuple[str, ...]) -> str:
+def _state_of_config(config: str, overrides: tuple[str, ...]) -> Where:
     """From what the config says itself: no code of the user is loaded for it."""
     from ..contracts.template import Template
+    from ..journal.registering import job_name
 
     form = options.loaded(config, overrides, ())
-    if form.settings.state_dir is not None:
-        return form.settings.state_dir
     path = form.writer.stages[0].params.value.get("path")
     if path is None or not isinstance(path.plain, str):
         remedy = "a run without outputs has no journal; else give the folder of the outputs"
         raise UsageError(f"the writer of {config!r} names no path", remedy=remedy)
-    return os.path.join(Template(path.plain).root, FOLDER)
+    state = form.settings.state_dir or os.path.join(Template(path.plain).root, FOLDER)
+    return Where(state, job_name(path.plain))
 
 
 def when(run: PastRun) -> str:

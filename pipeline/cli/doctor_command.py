@@ -129,11 +129,11 @@ def _opencv() -> Iterator[Check]:
 
 
 def _sandbox() -> Iterator[Check]:
-    """What the kernel offers to lock decoders in; nothing uses it yet, so it never counts against the machine."""
-    try:
-        with open("/sys/kernel/security/lsm") as file:
-            landlock = "landlock" in file.read().split(",")
-    except OSError:
-        landlock = False
-    has = "Landlock" if landlock else "no Landlock"
-    yield Check("ok" if landlock else "note", "sandbox", f"the kernel has {has}; decoders are not locked in yet")
+    """What the kernel offers to confine workers with; without it they run all the same, so it is a note at most."""
+    from ..worker import sandbox
+
+    if sandbox.has_seccomp() and sandbox.landlock_abi():
+        yield Check("ok", "sandbox", f"workers are confined by {sandbox.features()}")
+    else:
+        gives = sandbox.features() or "neither seccomp nor Landlock"
+        yield Check("note", "sandbox", f"this system gives {gives}", "Linux 5.13 and later give both")

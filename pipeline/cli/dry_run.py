@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..errors import Exit
+from ..errors import Exit, UsageError
 from . import text
 
 if TYPE_CHECKING:
@@ -21,19 +21,24 @@ if TYPE_CHECKING:
     from ..supervisor.intake import Found
 
 
-def dry_run(plan: Plan, limit: int | None, options: Options, *, as_json: bool) -> Exit:
+def dry_run(plan: Plan, limit: int | None, options: Options, only: str, *, as_json: bool) -> Exit:
     """`source -> destination` of each input that would be done, as it is found; what a run would end with."""
     from ..journal.asking import Asking
+    from ..journal.preflight import refuse_standing
     from ..supervisor.intake import Intake
 
     counted = Counted()
     with Asking(plan, options) if plan.state_dir is not None else nullcontext() as asking:
-        entries = Intake(plan, limit=limit, probe=False, asking=asking).entries()
+        if asking is not None and asking.new and plan.overwrite == "own" and not options.adopt:
+            refuse_standing(plan, plan.reader.build())
+        if asking is not None and options.prune:
+            counted.removed = _pruned(plan, asking, options)
+        entries = Intake(plan, limit=limit, probe=False, asking=asking, only=only).entries()
         first = list(islice(entries, 1))  # an input that cannot be listed is refused before anything is printed
         for line in counted.lines(plan, chain(first, entries), as_json=as_json):
             click.echo(line)
-        if asking is not None and options.prune:
-            counted.removed = _pruned(plan, asking, options, as_json=as_json)
+    for path in counted.removed if not as_json else ():
+        click.echo(text.shown(f"{path}: would be removed"))
     code = Exit.USAGE if not first else Exit.SOME_FAILED if counted.lost else Exit.OK
     if as_json:
         click.echo(f'], {json.dumps(counted.as_data())[1:-1]}, "exit_code": {int(code)}}}')
@@ -90,16 +95,19 @@ class Counted:
         return {"reasons": dict(self.reasons), "outcomes": dict(self.outcomes), "removed": self.removed}
 
 
-def _pruned(plan: Plan, asking: Asking, options: Options, *, as_json: bool) -> list[str]:
-    """The outputs that `--prune` would remove."""
-    from ..journal.prune import gone
+def _pruned(plan: Plan, asking: Asking, options: Options) -> list[str]:
+    """The outputs that `--prune` would remove, also where a run would refuse to remove so many; then that is said."""
+    from ..journal.prune import gone, refuse_too_many
+    from ..journal.store import refusals
 
     assert plan.output_root is not None
-    found = gone(asking.db, asking.job, plan.reader.build(), plan.output_root, force=options.force)
-    paths = [asking.lookup.path_of(output) for one in found for output in one.outputs]
-    for path in paths if not as_json else ():
-        click.echo(text.shown(f"{path}: would be removed"))
-    return paths
+    with refusals(asking.path):
+        found = gone(asking.db, asking.job, plan.reader.build(), plan.output_root, force=options.force)
+        try:
+            refuse_too_many(asking.db, asking.job, found)
+        except UsageError as error:
+            text.say(f"a run needs --force for this: {error.what}")
+    return [asking.lookup.path_of(output) for one in found if not one.away for output, _ in one.outputs]
 
 
 def _as_data(found: Found) -> dict[str, str]:

@@ -72,43 +72,48 @@ def _picture(path: str, name: str, codec: Any, data: bytes) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def _echo(line: str) -> None:
+    """A line whose words come from the file: what a terminal would obey becomes escapes."""
+    click.echo(text.shown(line))
+
+
 def _show(told: dict[str, Any]) -> None:
-    click.echo(told["file"])
+    _echo(told["file"])
     if "error" in told:
-        click.echo(f"  {told['error']}")
+        _echo(f"  {told['error']}")
         return
     if "picture" in told:
         _show_picture(told)
     else:
         _show_streams(told)
     for warning in told["warnings"]:
-        click.echo(f"  ! {warning}")
+        _echo(f"  ! {warning}")
     for frame in told.get("frames", ()):
         at = "no time stamp" if frame["pts"] is None else f"{frame['seconds']:.6f} s  pts {frame['pts']}"
-        click.echo(f"  frame {frame['index']:>6}  {at}  {frame['nbytes']:,} bytes{'  key' if frame['key'] else ''}")
+        _echo(f"  frame {frame['index']:>6}  {at}  {frame['nbytes']:,} bytes{'  key' if frame['key'] else ''}")
 
 
 def _show_picture(told: dict[str, Any]) -> None:
     picture = told["picture"]
     size = f"{picture['width']}x{picture['height']}"
-    click.echo(f"  {told['format']}, {text.size(told['nbytes'])}: {size} {picture['model']} {picture['dtype']}")
+    _echo(f"  {told['format']}, {text.size(told['nbytes'])}: {size} {picture['model']} {picture['dtype']}")
     beside = [
         f"{name} {picture[name + '_nbytes']} bytes" for name in ("icc", "exif", "xmp") if picture[name + "_nbytes"]
     ]
     if picture["frames"] > 1:
         beside.insert(0, f"{picture['frames']} frames or pages")
     if beside:
-        click.echo(f"  {', '.join(beside)}")
+        _echo(f"  {', '.join(beside)}")
 
 
 def _show_streams(told: dict[str, Any]) -> None:
-    click.echo(f"  {told['format']}, {text.size(told['nbytes'])}, {told['seconds']:.3f} s")
+    _echo(f"  {told['format']}, {text.size(told['nbytes'])}, {told['seconds']:.3f} s")
     for key, value in told["metadata"].items():
-        click.echo(f"  {key}: {value}")
+        _echo(f"  {key}: {value}")
     for stream in told["streams"]:
-        click.echo(f"  stream {stream['index']}: {_stream_line(stream)}")
+        _echo(f"  stream {stream['index']}: {_stream_line(stream)}")
     for chapter in told["chapters"]:
-        click.echo(f"  chapter {chapter['start_s']:.3f} to {chapter['end_s']:.3f} s: {chapter['title']}")
+        _echo(f"  chapter {chapter['start_s']:.3f} to {chapter['end_s']:.3f} s: {chapter['title']}")
     if "video" in told:
         _show_video(told["video"])
 
@@ -128,16 +133,16 @@ def _stream_line(stream: dict[str, Any]) -> str:
 
 def _show_video(video: dict[str, Any]) -> None:
     colour = video["colour"]
-    click.echo(
+    _echo(
         f"  video {video['width']}x{video['height']} {video['pixel_format']}, {video['bits']} bits,"
         f" matrix {colour['matrix']}, primaries {colour['primaries']}, transfer {colour['transfer']},"
         f" {colour['range']} range"
     )
     rate = f"average rate {video['average_rate']}, " if video["average_rate"] else ""
-    click.echo(
+    _echo(
         f"  {text.plural(video['frame_count'], 'frame')}, {rate}time base {video['time_base']},"
         f" {text.plural(video['key_frames'], 'key frame')}, at most {video['longest_key_distance']} frames apart"
     )
     distances = ", ".join(f"{1000 * seconds:.3f} ms x {count:,}" for seconds, count in video["distances_s"])
     if distances:
-        click.echo(f"  from frame to frame: {distances}")
+        _echo(f"  from frame to frame: {distances}")

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ..errors import UsageError
 from . import text
-from .address import addressed, state_of, when
+from .address import addressed, addressed_by, when
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,14 +32,17 @@ def command(address: str, number: int | None, overrides: tuple[str, ...], as_jso
     """Show what RUN did: a config, its output folder or its state folder; `--run N` names one, else it is the last."""
     from ..journal.history import History
 
-    with History(state_of(address, overrides)) as history:
-        run = history.run(number)
+    if as_json and form != "table":
+        raise UsageError(f"--json and --format {form} are two forms of one answer", remedy="choose one of them")
+    where = addressed_by(address, overrides)
+    with History(where.state) as history:
+        run = history.run(number, where.job)
         if as_json:
             text.print_json(_as_data(history, run))
         elif form == "csv":
             writer = csv.writer(sys.stdout)
             writer.writerow(FIELDS)
-            writer.writerows(text_of_bytes(row.values()) for row in _rows(history, run))
+            writer.writerows(_cells(row.values()) for row in _rows(history, run))
         elif form == "jsonl":
             for row in _rows(history, run):
                 click.echo(json.dumps(row))
@@ -47,9 +51,10 @@ def command(address: str, number: int | None, overrides: tuple[str, ...], as_jso
                 click.echo(text.shown(line))
 
 
-def text_of_bytes(values: Any) -> list[str]:
-    """Cells of a table; bytes of names that are not UTF-8 become escapes."""
-    return [str(value).encode("utf-8", "backslashreplace").decode() for value in values]
+def _cells(values: Any) -> list[str]:
+    """Cells of a table; bytes of names that are not UTF-8 become escapes, and on a terminal what it would obey."""
+    cells = [str(value).encode("utf-8", "backslashreplace").decode() for value in values]
+    return [text.shown(cell) for cell in cells] if sys.stdout.isatty() else cells
 
 
 def _rows(history: History, run: PastRun) -> Iterator[dict[str, Any]]:

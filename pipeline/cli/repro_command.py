@@ -15,12 +15,14 @@ import click
 
 from ..errors import UsageError
 from . import text
-from .address import addressed, state_of
+from .address import addressed, addressed_by
 
 if TYPE_CHECKING:
-    from ..journal.history import PastRun
+    from collections.abc import Sequence
 
-TIMES = 10  # as long as `timeout` allows a frame; then the item hangs
+    from ..journal.history import NotDone, PastRun
+
+TIMES = 10  # as long as `timeout` allows a frame; for an item that hung before
 
 
 @click.command(short_help="Run one item alone and pack what is needed to look at it.")
@@ -37,16 +39,23 @@ def command(
     """Run ITEM of RUN alone, one stage after the other in one process, with the config of that run.
 
     ITEM is a path, or one below the folder of the inputs. The outputs go to a scratch folder. The pack holds config,
-    command, versions, report, log and traceback, and what the process printed. Exit code: that of the run.
+    command, versions, report, log and traceback, and what the process printed. Nothing confines the process. Exit
+    code: that of the run.
     """
     from ..journal.history import History
 
-    with History(state_of(address, overrides)) as history:
-        run = history.run(number)
+    where = addressed_by(address, overrides)
+    with History(where.state) as history:
+        run = history.run(number, where.job)
+        lost = next((one for one in history.not_done(run.number) if item in (one.item, one.source)), None)
+    source = _source(run, overrides, item, lost)
+    if with_input and not source:
+        raise UsageError(f"the input {item!r} was not found, so it cannot be packed", remedy="give its path")
     pack = os.path.abspath(output or f"repro-{os.path.basename(item)}.tar.gz")
     with tempfile.TemporaryDirectory(prefix="pipeline-repro-") as folder:
-        told = _run_alone(run, overrides, item, folder, allow_code=allow_code)
-        _write_pack(pack, folder, told, run, with_input=with_input)
+        limit_s = _limit_s(run, overrides) if lost is not None and lost.cause.kind == "timeout" else None
+        told = _run_alone(run, overrides, source or item, folder, limit_s, allow_code=allow_code)
+        _write_pack(pack, folder, told, run, source if with_input else "")
     if as_json:
         text.print_json(told | {"pack": pack})
     else:
@@ -55,7 +64,9 @@ def command(
     context.exit(told["exit_code"] if told["exit_code"] >= 0 else 1)
 
 
-def _run_alone(run: PastRun, overrides: tuple[str, ...], item: str, folder: str, *, allow_code: bool) -> dict[str, Any]:
+def _run_alone(
+    run: PastRun, overrides: tuple[str, ...], item: str, folder: str, limit_s: float | None, *, allow_code: bool
+) -> dict[str, Any]:
     """The item in a process of its own, which it may end; what came of it."""
     if not run.config:
         raise UsageError(f"run {run.number} kept no config", remedy="name another with --run N")
@@ -64,15 +75,15 @@ def _run_alone(run: PastRun, overrides: tuple[str, ...], item: str, folder: str,
     with open(config, "w", encoding="utf-8", errors="surrogateescape", newline="") as file:
         file.write(run.config)
     sets = [*before.get("set", []), *overrides]
-    home = before.get("folder") or "."
-    argv = [sys.executable, "-X", "faulthandler", "-m", "pipeline.cli", "run", config, "--serial", "--json", "-v"]
+    home = _home(run)
+    # -P: modules that lie in the folder of the run are not taken for ours
+    argv = [sys.executable, "-P", "-X", "faulthandler", "-m", "pipeline.cli", "run", config, "--serial", "--json", "-v"]
     argv += ["--only", item, "--log", os.path.join(folder, "log.jsonl"), *(["--allow-code"] if allow_code else [])]
     for each in [*sets, *_scratch(run, sets, folder)]:
         argv += ["--set", each]
-    limit_s = _limit_s(run, sets)
     try:
         done = subprocess.run(  # noqa: S603 - this program, with the config of a run of the user
-            argv, cwd=home if os.path.isdir(home) else None, capture_output=True, check=False, timeout=limit_s
+            argv, cwd=home, capture_output=True, check=False, timeout=limit_s
         )
         code, out, err = done.returncode, done.stdout, done.stderr
     except subprocess.TimeoutExpired as late:
@@ -90,21 +101,27 @@ def _scratch(run: PastRun, sets: list[str], folder: str) -> list[str]:
 
     found = _config(run, sets)
     path = found.writer.stages[0].params.value.get("path")
-    settings = [f"state_dir={folder}/state", "on_error.max_failures=none"]
+    settings = [f"state_dir={folder}/state", "on_error.max_failures=none", "sandbox=auto"]
     if path is not None and isinstance(path.plain, str):
         below = path.plain.removeprefix(Template(path.plain).root).lstrip("/")
         settings.append(f"writer.path={folder}/out/{below}")
     return settings
 
 
-def _config(run: PastRun, sets: list[str]) -> Any:
+def _config(run: PastRun, sets: Sequence[str]) -> Any:
     from .. import config as configs
 
     return configs.load(str(run.command.get("config", "")), sets, (), text=run.config)
 
 
-def _limit_s(run: PastRun, sets: list[str]) -> float:
-    return float(_config(run, sets).settings.timeout_s) * TIMES
+def _limit_s(run: PastRun, overrides: Sequence[str]) -> float:
+    return float(_config(run, [*run.command.get("set", []), *overrides]).settings.timeout_s) * TIMES
+
+
+def _home(run: PastRun) -> str:
+    """The folder that relative paths of the run are relative to."""
+    home = str(run.command.get("folder") or ".")
+    return home if os.path.isdir(home) else "."
 
 
 def _report(out: bytes) -> dict[str, Any]:
@@ -115,7 +132,7 @@ def _report(out: bytes) -> dict[str, Any]:
     return report
 
 
-def _write_pack(pack: str, folder: str, told: dict[str, Any], run: PastRun, *, with_input: bool) -> None:
+def _write_pack(pack: str, folder: str, told: dict[str, Any], run: PastRun, source: str) -> None:
     from ..journal.versions import versions
 
     failures = told["report"].get("failures", [])
@@ -134,7 +151,7 @@ def _write_pack(pack: str, folder: str, told: dict[str, Any], run: PastRun, *, w
                 _add(archive, name, words.encode("utf-8", "surrogateescape"))
             if os.path.exists(log):
                 archive.add(log, "log.jsonl")
-            if with_input and (source := _source(told)):
+            if source:
                 archive.add(source, f"input/{os.path.basename(source)}")
     except OSError as error:
         raise UsageError(
@@ -142,13 +159,14 @@ def _write_pack(pack: str, folder: str, told: dict[str, Any], run: PastRun, *, w
         ) from error
 
 
-def _source(told: dict[str, Any]) -> str:
-    """The input's path, as the log or the failure names it."""
-    for failure in told["report"].get("failures", []):
-        return str(failure["item"])
-    home = told["command"].get("folder", ".")
-    path = os.path.join(home, told["item"])
-    return path if os.path.exists(path) else ""
+def _source(run: PastRun, overrides: tuple[str, ...], item: str, lost: NotDone | None) -> str:
+    """The input's path: as the run names it, as it is given, or below the folder of the inputs; "" for none."""
+    home, found = _home(run), _config(run, [*run.command.get("set", []), *overrides])
+    path = found.reader.stages[0].params.value.get("path")
+    root = path.plain if path is not None and isinstance(path.plain, str) else ""
+    tries = [os.path.join(home, lost.source)] if lost is not None else []
+    tries += [item, os.path.join(home, item), os.path.join(home, root, item)]
+    return next((os.path.abspath(each) for each in tries if os.path.lexists(each)), "")
 
 
 def _add(archive: tarfile.TarFile, name: str, data: bytes) -> None:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import click
 
 from ..errors import UsageError
-from ..journal.run_options import Options, told_of
+from ..journal.run_options import USUAL, Options, told_of
 from . import options, text
 from .dry_run import dry_run as show_dry_run
 from .log import logging_to
@@ -24,10 +24,12 @@ if TYPE_CHECKING:
     from ..supervisor.report import Report
     from .log import ItemLog
 
+ASK_JOURNAL = "--fresh, --adopt, --checksum, --prune"
+
 
 @click.command(short_help="Run a config; run again: only what is missing or changed.")
 @options.configured
-@click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Take the first N inputs only.")
+@click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Take N inputs that are not up to date.")
 @click.option("--dry-run", is_flag=True, help="Print source -> destination; read and write nothing.")
 @click.option("--fresh", is_flag=True, help="Do everything again, also what is up to date.")
 @click.option("--adopt", is_flag=True, help="Take outputs that are there, and no journal knows, as ours.")
@@ -42,8 +44,7 @@ if TYPE_CHECKING:
 def command(
     context: click.Context, config: str, overrides: tuple[str, ...], workers: tuple[str, ...], allow_code: bool,
     as_json: bool, limit: int | None, dry_run: bool, fresh: bool, adopt: bool, checksum: bool, prune: bool, force: bool,
-    only: str | None, serial: bool, verbose:
-    bool, quiet: bool, log: str | None, debugger: bool,
+    only: str | None, serial: bool, verbose: bool, quiet: bool, log: str | None, debugger: bool,
 ) -> None:  # fmt: skip
     """Run CONFIG; run it again and it does only what is missing or changed.
 
@@ -51,19 +52,38 @@ def command(
     """
     if debugger and not serial:
         raise UsageError("--pdb debugs one process", remedy="add --serial")
+    if fresh and adopt:
+        raise UsageError("--fresh does all again, and --adopt takes what is there", remedy="choose one of them")
+    if force and not prune:
+        raise UsageError("--force belongs to --prune", remedy="leave it out, or add --prune")
     form = options.loaded(config, overrides, workers)
     with early_fork_server(wanted=not (dry_run or serial)) as fork_server:
         plan = options.built(form, allow_code=allow_code)
-        wished = Options(fresh=fresh, adopt=adopt, checksum=checksum, prune=prune, force=force, only=only or "")
+        wished = Options(fresh=fresh, adopt=adopt, checksum=checksum, prune=prune, force=force)
+        if plan.state_dir is None and wished != USUAL:
+            raise UsageError("this job leaves no outputs, so it keeps no journal", remedy=f"leave out {ASK_JOURNAL}")
+        if only:
+            plan = without_share(plan)
         if dry_run:
-            context.exit(int(show_dry_run(plan, limit, wished, as_json=as_json)))
+            context.exit(int(show_dry_run(plan, limit, wished, only or "", as_json=as_json)))
         told = told_of(config, overrides, workers, allow_code=allow_code)
         with logging_to(log) as items:
-            how = How.of(plan, limit, items, wished, told, quiet=quiet or debugger)
+            how = How.of(plan, limit, items, wished, told, quiet=quiet or debugger, only=only or "")
             report = how.serial(debugger=debugger) if serial else how.run(fork_server)
             if items is not None:
                 items.end(report)
     context.exit(conclude(plan, report, as_json=as_json, quiet=quiet, verbose=verbose))
+
+
+def without_share(plan: Plan) -> Plan:
+    """The plan without a failure budget that is a share: of a few chosen items it says nothing."""
+    from ..config.key_types import MaxFailures
+
+    policy = plan.settings.on_error
+    if policy.max_failures.share is None:
+        return plan
+    policy = replace(policy, max_failures=MaxFailures())
+    return replace(plan, settings=replace(plan.settings, on_error=policy))
 
 
 def conclude(plan: Plan, report: Report, *, as_json: bool, quiet: bool, verbose: bool) -> int:
@@ -101,13 +121,17 @@ class How:
     keep: Options
     told: Told
     look: Watch
+    only: str = ""
 
     @classmethod
-    def of(cls, plan: Plan, limit: int | None, log: ItemLog | None, keep: Options, told: Told, *, quiet: bool) -> How:
+    def of(
+        cls, plan: Plan, limit: int | None, log: ItemLog | None, keep: Options, told: Told, *, quiet: bool,
+        only: str = "",
+    ) -> How:  # fmt: skip
         """With the drawing that goes with it."""
         from .progress import silent, watch
 
-        return cls(plan, limit, log, keep, told, silent if quiet else watch)
+        return cls(plan, limit, log, keep, told, silent if quiet else watch, only)
 
     def run(self, fork_server: ForkServer | None) -> Report:
         """On all workers."""
@@ -115,7 +139,7 @@ class How:
 
         return run(
             self.plan, limit=self.limit, watch=self.look, fork_server=fork_server, log=self.log, show=show_line,
-            keep=self.keep, told=self.told,
+            keep=self.keep, told=self.told, only=self.only,
         )  # fmt: skip
 
     def serial(self, *, debugger: bool) -> Report:
@@ -127,7 +151,7 @@ class How:
         with text.own_stderr():
             return run(
                 self.plan, limit=self.limit, watch=self.look, log=self.log, show=show_line, keep=self.keep,
-                told=self.told, on_bug=_debugger(self.plan) if debugger else None,
+                told=self.told, only=self.only, on_bug=_debugger(self.plan) if debugger else None,
             )  # fmt: skip
 
 

@@ -32,12 +32,14 @@ def summary(plan: Plan, report: Report, *, verbose: bool) -> list[str]:
         pace = f"{text.plural(report.frames, 'frame')}, {report.frames / (report.seconds or 1):,.1f} frames/s"
     where = _where(plan, report)
     outputs = f"outputs are in {where}" if where else ""
-    if ledger.up_to_date == ledger.found > 0:
+    if not ledger.found and not report.exit_code:
+        return [report.stopped]
+    if ledger.up_to_date == ledger.found > 0 and not report.stopped:
         lines = [
             f"{text.plural(ledger.found, 'file')} up to date, nothing to do ({text.span(report.seconds)})",
             outputs,
         ]
-        return [*lines, *(_details(report) if verbose else [])]
+        return [*lines, *report.pruned, *(_details(report) if verbose else [])]
     if ledger.up_to_date and not ledger.done:  # a pace of what was not done says nothing
         lines = [f"{', '.join(counts)} in {text.span(report.seconds)}", outputs]
     else:
@@ -45,6 +47,7 @@ def summary(plan: Plan, report: Report, *, verbose: bool) -> list[str]:
         moved = f"{text.size(report.bytes_in)} in, {text.size(report.bytes_out)} out"
         lines.append(f"{moved}; {outputs}" if where else moved)
     lines += _again(report)
+    lines += report.pruned
     lines += failures(report, verbose=verbose)
     lines += [
         f"note: {text.plural(remark.items, 'file')} of which the first is {remark.first}: {remark.text}"
@@ -64,9 +67,9 @@ def summary(plan: Plan, report: Report, *, verbose: bool) -> list[str]:
 
 
 def _again(report: Report) -> list[str]:
-    """Why files were done that had been done before."""
+    """Why files that the journal knows were not up to date."""
     return [
-        f"done again: {text.plural(number, 'file')}: {reason}"
+        f"not up to date: {text.plural(number, 'file')}: {reason}"
         for reason, number in sorted(report.reasons.items(), key=lambda each: -each[1])[:MAX_SHOWN]
         if reason != "new"
     ]

@@ -26,6 +26,7 @@ def command(
     """
     from ..journal.run_options import Options, told_of
     from ..supervisor.for_ever import watch
+    from ..supervisor.notifying import FIELD
     from .progress import silent
     from .progress import watch as draw
 
@@ -37,6 +38,11 @@ def command(
             raise UsageError(
                 "`notify` of the config reaches out of this program", where=str(form.at("notify")),
                 remedy="a config that does so is a program: --allow-code lets it",
+            )  # fmt: skip
+        if notify.per == "batch" and any(FIELD.search(part) for part in notify.command):
+            raise UsageError(
+                "`notify.command` names one item, and a notification tells of a batch", where=str(form.at("notify")),
+                remedy="say `per: item`, or read the batch from standard input",
             )  # fmt: skip
         if notify.url and not notify.url.startswith(("http://", "https://")):
             raise UsageError(f"notify.url {notify.url!r} is not an address", limit="want http:// or https://")

@@ -11,11 +11,11 @@ from ..errors import UsageError
 from . import options, text
 
 if TYPE_CHECKING:
-    from ..contracts.frame import Item
     from ..journal.asking import Asking
     from ..journal.lookup import Looked
     from ..journal.tables import ItemRow
     from ..plan.model import Plan
+    from ..supervisor.intake import Found
 
 STATES = {
     "up_to_date": "up to date", "skipped": "would be skipped", "failed": "would be refused",
@@ -37,13 +37,14 @@ def command(
     """
     from ..journal.asking import Asking
     from ..journal.run_options import Options
+    from ..journal.store import refusals
 
     _, plan = options.planned(config, overrides, workers, allow_code=allow_code)
     if plan.state_dir is None:
         raise UsageError("the job writes nothing, so no journal knows its files", where=config)
-    with Asking(plan, Options(checksum=checksum)) as asking:
-        item, target = found(plan, file)
-        told = _told(asking, asking.look([(item, target)])[0])
+    with Asking(plan, Options(checksum=checksum)) as asking, refusals(asking.path):
+        one = found(plan, file)
+        told = _refused(one) if one.outcome else _told(asking, asking.look([(one.item, one.target)])[0])
     if as_json:
         text.print_json(told)
         return
@@ -51,19 +52,24 @@ def command(
         click.echo(text.shown(line))
 
 
-def found(plan: Plan, file: str) -> tuple[Item, str]:
-    """The input that a file is, with its output name; raises UsageError where it is none."""
+def found(plan: Plan, file: str) -> Found:
+    """The input that a file is, with its output name or why it has none; raises UsageError where it is no input."""
     from ..supervisor.intake import Intake
 
     intake = Intake(plan, probe=False)
     for item in intake.named(file):
-        admitted = intake.admit(item)
-        if admitted.outcome:
-            reason = admitted.cause.reason if admitted.cause else ""
-            raise UsageError(f"{file!r} would be {admitted.outcome}: {reason}")
-        return item, admitted.target
+        return intake.admit(item)
     remedy = "`pipeline run --dry-run` lists the inputs" if os.path.lexists(file) else "there is no such file"
     raise UsageError(f"{file!r} is no input of the job", remedy=remedy)
+
+
+def _refused(one: Found) -> dict[str, Any]:
+    """What becomes of an input that has no output name: it never comes to the journal."""
+    reason = one.cause.reason if one.cause else ""
+    return {
+        "file": one.item.source, "output": one.target, "outcome": one.outcome, "state": STATES[one.outcome],
+        "reasons": [{"reason": reason, "detail": ""}], "last": None,
+    }  # fmt: skip
 
 
 def _told(asking: Asking, looked: Looked) -> dict[str, Any]:

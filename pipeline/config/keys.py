@@ -86,8 +86,8 @@ class Notify:
     command: tuple[str, ...] = field(
         default=(),
         metadata={
-            "doc": "program and its arguments, no shell; {item} {output} {outcome} are filled in, and JSON comes on its"
-            " standard input"
+            "doc": "program and its arguments, no shell; JSON comes on its standard input, and with `per: item`"
+            " {item} {output} {outcome} are filled in"
         },
     )
     url: str = field(default="", metadata={"doc": "address that JSON is posted to"})

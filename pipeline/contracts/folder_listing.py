@@ -78,6 +78,8 @@ class Listing(Reader):
             return
         link = os.path.islink(path) and not self.follow_symlinks
         if os.path.isdir(path) and not link:
+            if real != self._root and not self._descends(real, without):
+                return
             for folder, run in self._runs(without, RUN, "" if real == self._root else below):
                 yield from (Item(0, source, folder, name, skip) for name, source, skip in run)
         elif os.path.lexists(path) and self.holds(real, without):
@@ -94,10 +96,19 @@ class Listing(Reader):
             if outputs.startswith(root.rstrip("/") + "/") and path.startswith(outputs + "/"):
                 return False
         below = path[len(root) :].lstrip("/")
+        return self._included(below) and not self._excluded(below) and self._reaches(below)
+
+    def _descends(self, folder: str, without: str | None) -> bool:
+        """Whether `discover` comes into this folder, a real path below the root."""
+        if without is not None and (folder + "/").startswith(_realpath(os.path.abspath(without)) + "/"):
+            return False
+        return self._reaches(folder[len(self._root) :].lstrip("/") + "/")
+
+    def _reaches(self, below: str) -> bool:
+        """Whether no folder on the way to a path below the root is hidden or excluded."""
         if not self.hidden and "/." in "/" + below:
             return False
-        folders = (below[: slash.end()] for slash in re.finditer("/", below))
-        return self._included(below) and not any(map(self._excluded, (below, *folders)))
+        return not any(self._excluded(below[: slash.end()]) for slash in re.finditer("/", below))
 
     def would_read(self, path: str, without: str | None = None) -> bool:
         """The same, for a file that need not exist: the globs decide."""

@@ -20,7 +20,8 @@ class Template:
 
     `{dir} {stem} {ext} {name}` come from the item and are known before it is read; `{index} {pts} {row} {column}
     {width} {height} {hash}` come from the frame and are known in the writer. `{dir}` keeps the folders below the
-    input's root; `{row}` and `{column}` are of frames that were cut from a picture only.
+    input's root; `{row}` and `{column}` are of frames that were cut from a picture only. `./` and `//` fold away, so a
+    path has one spelling.
 
     Raises:
         UsageError: a field that is not known, or a brace that is not closed.
@@ -29,6 +30,7 @@ class Template:
     text: str
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "text", _one_spelling(self.text))
         for field in _FIELD.findall(self.text):
             if field not in ITEM_FIELDS + FRAME_FIELDS:
                 known = " ".join(f"{{{name}}}" for name in ITEM_FIELDS + FRAME_FIELDS)
@@ -91,6 +93,11 @@ class Template:
         if ".." in path and path.split("/").count("..") > self._ups:  # fields and dots that came together
             raise ItemError(f"the output name for {source!r} would leave its folder")
         return path
+
+
+def _one_spelling(text: str) -> str:
+    text = re.sub(r"/(?:\.?/)+", "/", text)
+    return text.removeprefix("./") if len(text) > 2 else text
 
 
 def _value(field: str, item: Item, frame: Frame | None, digest: str) -> str:

@@ -22,6 +22,9 @@ from .tables import TABLES
 class Asking:
     """The journal of a plan as it is now; an empty one where there is none. A context manager.
 
+    Attributes:
+        new: whether there is none yet.
+
     Raises:
         EnvironmentRefusal: it cannot be read, is damaged or newer than this program.
     """
@@ -31,7 +34,8 @@ class Asking:
         assert plan.state_dir is not None
         self.options = options
         self.path = path_in(plan.state_dir)
-        if os.path.exists(self.path):
+        self.new = not os.path.exists(self.path)
+        if not self.new:
             self.db = open_to_read(plan.state_dir)
         else:
             self.db = sqlite3.connect(":memory:", isolation_level=None)
@@ -43,10 +47,10 @@ class Asking:
             self.job = self._number("SELECT id FROM jobs WHERE template = ?", job_name(plan.destination))
             chain = self._number("SELECT id FROM chains WHERE hash = ?", fingerprint.hash_of(steps))
             number = 0 if reader.root is None else self._number("SELECT id FROM roots WHERE path = ?", root)
-        self.lookup = Lookup(
-            self.db, reader, Template(plan.destination), plan.overwrite, options, steps, job=self.job, chain=chain,
-            root=number,
-        )  # fmt: skip
+            self.lookup = Lookup(
+                self.db, reader, Template(plan.destination), plan.overwrite, options, steps, job=self.job,
+                chain=chain, root=number,
+            )  # fmt: skip
 
     def _number(self, query: str, value: str | bytes) -> int:
         found = self.db.execute(query, (value,)).fetchone()

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from ..errors import DISK_FULL, EnvironmentRefusal
 
 if TYPE_CHECKING:
-    from .write_thread import Ended
+    from .ended import Ended
 
 
 class Disk:

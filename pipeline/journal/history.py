@@ -86,14 +86,21 @@ class History:
         """The last runs, the newest first, without their reports and configs."""
         return [self._run(row) for row in self._query(_RUNS + " ORDER BY id DESC LIMIT ?", last)]
 
-    def run(self, number: int | None = None) -> PastRun:
-        """This run, or the last one. Raises UsageError where the journal does not have it."""
-        rows = self._query(_ONE_RUN, number)
+    def run(self, number: int | None = None, job: str | None = None) -> PastRun:
+        """This run, or the last one, of this job where one is named. Raises UsageError where there is none."""
+        rows = self._query(_ONE_RUN, number, job, job)
         if rows:
             return self._run(rows[0])
+        if number is None and self.runs(1):
+            raise UsageError(
+                f"the journal has no run that wrote {job!r}", where=self.path,
+                remedy="name one with --run N; `pipeline report` of the output folder lists them",
+            )  # fmt: skip
         known = [str(row[0]) for row in self._query("SELECT id FROM runs ORDER BY id")]
         limit = f"it has {known[0]} to {known[-1]}" if known else "it has none yet"
-        raise UsageError(f"the journal does not have run {number}", where=self.path, limit=limit)
+        raise UsageError(
+            "the journal does not have " + (f"run {number}" if number else "a run"), where=self.path, limit=limit
+        )
 
     def not_done(self, run: int) -> Iterator[NotDone]:
         """Items that failed in a run, were quarantined in it or refused."""
@@ -132,7 +139,8 @@ class History:
 
 _RUNS = "SELECT id, job, began_ns, ended_ns, pid, host, command, config, exit_code, report FROM runs"
 
-_ONE_RUN = _RUNS + " WHERE id = coalesce(?, (SELECT max(id) FROM runs))"  # noqa: S608 - no value in it
+_LAST = "SELECT max(r.id) FROM runs AS r JOIN jobs AS j ON j.id = r.job WHERE ? IS NULL OR j.template = ?"
+_ONE_RUN = _RUNS + f" WHERE id = coalesce(?, ({_LAST}))"
 
 
 def _cause(told: str | None) -> Cause:

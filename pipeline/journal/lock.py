@@ -31,9 +31,10 @@ class RunLock:
             os.ftruncate(fd, 0)
             os.pwrite(fd, json.dumps(holder()).encode(), 0)
         except BlockingIOError as error:
+            who = words(path) if len(self._fds) == 1 else words_of_lock(output_root)
             self.release()
             raise EnvironmentRefusal(
-                f"another run writes to {output_root!r}", limit=words(path), remedy="wait for it, or end it"
+                f"another run writes to {output_root!r}", limit=who, remedy="wait for it, or end it"
             ) from error
         except OSError as error:
             self.release()
@@ -57,6 +58,22 @@ class RunLock:
         """Let go; safe to call twice."""
         while self._fds:
             os.close(self._fds.pop())
+
+
+def words_of_lock(folder: str) -> str:
+    """Which process of this machine holds a folder, in words; "" where the system does not say.
+
+    A run whose state folder is another one: what it wrote about itself lies there, and nobody knows where that is.
+    """
+    try:
+        status = os.stat(folder)
+        place = f"{os.major(status.st_dev):02x}:{os.minor(status.st_dev):02x}:{status.st_ino}"
+        with open("/proc/locks", encoding="ascii") as file:
+            lines = [line.split() for line in file]
+        pid = next(words[-4] for words in lines if "->" not in words and words[-3] == place)
+        return f"pid {pid}, with another `state_dir`"
+    except (OSError, StopIteration, IndexError):
+        return ""
 
 
 def holder() -> dict[str, object]:

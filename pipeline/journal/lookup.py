@@ -21,7 +21,7 @@ from ..contracts.template import Template
 from .fingerprint import Step, differences
 from .ownership import Claim, Owners, marks, on_disk
 from .run_options import Options
-from .tables import DONE, QUARANTINED, ItemRow
+from .tables import DONE, LARGEST, QUARANTINED, ItemRow
 from .verdict import (
     CHAIN,
     FRESH,
@@ -29,6 +29,7 @@ from .verdict import (
     NEW,
     REASON_OF,
     UNSURE,
+    UP_TO_DATE,
     OnDisk,
     Outputs,
     Verdict,
@@ -53,7 +54,8 @@ class Looked(NamedTuple):
         stamp: of its input; None where it cannot be told.
         verdict: an outcome where nothing is to be done with it.
         cause: why it is not let in; None for one that is, or is up to date.
-        adopted: how the output lies there that is taken as ours. foreign: one that is not ours and will be replaced.
+        adopted: whether an output that is there is taken as ours. foreign: one that is not ours and will be replaced.
+        learned: the digest of an input that is up to date and whose row has none.
     """
 
     item: Item
@@ -63,8 +65,9 @@ class Looked(NamedTuple):
     stamp: Stamp | None
     verdict: Verdict
     cause: Cause | None = None
-    adopted: OnDisk | None = None
+    adopted: bool = False
     foreign: OnDisk | None = None
+    learned: bytes = b""
 
 
 class Lookup:
@@ -94,11 +97,12 @@ class Lookup:
         self._retry = _not_done(db, options.retry) if options.retry else None
         self.owners = Owners(db, reader, policy, adopt=options.adopt, job=job)
         self._chains: dict[int, str] = {}
+        self.repeats = False
         self._empty = db.execute("SELECT 1 FROM items WHERE job = ? LIMIT 1", (job,)).fetchone() is None
 
     def expect_repeats(self) -> None:
         """The same item may come more than once in this run, so what is written meanwhile counts too."""
-        self._empty = False
+        self.repeats, self._empty = True, False
 
     def look(self, found: Sequence[tuple[Item, str]]) -> list[Looked]:
         """What follows for items with their output names, "" where frames decide them."""
@@ -130,8 +134,10 @@ class Lookup:
         if there is None:
             return "", None
         key, output = os.fsencode(self._reader.key(item)), self.output_of(target)
-        over = self.owners.over(there, self.owners.claims([output]).get(output), key, self._reader.stamp(item))
-        if over.cause is not None:
+        claim = self.owners.claims([output]).get(output)
+        over = self.owners.over(there, claim, item, key, self._reader.stamp(item))
+        ours = claim is not None and claim[:2] == (self._job, key) and claim.made(there)
+        if over.cause is not None and not (over.cause.kind == "skip" and ours):  # what was begun may be finished
             return f"{target!r}: {over.cause.reason}", None
         return "", there if over.foreign else None
 
@@ -155,7 +161,9 @@ class Lookup:
         if verdict is CHAIN and row is not None:
             verdict = Verdict("", f"{CHAIN.reason}: {self.chain_words(row.chain)}")
         cause = remembered(row) if verdict.outcome in ("skipped", "quarantined") and row is not None else None
-        return Looked(item, target, key, output, stamp, verdict, cause)
+        learns = verdict is UP_TO_DATE and stamp is not None and row is not None and not row.digest
+        learned = stamp.digest if learns and stamp is not None else b""
+        return Looked(item, target, key, output, stamp, verdict, cause, learned=learned)
 
     def _retried(self, item: Item, target: str, key: bytes, output: bytes | None, row: ItemRow | None) -> Looked:
         """Only what failed in the run that is tried again, and was not done since."""
@@ -210,12 +218,12 @@ class Lookup:
     def _against_claims(self, one: Looked, there: OnDisk, claims: Mapping[bytes, Claim]) -> Looked:
         """An item that is to be done, and whose output is there already: whether it may be replaced."""
         assert one.output is not None
-        over = self.owners.over(there, claims.get(one.output), one.key, one.stamp)
+        over = self.owners.over(there, claims.get(one.output), one.item, one.key, one.stamp)
         if (cause := over.cause) is not None:
             verdict = Verdict("skipped", cause.what) if cause.kind == "skip" else FAILED_HERE
             return one._replace(verdict=verdict, cause=cause)
         if over.adopted:
-            return one._replace(verdict=ADOPTED, adopted=there)
+            return one._replace(verdict=ADOPTED, adopted=True)
         return one._replace(foreign=there) if over.foreign else one
 
     # ---- queries -----------------------------------------------------------------------------------------------
@@ -253,7 +261,7 @@ def digest_of(path: str) -> bytes:
 
 def recorded(stamp: Stamp | None) -> tuple[int, int, bytes | None]:
     """Size, time and digest of an input as a row keeps them: unsure where it may change without a sign of it."""
-    if stamp is None:
+    if stamp is None or abs(stamp.mtime_ns) > LARGEST:
         return UNSURE, 0, None
     unsure = stamp.mtime_ns and is_racy(stamp.mtime_ns, time.time_ns())
     return (UNSURE if unsure else stamp.size), stamp.mtime_ns, stamp.digest or None

@@ -10,14 +10,14 @@ from ..contracts.cause import Cause
 from ..contracts.frame import Item
 from ..contracts.stage import Reader
 from ..contracts.stamp import Stamp
-from .tables import DONE, ItemRow
-from .verdict import LEAVE, REFUSE, OnDisk, may_replace
+from .tables import DONE, LARGEST, ItemRow
+from .verdict import BATCH, LEAVE, REFUSE, OnDisk, may_replace
 
 if TYPE_CHECKING:
     import sqlite3
 
 EXISTS = "a file that no run of this journal made has the name of its output"
-INSTEAD = "name another, or say `overwrite: always`"
+INSTEAD = "`--adopt` takes it as ours, `overwrite: always` replaces it"
 CLAIMED = (
     "SELECT c.output, c.job, c.item, c.run, c.foreign_size, c.foreign_mtime_ns, i.run, i.outcome,"
     " coalesce(p.size, iif(i.output = c.output, i.output_size, 0)),"
@@ -97,11 +97,11 @@ class Owners:
         except OSError:
             return ""
 
-    def over(self, there: OnDisk, claim: Claim | None, key: bytes, stamp: Stamp | None) -> Over:
+    def over(self, there: OnDisk, claim: Claim | None, item: Item, key: bytes, stamp: Stamp | None) -> Over:
         """What follows from an output that is there."""
         input_ns = stamp.mtime_ns if stamp is not None else None
-        if claim is not None and claim[:2] != (self._job, key) and self._policy != "always":
-            other = self._still(claim)
+        if claim is not None and claim[:2] != (self._job, key):
+            other = self._still(claim, item) if self._policy != "always" or claim.job == self._job else ""
             if other:
                 return Over(Cause("", "collision", f"its output is that of {other!r}"))
         own = claim is not None and claim.made(there)
@@ -113,18 +113,29 @@ class Owners:
             return Over(Cause("", "skip", f"{why} (`overwrite: {self._policy}`)"))
         return Over(Cause("", "exists", EXISTS, remedy=INSTEAD)) if what == REFUSE else Over(None, foreign=not own)
 
-    def _still(self, claim: Claim) -> str:
-        """The input that another item's claim is for; "" where it is gone, and the name with it."""
+    def _still(self, claim: Claim, by: Item) -> str:
+        """The input that another item's claim is for; "" where it is gone, and the name with it, or is this one."""
         job, item = claim[:2]
         query = "SELECT path FROM roots JOIN items ON roots.id = items.root WHERE job = ? AND item = ?"
         known = self._db.execute(query, (job, item)).fetchone()
         path = os.path.join(os.fsdecode(known[0]) if known else self._reader.root or "", os.fsdecode(item))
-        return path if os.path.lexists(path) else ""
+        try:
+            return "" if is_gone(path) or os.path.samefile(path, by.source) else path
+        except OSError:
+            return path
 
     def claims(self, outputs: Sequence[bytes | None]) -> dict[bytes, Claim]:
         """The claims of these outputs."""
-        query = f"{CLAIMED} ({marks(outputs)})"
-        return {row[0]: Claim(*row[1:]) for row in self._db.execute(query, outputs)}
+        return claims_of(self._db, outputs)
+
+
+def claims_of(db: sqlite3.Connection, outputs: Sequence[bytes | None]) -> dict[bytes, Claim]:
+    """The claims of these outputs."""
+    found: dict[bytes, Claim] = {}
+    for first in range(0, len(outputs), BATCH):
+        some = outputs[first : first + BATCH]
+        found |= {row[0]: Claim(*row[1:]) for row in db.execute(f"{CLAIMED} ({marks(some)})", some)}
+    return found
 
 
 def marks(values: Sequence[object]) -> str:
@@ -138,4 +149,15 @@ def on_disk(path: str) -> OnDisk | None:
         status = os.lstat(path)
     except (OSError, ValueError):
         return None
-    return OnDisk(status.st_size, status.st_mtime_ns)
+    return OnDisk(status.st_size, min(max(status.st_mtime_ns, -LARGEST), LARGEST))
+
+
+def is_gone(path: str | bytes) -> bool:
+    """Whether there is certainly no file: one that cannot be looked at, on a disk that fails, is not gone."""
+    try:
+        os.lstat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except (OSError, ValueError):
+        return False
+    return False

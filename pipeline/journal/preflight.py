@@ -9,11 +9,21 @@ from itertools import islice
 
 from ..contracts.stage import Reader
 from ..contracts.template import Template
-from ..errors import ItemError, PipelineError
+from ..errors import ItemError, PipelineError, UsageError
 from ..plan.model import Plan
 from .tables import FOLDER
 
 LOOKED_AT = 2000  # inputs, or files of the output folder; what stands beyond them fails its item one by one
+
+
+def refuse_standing(plan: Plan, reader: Reader) -> None:
+    """Raises UsageError where outputs stand already that a new journal does not know."""
+    standing = standing_output(plan, reader)
+    if standing is not None:
+        raise UsageError(
+            f"there are outputs already, such as {standing!r}, and no journal that knows them; nothing was started",
+            remedy="`--adopt` takes them as ours, `--set writer.overwrite=always` replaces them",
+        )
 
 
 def standing_output(plan: Plan, reader: Reader) -> str | None:

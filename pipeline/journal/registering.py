@@ -28,17 +28,18 @@ class Numbers(NamedTuple):
 
 
 def register(
-    db: sqlite3.Connection, plan: Plan, root: str | None, steps: Sequence[Step], told: Told, token: str
+    db: sqlite3.Connection, plan: Plan, root: str | None, steps: Sequence[Step], told: Told, token: str, retry: int = 0
 ) -> Numbers:
-    """Write down a run that begins, and forget the oldest ones.
+    """Write down a run that begins, and forget the oldest ones, but not the one that is tried again (`retry`).
 
     Raises:
-        EnvironmentRefusal: the folder of the inputs cannot be looked at.
+        EnvironmentRefusal: the folder of the inputs cannot be looked at, or the journal is that of other outputs.
     """
     assert plan.destination is not None
     who = holder()
     db.execute("BEGIN IMMEDIATE")
     try:
+        _same_outputs(db, plan)
         job = _number(db, "jobs", "template", job_name(plan.destination))
         chain = _number(db, "chains", "hash", hash_of(steps), steps=json.dumps(steps))
         folder = 0 if root is None else _root(db, root)
@@ -52,8 +53,8 @@ def register(
         ).lastrowid  # fmt: skip
         assert run is not None
         oldest = run - plan.settings.keep_runs
-        db.execute("DELETE FROM failures WHERE run <= ?", (oldest,))
-        db.execute("DELETE FROM runs WHERE id <= ?", (oldest,))
+        db.execute("DELETE FROM failures WHERE run <= ? AND run != ?", (oldest, retry))
+        db.execute("DELETE FROM runs WHERE id <= ? AND id != ?", (oldest, retry))
     except BaseException:
         db.execute("ROLLBACK")
         raise
@@ -65,6 +66,30 @@ def job_name(destination: str) -> str:
     """What makes two runs one job: where their outputs go, below the output folder."""
     root = Template(destination).root
     return destination if root == "." else destination.removeprefix(root).lstrip("/")
+
+
+def _same_outputs(db: sqlite3.Connection, plan: Plan) -> None:
+    """A state folder apart from the outputs is of one output folder: names in it are relative to that.
+
+    One that was moved is known by its inode, or because nothing is left where it was; a state folder within the
+    outputs moves with them.
+    """
+    assert plan.output_root is not None
+    assert plan.state_dir is not None
+    root, state = os.path.realpath(plan.output_root), os.path.realpath(plan.state_dir)
+    if state.startswith(root.rstrip("/") + "/"):
+        return
+    status = os.stat(root)
+    known = db.execute("SELECT path, device, inode FROM outputs").fetchone()
+    if known is not None and os.fsencode(root) != known[0] and known[1:] != (status.st_dev, status.st_ino):
+        before = os.fsdecode(known[0])
+        if os.path.isdir(before):
+            raise EnvironmentRefusal(
+                f"the journal is that of the outputs in {before!r}", where=state,
+                limit=f"this run writes to {root!r}", remedy="give each output folder a `state_dir` of its own",
+            )  # fmt: skip
+    db.execute("DELETE FROM outputs")
+    db.execute("INSERT INTO outputs VALUES (?, ?, ?)", (os.fsencode(root), status.st_dev, status.st_ino))
 
 
 def seen(db: sqlite3.Connection, number: int, root: str | None) -> None:

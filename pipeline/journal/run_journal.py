@@ -4,32 +4,32 @@ from __future__ import annotations
 
 import json
 import os
+import sqlite3
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from queue import SimpleQueue
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from ..contracts.cause import Cause
 from ..contracts.frame import Item
 from ..contracts.stage import Reader
 from ..contracts.template import Template
-from ..errors import PipelineError, UsageError
+from ..errors import Exit, PipelineError, UsageError
 from ..plan.model import Plan
 from . import fingerprint
+from .ended import Cells, Ended, Several
 from .lock import RunLock
 from .lookup import Looked, Lookup, recorded
-from .preflight import standing_output
-from .prune import Gone, gone, remove
+from .preflight import refuse_standing
+from .prune import Gone, gone, refuse_too_many, remove, told_of
 from .registering import register, seen
 from .run_options import NOTHING, USUAL, Options, Told
 from .store import make_folder, open_to_read, open_to_write, path_in, refusals
 from .sweep import sweep_dead
 from .tables import DONE, OUTCOMES
 from .versions import versions
-from .write_thread import Cells, Ended, Parts, WriteThread
-
-if TYPE_CHECKING:
-    import sqlite3
+from .write_thread import WriteThread
 
 
 class _Open(NamedTuple):
@@ -84,20 +84,23 @@ class Journal:
             with refusals(self.path):
                 self.swept = sweep_dead(self._db, plan.output_root)
                 self._steps = fingerprint.steps_of(plan)
-                numbers = register(self._db, plan, reader.root, self._steps, told, self.token)
+                numbers = register(self._db, plan, reader.root, self._steps, told, self.token, options.retry)
                 self._job, self._chain, self._root, self.run = numbers
-            with refusals(self.path):
                 self._gone = self._find_gone() if options.prune else []
             self._reading = open_to_read(plan.state_dir)
             self._opened.append(self._reading)
+            with refusals(self.path):
+                self.lookup = Lookup(
+                    self._reading, reader, Template(plan.destination), plan.overwrite, options, self._steps,
+                    job=self._job, chain=self._chain, root=self._root,
+                )  # fmt: skip
         except BaseException:
+            if self.run:
+                self._never_began()
             self._let_go()
             raise
-        self.lookup = Lookup(
-            self._reading, reader, Template(plan.destination), plan.overwrite, options, self._steps,
-            job=self._job, chain=self._chain, root=self._root,
-        )  # fmt: skip
         self._thread = WriteThread(self._db, self.path, self.durability, self.run)
+        self._thread.told = self._under_way.discard
 
     def _let_go(self) -> None:
         """Close the database and let go of the output; safe to call twice."""
@@ -105,52 +108,67 @@ class Journal:
             self._opened.pop().close()
         self._lock.release()
 
+    def _never_began(self) -> None:
+        """The last run is the last one that did something: one that was refused leaves no row."""
+        with suppress(sqlite3.Error):  # why it was refused is what the user is told
+            self._db.execute("DELETE FROM runs WHERE id = ?", (self.run,))
+
     def _refuse_standing(self, reader: Reader) -> None:
         """A journal that was made just now knows nothing: outputs of an older version are not taken for foreign."""
-        standing = standing_output(self.plan, reader)
-        if standing is None:
-            return
-        while self._opened:
-            self._opened.pop().close()
-        for name in (self.path, self.path + "-wal", self.path + "-shm"):
-            if os.path.exists(name):
-                os.unlink(name)
-        raise UsageError(
-            f"there are outputs already, such as {standing!r}, and no journal that knows them; nothing was started",
-            remedy="`--adopt` takes them as ours, `--set writer.overwrite=always` replaces them",
-        )
+        try:
+            refuse_standing(self.plan, reader)
+        except UsageError:
+            while self._opened:
+                self._opened.pop().close()
+            for name in (self.path, self.path + "-wal", self.path + "-shm"):
+                if os.path.exists(name):
+                    os.unlink(name)
+            raise
 
     def _find_gone(self) -> list[Gone]:
         """What `--prune` will remove: refused now where it must be, and removed when the run is through."""
-        root = self.plan.output_root
-        assert root is not None
-        return gone(self._db, self._job, self._reader, root, force=self.options.force)
+        assert self.plan.output_root is not None
+        found = gone(self._db, self._job, self._reader, self.plan.output_root, force=self.options.force)
+        if not self.options.force:
+            refuse_too_many(self._db, self._job, found)
+        return found
 
     # ---- the intake, in the discovery thread -------------------------------------------------------------------
 
     def look(self, found: Sequence[tuple[Item, str]]) -> list[Looked]:
         """What follows for items with their output names. Raises EnvironmentRefusal: it cannot be read."""
         with refusals(self.path):
-            return self.lookup.look(found)
+            looked = self.lookup.look(found)
+        for one in looked:
+            if one.learned:
+                self._thread.learn((one.learned, self._job, one.key))
+        return looked
 
     def let_in(self, looked: Looked) -> int:
         """Claim the name of an item that is to be done; a ticket for `is_claimed`."""
-        if self._thread.full:
-            self._thread.wait_for(lambda: not self._thread.full)
+        self._make_room()
         item, target, key, output, stamp = looked[:5]
         head = (self._job, key, self._root, *recorded(stamp), self._chain)
-        self._under_way.add(key)
+        if self.lookup.repeats:
+            self._under_way.add(key)
+            self._thread.forget((self._job, key, self.run))
         self._open[item.number] = _Open(head, target, output, item.source)
         if output is None:
             return 0
         return self._thread.claim((output, self._job, key, self.run, *(looked.foreign or (None, None))))
 
+    def _make_room(self) -> None:
+        """Wait while so much is to be written that nothing more may come."""
+        if self._thread.full:
+            self._thread.wait_for(lambda: not self._thread.full)
+
     def is_open(self, item: Item) -> bool:
-        """Whether this item was let in and has not ended."""
+        """Whether this item was let in and its end is not in the journal yet; only where items may come again."""
         return os.fsencode(self._reader.key(item)) in self._under_way
 
     def adopted(self, looked: Looked) -> None:
         """An output that is there was taken as ours."""
+        self._make_room()
         head = (self._job, looked.key, self._root, *recorded(looked.stamp), self._chain)
         assert looked.output is not None
         self._thread.claim((looked.output, self._job, looked.key, self.run, None, None))
@@ -158,6 +176,7 @@ class Journal:
 
     def refused(self, item: Item, outcome: str, cause: Cause) -> None:
         """An item was refused at the intake: the run's failures say so, and what was known of it stays."""
+        self._make_room()
         head = (self._job, os.fsencode(self._reader.key(item)))
         self._failed(_Open(head, "", None, item.source), outcome, cause, row=False)
 
@@ -173,18 +192,16 @@ class Journal:
     def claim_part(self, target: str, item: Item, answer: Callable[[str], None]) -> None:
         """Claim a name that a frame decided; `answer` is called with "" or the reason against it, in another thread."""
         opened = self._open.get(item.number)
-        refused: list[str] = []
 
-        def ask() -> Cells | None:
+        def ask() -> Cells | str:
             with refusals(self.path):
                 why, foreign = self.lookup.of_part(target, item)
-            if why or opened is None:
-                refused.append(why or "the item is over")
-                return None
+            if why or opened is None or self._open.get(item.number) is not opened:
+                return why or "the item is over"
+            self._parts.setdefault(item.number, {})[target] = self.lookup.output_of(target)
             return (self.lookup.output_of(target), self._job, opened.head[1], self.run, *(foreign or (None, None)))
 
-        self._parts.setdefault(item.number, {})[target] = self.lookup.output_of(target)
-        self._thread.check(ask, lambda: answer(refused[0] if refused else ""))
+        self._thread.check(ask, answer)
 
     def wait_until_claimed(self, ticket: int) -> None:
         """Wait for the claim of this ticket, or for `error`."""
@@ -201,8 +218,8 @@ class Journal:
         opened, parts = self._open.pop(item.number, None), self._parts.pop(item.number, None)
         if opened is None:
             return
-        self._under_way.discard(opened.head[1])
         if outcome not in OUTCOMES:
+            self._under_way.discard(opened.head[1])
             return
         several = tuple(parts.items()) if parts is not None else () if opened.output is None else None
         if outcome == "done":
@@ -211,7 +228,7 @@ class Journal:
             self._failed(opened, outcome, cause or Cause("", "", ""), several, busy_us=busy_us)
 
     def _failed(
-        self, opened: _Open, outcome: str, cause: Cause, parts: Parts = None, *, row: bool = True, busy_us: int = 0
+        self, opened: _Open, outcome: str, cause: Cause, parts: Several = None, *, row: bool = True, busy_us: int = 0
     ) -> None:
         number, told = OUTCOMES.index(outcome), {"cause": cause.as_parts()}
         said = json.dumps(told | ({"versions": versions()} if outcome == "quarantined" else {}))
@@ -221,11 +238,6 @@ class Journal:
     @property
     def error(self) -> PipelineError | None:
         return self._thread.error
-
-    @property
-    def full(self) -> bool:
-        """Whether so much waits to be written that no more items should be let in."""
-        return self._thread.full
 
     @property
     def cpu_s(self) -> float:
@@ -240,8 +252,8 @@ class Journal:
         """Write all that came. Raises nothing: `error` says what went wrong."""
         self._thread.close()
 
-    def prune(self) -> tuple[int, int]:
-        """Remove outputs whose input is gone: how many, and how many stay because somebody changed them. After `flush`.
+    def prune(self) -> list[str]:
+        """Remove outputs whose input is gone; in words what went, and what stays and why. After `flush`.
 
         Raises:
             EnvironmentRefusal: the journal cannot be written.
@@ -251,7 +263,7 @@ class Journal:
         assert root is not None
         with refusals(self.path):
             removed = remove(self._db, self._job, self._gone, root)
-        return removed, sum(len(one.kept) for one in self._gone)
+        return told_of(removed, self._gone)
 
     @property
     def knows(self) -> int:
@@ -276,7 +288,9 @@ class Journal:
         self._closed = True
         self._thread.close()
         with refusals(self.path):
-            if self._thread.error is None:
+            if exit_code == Exit.USAGE and not report.get("found"):
+                self._never_began()
+            elif self._thread.error is None:
                 if report.get("up_to_date") or report.get("done"):
                     seen(self._db, self._root, self._reader.root)
                 self._db.execute(

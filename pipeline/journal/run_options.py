@@ -15,7 +15,6 @@ class Options(NamedTuple):
         checksum: an input is the same where its bytes are.
         prune: remove outputs of ours whose input is gone, once the run is through. force: also more than half of them.
         retry: number of a run: only items that were not done in it, whatever is remembered of them; 0 takes all.
-        only: the one input to take, by its path or by its name in the journal; "" takes all.
     """
 
     fresh: bool = False
@@ -24,7 +23,6 @@ class Options(NamedTuple):
     prune: bool = False
     force: bool = False
     retry: int = 0
-    only: str = ""
 
 
 class Told(NamedTuple):

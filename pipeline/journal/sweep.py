@@ -9,6 +9,8 @@ from __future__ import annotations
 import os
 import sqlite3
 
+from .prune import path_of
+
 
 def sweep_dead(db: sqlite3.Connection, output_root: str) -> list[str]:
     """Remove the temporary files of runs that never came to their end; their paths."""
@@ -16,6 +18,8 @@ def sweep_dead(db: sqlite3.Connection, output_root: str) -> list[str]:
     removed: list[str] = []
     for run, token in dead:
         for folder in _folders(db, run):
+            if path_of(output_root, os.fsencode(f"{folder}/-" if folder else "-")) is None:
+                continue  # a link leads out of there by now
             removed += _swept(os.path.join(output_root, folder) if folder else output_root, token)
         db.execute("UPDATE runs SET ended_ns = 0 WHERE id = ?", (run,))
     return removed

@@ -12,6 +12,7 @@ from __future__ import annotations
 from typing import Final, NamedTuple
 
 FOLDER: Final = ".pipeline"  # in the folder of the outputs
+LARGEST: Final = 2**63 - 1  # of a number in the database; a time beyond it, after the year 2262, counts as this
 FORM: Final = 2  # `PRAGMA user_version`; raised when the tables change
 APPLICATION: Final = 0x7069_7065  # `PRAGMA application_id`, "pipe": no other program's database is taken for ours
 
@@ -20,6 +21,7 @@ OUTCOMES: Final = ("done", "skipped", "failed", "quarantined")  # what `items.ou
 
 TABLES: Final = """
 CREATE TABLE jobs (id INTEGER PRIMARY KEY, template TEXT NOT NULL UNIQUE);
+CREATE TABLE outputs (path BLOB NOT NULL, device INTEGER NOT NULL, inode INTEGER NOT NULL);
 CREATE TABLE roots (id INTEGER PRIMARY KEY, path BLOB NOT NULL UNIQUE, device INTEGER NOT NULL);
 CREATE TABLE chains (id INTEGER PRIMARY KEY, hash TEXT NOT NULL UNIQUE, steps TEXT NOT NULL);
 CREATE TABLE runs (

@@ -46,6 +46,8 @@ UP_TO_DATE = Verdict("up_to_date", "up to date")
 IGNORED = Verdict("ignored", "did not fail the last time")
 CHAIN = Verdict("", "the chain changed")
 NEW = Verdict("", "new")
+SKIPPED_BEFORE = Verdict("skipped", "skipped the last time")
+QUARANTINED_BEFORE = Verdict("quarantined", "quarantined the last time")
 FRESH = Verdict("", "asked to do all again (--fresh)")
 REASON_OF = {FAILED: "failed the last time", QUARANTINED: "quarantined the last time"}
 
@@ -70,9 +72,9 @@ def judge(
     if changed is not None:
         return changed
     if row.outcome == SKIPPED:
-        return Verdict("skipped", "skipped the last time")
+        return SKIPPED_BEFORE
     if row.outcome == QUARANTINED:
-        return Verdict("quarantined", REASON_OF[QUARANTINED])
+        return QUARANTINED_BEFORE
     return UP_TO_DATE if row.outcome == DONE else Verdict("", REASON_OF[FAILED])
 
 
@@ -91,7 +93,9 @@ def changes(
         yield Verdict("", "quarantined the last time, and a library changed", libraries)
     if row.outcome == DONE:
         left = parts if row.parts >= 0 else (OnDisk(row.output_size, row.output_mtime_ns),)
-        if outputs is not None and (changed := _outputs(left, outputs)) is not None:
+        if row.parts >= 0 and len(parts) != row.parts:
+            yield Verdict("", "not all of its outputs are known")
+        elif outputs is not None and (changed := _outputs(left, outputs)) is not None:
             yield changed
 
 

@@ -11,10 +11,11 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from threading import Condition, Event, Thread
-from typing import Any, NamedTuple
+from typing import Any
 
-from ..errors import PipelineError
+from ..errors import PipelineError, one_line
 from .durable import SyncThread, sync_refusal
+from .ended import Cells, Ended
 from .ownership import on_disk
 from .store import refusal
 from .tables import DONE
@@ -23,42 +24,19 @@ PACE_S = 0.05  # between commits while nobody waits for one: what a kill can cos
 SYNC_S = 0.5  # between two batches that are brought to the disk
 MOST_WAITING = 20_000  # items and claims; beyond it no item is let in
 AT_ONCE = (64, 16, 4, 1)  # rows in one statement: few texts, each compiled once; few hand-overs of the interpreter
+FORGET = "DELETE FROM items WHERE job = ? AND item = ? AND run = ?"
+LEARN = "UPDATE items SET digest = ? WHERE job = ? AND item = ? AND digest IS NULL"
 CLAIMS = ("INSERT OR REPLACE INTO claims VALUES", 6)
 ITEMS = ("INSERT OR REPLACE INTO items VALUES", 15)
 PARTS = ("INSERT OR REPLACE INTO parts VALUES", 5)
 FAILURES = ("INSERT OR REPLACE INTO failures VALUES", 5)
-Cells = tuple[Any, ...]
-Parts = tuple[tuple[str, bytes], ...] | None
-Ask = Callable[[], Cells | None]
+Ask = Callable[[], Cells | str]  # the claim, or why there is none
+Answer = Callable[[str], None]  # "" where the claim is in the journal, or the reason against it
 
 
-class Ended(NamedTuple):
-    """An item that ended, as its row will say it.
-
-    Attributes:
-        head: job, item, root, size, mtime_ns, digest, chain.
-        target, output: of an item that has one output; "" and None for another.
-        parts: targets and outputs of an item whose frames decide their names; None for another.
-        failed: its row of `failures`, without the run; None for an item that did not fail.
-        row: whether `items` gets a row: not for one that was never let in.
-    """
-
-    head: Cells
-    outcome: int
-    target: str
-    output: bytes | None
-    parts: Parts
-    busy_us: int = 0
-    cause: str | None = None
-    failed: Cells | None = None
-    row: bool = True
-
-    @property
-    def targets(self) -> tuple[str, ...]:
-        """Where its outputs lie."""
-        if self.outcome != DONE:
-            return ()
-        return tuple(target for target, _ in self.parts) if self.parts is not None else (self.target,)
+def _taken(waiting: deque[Any]) -> list[Any]:
+    """All that waits by now."""
+    return [waiting.popleft() for _ in range(len(waiting))]
 
 
 class WriteThread:
@@ -74,6 +52,7 @@ class WriteThread:
         committed: how many of the claims that were handed over are in the journal.
         error: why nothing can be written any more; None while all is well.
         woken: called after claims were committed, in this thread.
+        told: called with the name of each item whose end was committed, in this thread.
         cpu_s: processor time that it took, known when it has ended.
     """
 
@@ -81,12 +60,17 @@ class WriteThread:
         self.committed = 0
         self.error: PipelineError | None = None
         self.woken: Callable[[], None] = lambda: None
+        self.told: Callable[[bytes], None] | None = None
         self.cpu_s = 0.0
         self._db = db
         self._path = path
         self._run_number = run
         self._claims: deque[Cells] = deque()
-        self._checks: deque[tuple[Ask, Callable[[], None]]] = deque()
+        self._forgotten: deque[Cells] = deque()
+        self._learned: deque[Cells] = deque()
+        self._checks: deque[tuple[Ask, Answer]] = deque()
+        self._answers: list[tuple[Answer, str]] = []
+        self._over = False
         self._ended: deque[Ended] = deque()
         self._tickets = 0
         self._work, self._urgent = Event(), Event()
@@ -107,13 +91,29 @@ class WriteThread:
             self._work.set()
         return self._tickets
 
-    def check(self, ask: Ask, answer: Callable[[], None]) -> None:
-        """Have `ask` look at the disk, commit the claim that it returns, then call `answer`; both in this thread."""
+    def forget(self, item: Cells) -> None:
+        """Take back what this run has said of an item (job, item, run): it comes again. To be called before `claim`."""
+        self._forgotten.append(item)
+        self._work.set()
+
+    def learn(self, row: Cells) -> None:
+        """A digest, job and item: of an input that is as its row says, and whose row has none."""
+        self._learned.append(row)
+        if not self._work.is_set():
+            self._work.set()
+
+    def check(self, ask: Ask, answer: Answer) -> None:
+        """Have `ask` look at the disk, commit the claim that it returns, then call `answer`; both in this thread.
+
+        Where nothing can be written any more the answer is the reason, from the thread that asks or from this one.
+        """
         self._checks.append((ask, answer))
         self.hurry()
+        if self._over:
+            self._refuse_checks()
 
     def ended(self, ended: Ended) -> None:
-        """An item ended. Called by the loop alone."""
+        """An item ended. Called by the loop, and by discovery for items that it does not let in."""
         self._ended.append(ended)
         if not self._work.is_set():
             self._work.set()
@@ -126,7 +126,7 @@ class WriteThread:
     @property
     def full(self) -> bool:
         """Whether so much waits that no more items should be let in."""
-        waiting = len(self._claims) + len(self._ended)
+        waiting = len(self._claims) + len(self._ended) + len(self._learned)
         return waiting + (self._syncing.waiting if self._syncing is not None else 0) > MOST_WAITING
 
     def wait_for(self, what: Callable[[], bool]) -> None:
@@ -147,17 +147,34 @@ class WriteThread:
     def _run(self) -> None:
         try:
             self._serve()
+        except PipelineError as error:
+            self.error = error
         except sqlite3.Error as error:
             self.error = refusal(error, self._path)
         except OSError as error:
             self.error = sync_refusal(error)
+        except Exception as error:  # a defect of ours must not leave a run that waits for ever
+            self.error = PipelineError(f"the journal's thread ended: {one_line(error)}", where=self._path)
         finally:
+            self._over = True
             if self._syncing is not None:
                 self._syncing.close()
             self.cpu_s = time.thread_time() + (self._syncing.cpu_s if self._syncing is not None else 0.0)
-            while self._checks:
-                self._checks.popleft()[1]()
+            self._refuse_checks()
             self._tell()
+
+    def _refuse_checks(self) -> None:
+        """Answer what will never be committed; may run in two threads at once."""
+        why = str(self.error or "the run is over")
+        answers, self._answers = self._answers, []
+        for answer, _ in answers:
+            answer(why)
+        while True:
+            try:
+                _, answer = self._checks.popleft()
+            except IndexError:
+                return
+            answer(why)
 
     def _serve(self) -> None:
         while True:
@@ -168,22 +185,29 @@ class WriteThread:
             self._work.clear()
             self._urgent.clear()
             self._commit(closing=closing)
-            if closing and not self._claims and not self._ended:
+            if closing and not (self._claims or self._ended or self._learned):
                 return
 
     def _commit(self, *, closing: bool) -> None:
         """Everything that may be committed now, in one transaction."""
-        claims = [self._claims.popleft() for _ in range(len(self._claims))]
-        handed_over, answers = len(claims), []
-        for _ in range(len(self._checks)):
+        claims, learned = _taken(self._claims), _taken(self._learned)
+        handed_over = len(claims)
+        for _ in range(len(self._checks)):  # one by one: those behind one that raises are answered too
             ask, answer = self._checks.popleft()
-            answers.append(answer)
-            if (row := ask()) is not None:
+            self._answers.append((answer, ""))
+            row = ask()
+            if isinstance(row, str):
+                self._answers[-1] = (answer, row)
+            else:
                 claims.append(row)
         ended = self._ripe(closing=closing)
-        if claims or ended:
+        forgotten = _taken(self._forgotten)
+        if claims or ended or learned or forgotten:
             self._db.execute("BEGIN IMMEDIATE")
             try:
+                for statement, rows in ((FORGET, forgotten), (LEARN, learned)):
+                    if rows:
+                        self._db.executemany(statement, rows)
                 self._insert(CLAIMS, claims)
                 self._insert_ended(ended)
             except BaseException:
@@ -192,8 +216,12 @@ class WriteThread:
                 raise
             self._db.execute("COMMIT")
         self.committed += handed_over
-        for answer in answers:
-            answer()
+        if self.told is not None:
+            for one in ended:
+                self.told(one.head[1])
+        answers, self._answers = self._answers, []
+        for answer, why in answers:
+            answer(why)
         if claims or ended:
             self._tell()
 
@@ -227,8 +255,9 @@ class WriteThread:
                 self._db.execute("DELETE FROM parts WHERE job = ? AND item = ?", one.head[:2])
             lie = [(output, on_disk(target)) for target, output in one.parts or ((one.target, one.output),) if target]
             left = [(output, there) for output, there in lie if there is not None]
-            if one.outcome == DONE and len(left) < len(lie):
-                continue  # an output is gone already: without a row the item is done again
+            if one.outcome == DONE and len(left) < len(lie):  # gone already: without a row the item is done again
+                self._db.execute("DELETE FROM items WHERE job = ? AND item = ?", one.head[:2])
+                continue
             if one.parts is not None:
                 parts += [(*one.head[:2], output, *there) for output, there in left]
             count = -1 if one.parts is None else len(left)

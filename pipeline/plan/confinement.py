@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, fields
+from glob import glob
 
 from .model import GroupPlan, Plan, StagePlan
 
 OURS = "stages."
+LIBRARY_FOLDERS = ("site-packages", "dist-packages")
 # Beside Python itself: the loader's cache, time zones, fonts, and what libraries ask about the processor.
 SYSTEM = (
     "/usr", "/lib", "/lib64", "/etc/ld.so.cache", "/etc/localtime", "/etc/fonts", "/proc/self", "/proc/cpuinfo",
@@ -29,7 +30,7 @@ class Confinement:
     """What is allowed; all else is forbidden.
 
     Attributes:
-        reads: folders and files that may be read. libraries: the same, and code in them may be mapped.
+        reads: folders and files that may be read. libraries: the same, of Python and its libraries.
         writes: folders that may be written to; none for a group that writes nothing.
         network: whether sockets may be opened.
         data_nbytes: how much private memory may be added; None for no limit.
@@ -50,7 +51,7 @@ def confinement(plan: Plan, group: GroupPlan) -> Confinement | None:
     root = plan.output_root if group.writes else None
     return Confinement(
         reads=tuple(sorted(reads)),
-        libraries=tuple(sorted({*_python(), *SYSTEM})),
+        libraries=tuple(sorted({*_python(), *_loader(), *SYSTEM})),
         writes=() if root is None else (root,),
         network=any(stage.build().network for stage in group.stages),
         data_nbytes=_data_nbytes(plan, group),
@@ -94,26 +95,36 @@ def _inputs(plan: Plan, group: GroupPlan) -> tuple[str, ...]:
     return ("/",) if anywhere else (reader.root,)
 
 
-def _named(stages: Any) -> Iterator[str]:
-    """Files and folders that parameters name, such as a watermark."""
+def _named(stages: Iterable[StagePlan]) -> Iterator[str]:
+    """Files that parameters name, such as a watermark: those whose declaration says `file`."""
     for stage in stages:
-        yield from _paths(stage.params)
-
-
-def _paths(value: Any) -> Iterator[str]:
-    if isinstance(value, str):
-        if value and "\0" not in value and os.path.exists(value):
-            yield os.path.abspath(value)
-    elif isinstance(value, dict):
-        for each in value.values():
-            yield from _paths(each)
-    elif isinstance(value, (list, tuple)):
-        for each in value:
-            yield from _paths(each)
+        instance = stage.build()
+        for field in fields(instance):
+            value = getattr(instance, field.name)
+            if field.metadata.get("file") and isinstance(value, str) and os.path.exists(value):
+                yield os.path.abspath(value)
 
 
 def _python() -> Iterator[str]:
-    """Where Python, its libraries and this program lie."""
-    yield from (sys.prefix, sys.base_prefix, sys.exec_prefix)
-    yield from (os.path.abspath(path) for path in sys.path if path and os.path.exists(path))
-    yield os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+    """Where Python, its libraries and this program lie; not the folder that a command was given in, or a script's."""
+    prefixes = {sys.prefix, sys.base_prefix, sys.exec_prefix}
+    yield from prefixes
+    given = {os.path.abspath(path) for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path}
+    here = {os.getcwd(), os.path.expanduser("~"), "/"}
+    for path in map(os.path.abspath, filter(None, sys.path)):
+        if os.path.basename(path) in LIBRARY_FOLDERS or (path in given and path not in here):
+            yield path
+    program = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+    yield from (os.path.join(program, name) for name in ("pipeline", "stages"))
+
+
+def _loader() -> Iterator[str]:
+    """Where the loader finds libraries beside those of the system: Nix, Guix, modules of a cluster, /opt."""
+    yield from filter(None, os.environ.get("LD_LIBRARY_PATH", "").split(os.pathsep))
+    yield from (path for path in ("/nix/store", "/gnu/store") if os.path.isdir(path))
+    for name in glob("/etc/ld.so.conf.d/*.conf"):
+        try:
+            with open(name, encoding="utf-8", errors="replace") as file:
+                yield from (line.strip() for line in file if line.startswith("/"))
+        except OSError:
+            continue

@@ -115,13 +115,14 @@ class Worker:
     Attributes:
         load: how many leases.
         up: it has opened its stages and may be given leases. fresh: no lease of it has ended yet.
-        retiring: it is given nothing more and will be replaced. taken: leases it was given.
+        retiring: it is given nothing more and will be replaced. due: the same, once its stream is over.
+        taken: leases it was given.
         asks: its oldest lease waits for memory; the ones behind it must not hold any meanwhile.
         only: a last attempt that it must work on alone. sticky: the stream whose writer it is.
     """
 
     __slots__ = (
-        "asks", "fresh", "group", "leases", "load", "name", "only", "retiring", "sticky", "taken", "texts", "up",
+        "asks", "due", "fresh", "group", "leases", "load", "name", "only", "retiring", "sticky", "taken", "texts", "up",
     )  # fmt: skip
 
     def __init__(self, name: int, group: Group) -> None:
@@ -132,7 +133,7 @@ class Worker:
         self.texts = list(range(group.most_credit))
         self.up = self.asks = False
         self.fresh = True
-        self.retiring, self.taken = False, 0
+        self.retiring, self.due, self.taken = False, False, 0
         self.only: Unit | None = None
         self.sticky: Lane | None = None
 
@@ -166,7 +167,7 @@ class Worker:
         self.leases.clear()
         self.load, self.texts = 0, list(range(self.group.most_credit))
         self.up, self.fresh, self.only, self.asks = False, True, None, False
-        self.retiring, self.taken = False, 0
+        self.retiring, self.due, self.taken = False, False, 0
         self.group.recount()
         return units
 

@@ -88,8 +88,14 @@ class State:
         self.orders.append(Kill(worker.name, ""))
 
     def retire(self, worker: Worker) -> None:
-        """A worker is given nothing more and ends what it has in hand; not one held by a stream or a last attempt."""
-        if worker.up and worker.sticky is None and worker.only is None:
+        """A worker is given nothing more and ends what it has in hand; one that a stream holds, once that is over.
+
+        One with a last attempt is left alone.
+        """
+        if not worker.up:
+            return
+        worker.due = worker.sticky is not None
+        if worker.sticky is None and worker.only is None:
             worker.up, worker.retiring = False, True
             worker.group.recount()
 
@@ -110,6 +116,8 @@ class State:
         """The stream is over, or starts once more: its writer is free for another."""
         if lane.writer is not None:
             lane.writer.sticky = None
+            if lane.writer.due:
+                self.retire(lane.writer)
         if lane in self.lanes:
             self.lanes.remove(lane)
 

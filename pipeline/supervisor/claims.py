@@ -42,6 +42,17 @@ class Claims:
             other: bytes = self._db.execute("SELECT source FROM claim WHERE target = ?", (key,)).fetchone()[0]
         return "" if other == value else os.fsdecode(other)
 
+    def give(self, target: str, owner: str) -> None:
+        """Give a name that is claimed to another owner."""
+        recent = self._recent
+        if recent is not None:
+            recent[target] = owner
+            return
+        with self._lock:
+            assert self._db is not None
+            query = "UPDATE claim SET source = ? WHERE target = ?"
+            self._db.execute(query, (os.fsencode(owner), os.fsencode(target)))
+
     def _spill(self, claims: dict[str, str]) -> None:
         """Too many for memory: from now on they lie in the database."""
         with self._lock:

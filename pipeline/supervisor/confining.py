@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from ..errors import EnvironmentRefusal, UsageError
 from ..plan.confinement import free_because
-from ..plan.model import Plan
+from ..plan.model import GroupPlan, Plan
 from ..worker import sandbox
 
 
@@ -17,7 +19,7 @@ def check_sandbox(plan: Plan) -> None:
     """
     if plan.settings.sandbox != "require":
         return
-    if not (sandbox.has_seccomp() and sandbox.landlock_abi()):
+    if sandbox.available() != sandbox.SECCOMP | sandbox.LANDLOCK_HOLDS:
         gives = sandbox.features() or "none of them"
         raise EnvironmentRefusal(
             "the sandbox that `sandbox: require` asks for cannot be had",
@@ -32,9 +34,23 @@ def check_sandbox(plan: Plan) -> None:
             )  # fmt: skip
 
 
-def sandboxed(plan: Plan) -> dict[str, str]:
-    """What holds the workers of each group, in words."""
+def sandboxed(plan: Plan, held: Mapping[int, int]) -> dict[str, str]:
+    """What holds the workers of each group, in words.
+
+    Args:
+        held: by the number of a group, bits of what its workers say that holds them; a group without is not there yet.
+    """
     if plan.settings.sandbox == "off":
         return {group.name: "none: it is switched off" for group in plan.groups}
-    gives = sandbox.features() or "none: this system has neither seccomp nor Landlock"
-    return {group.name: f"none: {why}" if (why := free_because(plan, group)) else gives for group in plan.groups}
+    return {group.name: _holds(plan, group, held.get(number)) for number, group in enumerate(plan.groups)}
+
+
+def _holds(plan: Plan, group: GroupPlan, held: int | None) -> str:
+    if why := free_because(plan, group):
+        return f"none: {why}"
+    gives = sandbox.available()
+    if not gives:
+        return "none: this system has neither seccomp nor Landlock"
+    if held is None or held == gives:
+        return sandbox.features()
+    return f"{sandbox.features(held) or 'none'}; the system refused {sandbox.features(gives & ~held)}"

@@ -77,6 +77,8 @@ class Deadlines:
         if not worker.up and not worker.retiring:
             if late > START_TIMEOUT_S:
                 self.workers.end(handle, f"did not get ready within {START_TIMEOUT_S:.0f} s")
+        elif worker.retiring and not worker.load and late > self.plan.settings.timeout_s:
+            self.workers.end(handle, "")  # it hangs while it closes: nothing is lost with it
         elif worker.load and late > (limit := self._limit_s(worker)) and not self.core.waits(worker):
             self.workers.end(handle, f"timed out after {limit:g} s (`timeout`)")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import deque
+from collections.abc import Callable
 from threading import Event, Thread
 from typing import NamedTuple
 
@@ -133,12 +134,18 @@ class Discovery:
 
 
 class Counter:
-    """Counts the items for the ETA: an integer, no paths."""
+    """Counts the items for the ETA: an integer, no paths.
 
-    def __init__(self, reader: Reader, without: str | None, limit: int | None) -> None:
-        self.total: int | None = None
+    Args:
+        limit: the most items that the run takes, besides those of `beside`.
+    """
+
+    def __init__(self, reader: Reader, without: str | None, limit: int | None, beside: Callable[[], int]) -> None:
+        self._limit = limit
+        self._beside = beside
+        self._total: int | None = None
         self._stop = Event()
-        self._thread = Thread(target=self._run, args=(reader, without, limit), name="count", daemon=True)
+        self._thread = Thread(target=self._run, args=(reader, without), name="count", daemon=True)
         self._thread.start()
 
     def stop(self) -> None:
@@ -146,14 +153,19 @@ class Counter:
         self._stop.set()
         self._thread.join(1.0)
 
-    def _run(self, reader: Reader, without: str | None, limit: int | None) -> None:
+    @property
+    def total(self) -> int | None:
+        """How many there are for this run; None until they are counted."""
+        if self._total is None or self._limit is None:
+            return self._total
+        return min(self._total, self._limit + self._beside())
+
+    def _run(self, reader: Reader, without: str | None) -> None:
         total = 0
         try:
             paused = 0
             for count in reader.count(without):
                 total += count
-                if limit is not None and total >= limit:
-                    break
                 if total - paused >= COUNTED:
                     paused = total
                     if self._stop.wait(COUNT_PAUSE_S):
@@ -161,4 +173,4 @@ class Counter:
         except (OSError, ValueError):
             return  # discovery meets the same trouble and reports it; without a total there is no ETA
         if not self._stop.is_set() and total:
-            self.total = total if limit is None else min(total, limit)
+            self._total = total

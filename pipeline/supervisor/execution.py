@@ -23,7 +23,7 @@ from .confining import check_sandbox, sandboxed
 from .discovery import Counter
 from .fork_server import ForkServer
 from .intake import Intake
-from .keeping import close_journal, kept, no_input, unkept
+from .keeping import close_journal, kept, nothing_found, unkept
 from .recorder import Log, Recorder, Show
 from .report import GroupReport, Progress, Report
 from .run_loop import RunLoop
@@ -36,6 +36,7 @@ DEFECT = "this is a defect of pipeline; please report it with the traceback"
 def run(
     plan: Plan, *, limit: int | None = None, watch: Watch | None = None, fork_server: ForkServer | None = None,
     log: Log | None = None, show: Show | None = None, keep: Options | None = None, told: Told = NOTHING,
+    only: str = "",
 ) -> Report:  # fmt: skip
     """Carry a plan out on all its workers. Call from the main thread; no other run in this process meanwhile.
 
@@ -49,6 +50,7 @@ def run(
         show: shows the first lines that each stage prints: group, stage, line.
         keep: what is asked of the journal; None keeps none.
         told: what the journal writes down of the run.
+        only: the one input to take, by its path or by its name in a journal; "" takes all.
 
     Raises:
         EnvironmentRefusal: no memory, another run at work, or the output folder cannot be written; nothing was started.
@@ -58,7 +60,8 @@ def run(
         check_sandbox(plan)
         check_output(plan)
         with kept(plan, keep, told) as journal:
-            return Run(plan, limit, fork_server, log=log, show=show, journal=journal).carry_out(watch)
+            intake = Intake(plan, limit=limit, journal=journal, only=only)
+            return Run(plan, limit, fork_server, log=log, show=show, intake=intake, journal=journal).carry_out(watch)
     finally:
         if fork_server is not None:
             fork_server.close()
@@ -91,9 +94,8 @@ class Run:
         sys.setswitchinterval(SWITCH_S)
         cpu = time.process_time()
         try:
-            if watch is not None and self.intake.watched is None:  # only a display needs the total
-                limit = 1 if self.journal is not None and self.journal.options.only else self.limit
-                self.counter = Counter(self.intake.reader, self.intake.without, limit)
+            if watch is not None and self._counts:  # only a display needs the total
+                self.counter = Counter(self.intake.reader, self.intake.without, self.limit, self._beside)
             with watch(self.snapshot) if watch else nullcontext():
                 try:
                     self.loop.run()
@@ -103,6 +105,16 @@ class Run:
             sys.setswitchinterval(interval)
             self.close()
         return self.conclude(time.process_time() - cpu)
+
+    @property
+    def _counts(self) -> bool:
+        """Whether the number of inputs says how much there is to do."""
+        retry = self.journal is not None and self.journal.options.retry
+        return self.intake.watched is None and not retry and not self.intake.only
+
+    def _beside(self) -> int:
+        """Items that do not count for a limit."""
+        return self.loop.core.ledger.up_to_date
 
     def stopped_by(self, error: BaseException) -> None:
         """Something ended the run from within: the report says what. Raises it where nothing had begun."""
@@ -184,7 +196,7 @@ class Run:
         if pool.short:
             report.notes.append(f"shared memory ran out: the arena was limited to {pool.arena.allocated >> 20} MiB")
         report.versions = versions()
-        report.sandbox = sandboxed(plan)
+        report.sandbox = sandboxed(plan, loop.hearing.held)
         if self.journal is not None:
             self.journal.flush()
             if (halt := unkept(self.journal)) is not None:
@@ -205,7 +217,7 @@ class Run:
         if loop.halt is None and not ledger.balances:
             return Exit.INTERNAL, f"the ledger does not balance: {ledger}"
         if loop.halt is None and not ledger.found:
-            return Exit.USAGE, no_input(self.journal)
+            halt = nothing_found(self.journal, self.intake.only)
         if halt is not None:
             return Exit(halt.exit_code), halt.reason
         return (Exit.SOME_FAILED if ledger.lost else Exit.OK), ""

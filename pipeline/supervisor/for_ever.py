@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 from ..config.key_types import MaxFailures
@@ -27,8 +28,8 @@ def watch(
 ) -> Report:  # fmt: skip
     """Do what is there, then what appears, until a signal ends it; what has begun is finished then.
 
-    Failures end nothing: an item that failed is tried again after a pause that doubles. Arguments as for
-    `execution.run`; `polling` says not to rely on events of the file system.
+    Failures end nothing, whatever `on_error` says: an item that failed is tried again after a pause that doubles.
+    Arguments as for `execution.run`; `polling` says not to rely on events of the file system.
 
     Raises:
         UsageError: the reader has no folder, or the writer leaves nothing.
@@ -36,12 +37,16 @@ def watch(
     """
     if plan.state_dir is None:
         raise UsageError("watch needs a writer that leaves outputs", remedy="without them no journal is kept")
-    on_error = replace(plan.settings.on_error, max_failures=MaxFailures())
+    on_error = replace(plan.settings.on_error, max_failures=MaxFailures(), policy="continue")
     plan = replace(plan, settings=replace(plan.settings, on_error=on_error))
-    watched = Watched(plan.reader.build(), plan.output_root, plan.settings.settle_s, polling=polling)
-    say = (lambda line: show("watch", "notify", line)) if show is not None else (lambda _: None)
+
+    def say_of(what: str) -> Callable[[str], None]:
+        return (lambda line: show("watch", what, line)) if show is not None else (lambda _: None)
+
+    settle_s = plan.settings.settle_s
+    watched = Watched(plan.reader.build(), plan.output_root, settle_s, polling=polling, say=say_of("folder"))
     wanted = plan.settings.notify.command or plan.settings.notify.url
-    notifier = Notifier(plan.settings.notify, say) if wanted else None
+    notifier = Notifier(plan.settings.notify, say_of("notify")) if wanted else None
     try:
         check_sandbox(plan)
         check_output(plan)
@@ -52,7 +57,11 @@ def watch(
             intake = Intake(plan, journal=journal, watched=watched)
             teller = Teller(watched, notifier, log)
             run = Run(plan, None, fork_server, log=teller, show=show, intake=intake, journal=journal)
-            return run.carry_out(look)
+            report = run.carry_out(look)
+            if notifier is not None:
+                notifier.close()
+                report.notes += notifier.notes()
+            return report
     finally:
         watched.stop()
         if notifier is not None:

@@ -148,7 +148,8 @@ class Handle:
             said += more
         if self.unended.strip():
             self.tail.append(unmarked(self.unended)[1])
-        sweep(self.control.temporary())
+        if self.worker.group.plan.writes:
+            sweep(self.control.temporary(), self.boot.run, self.boot.plan.output_root)
         if self.ended_by:
             return self.ended_by, said
         return (_cause(code or 0) if own_end else "closed its pipe"), said

@@ -24,10 +24,12 @@ from ..transport.records import (
     FAILED,
     FLAGS,
     FULL,
+    HELD,
     KIND,
     LEASE,
     NEED,
     READY,
+    RECORD_NBYTES,
     REFUSE,
     REMARKS,
     RSS_KBYTES,
@@ -75,6 +77,7 @@ class Hearing:
         ready_at: when every worker was ready, on the run's clock; None until then.
         halt: why the run cannot go on; None while it can. The first reason counts.
         wake: wakes a loop that waits; called by other threads.
+        held: by the number of a group, bits of what confines all of its workers that got ready.
     """
 
     def __init__(self, plan: Plan, core: Scheduler, intake: Intake, observer: Observer) -> None:
@@ -84,6 +87,7 @@ class Hearing:
         self.observer = observer
         self.ready_at: float | None = None
         self.halt: Halt | None = None
+        self.held: dict[int, int] = {}
         self.wake: Callable[[], None] = lambda: None
         self._claims: deque[tuple[Handle, Unit, Record, str]] = deque()
         self._on: dict[int, Callable[[Handle, Record], None]] = {
@@ -95,9 +99,11 @@ class Hearing:
         """The run cannot go on."""
         self.halt = self.halt or halt
 
-    def heard(self, handle: Handle, data: bytes) -> None:
-        """Records of a worker, also the last ones of one that is gone."""
+    def heard(self, handle: Handle, data: bytes) -> bool:
+        """Records of a worker, also the last ones of one that is gone; False for what no worker of ours sends."""
         core, worker = self.core, handle.worker
+        if len(data) % RECORD_NBYTES:
+            return False
         for record in iter_unpack(data):
             kind = record[KIND]
             if kind in OVER:
@@ -106,8 +112,11 @@ class Hearing:
                 core.done(worker, record)
             elif kind == EMIT:
                 core.emit(worker, record)
+            elif (act := self._on.get(kind)) is not None:
+                act(handle, record)
             else:
-                self._on[kind](handle, record)
+                return False
+        return True
 
     def printed(self, handle: Handle, said: Sequence[Said]) -> None:
         """Lines that stages of a worker printed."""
@@ -125,6 +134,8 @@ class Hearing:
         self.core.need(handle.worker, record[LEASE], extents_of(record), record[SPAN] * UNIT, slots)
 
     def _on_ready(self, handle: Handle, record: Record) -> None:
+        number = handle.boot.group
+        self.held[number] = self.held.get(number, record[HELD]) & record[HELD]
         self.core.ready(handle.worker, extents_of(record))
         if self.ready_at is None and all(worker.up for worker in self.core.workers):
             self.ready_at = time.monotonic()
@@ -142,7 +153,10 @@ class Hearing:
     def _on_claim(self, handle: Handle, record: Record) -> None:
         unit = handle.worker.leases.get(record[LEASE])
         target = handle.control.text(record[SLOT])[0]
-        refused = "cancelled" if unit is None else self.intake.claim(target, unit.item.item, unit.index)
+        if not self._may_name(handle, target):
+            refused = f"{target!r} is not the name of an output of this job"
+        else:
+            refused = "cancelled" if unit is None else self.intake.claim(target, unit.item.item, unit.index)
         journal = self.intake.journal
         if refused or journal is None or unit is None:
             self._answer_claim(handle, record, refused)
@@ -153,6 +167,15 @@ class Hearing:
             self.wake()
 
         journal.claim_part(target, unit.item.item, answered)
+
+    def _may_name(self, handle: Handle, target: str) -> bool:
+        """Whether a worker writes outputs, and this path is below their folder: one that was taken over may lie."""
+        template = self.intake.template
+        if not handle.worker.group.plan.writes or template is None:
+            return False
+        head = "" if template.root == "." else template.root.rstrip("/") + "/"
+        below = target.removeprefix(head)
+        return target.startswith(head) and not below.startswith("/") and ".." not in below.split("/")
 
     def answer_claims(self) -> None:
         """Tell workers what came of the names that they asked for, once the journal has them."""

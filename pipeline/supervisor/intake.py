@@ -15,7 +15,8 @@ from ..contracts.frame import Item
 from ..contracts.stage import Reader
 from ..contracts.template import Template
 from ..errors import ItemError
-from ..journal.verdict import BATCH, IGNORED
+from ..journal.ownership import is_gone
+from ..journal.verdict import BATCH, IGNORED, QUARANTINED_BEFORE, SKIPPED_BEFORE, UP_TO_DATE
 from ..plan.model import Plan
 from .claims import Claims
 
@@ -57,13 +58,14 @@ class Intake:
         journal: asked what was done before; None where nobody keeps one.
         asking: a journal that is only looked at, and told nothing.
         watched: where items come from for ever, and the same one more than once; None asks the reader.
+        only: the one input to take, by its path or by its name in a journal; "" takes all.
         probe: whether a file may be made for a moment in the output folder, to see what it takes for one name.
     """
 
     def __init__(
         self, plan: Plan, *, limit: int | None = None, claims: Claims | None = None, probe: bool = True,
         journal: Journal | None = None, asking: Asking | None = None,
-        watched: Watched | None = None,
+        watched: Watched | None = None, only: str = "",
     ) -> None:  # fmt: skip
         self.reader: Reader = plan.reader.build()
         self.template = Template(plan.destination) if plan.destination else None
@@ -72,6 +74,7 @@ class Intake:
         self.journal = journal
         self.asking = journal or asking
         self.watched = watched
+        self.only = only
         self.without = plan.output_root
         self._here = os.getcwd() + "/"
         self._root = None if self.without is None else os.path.abspath(self.without) + "/"
@@ -83,8 +86,7 @@ class Intake:
 
     def entries(self) -> Iterator[Found]:
         """What is found, in input order. A file that this run writes is not found again."""
-        only = self.asking.options.only if self.asking is not None else ""
-        items = self.named(only) if only else self._discovered()
+        items = self.named(self.only) if self.only else self._discovered()
         found = self._judged(items) if self.asking is not None else (self.admit(i) for i in items if self._counts(i))
         count = 0
         for one in found:
@@ -118,21 +120,29 @@ class Intake:
             looked = iter(self.asking.look([(one.item, one.target) for one in named if not one.outcome]))
             for one in named:
                 if one.outcome:
-                    yield from self._refused(one)
+                    if self._is_news(one):
+                        yield from self._refused(one)
                     continue
                 answer = next(looked)
                 if self._told_before(answer):
                     continue
-                if answer.verdict.outcome == "up_to_date" and not self._within:
+                if answer.verdict.outcome == "up_to_date" and not self._within and not answer.adopted:
                     yield self._untouched(one, answer)
                 else:
                     claimed = self._claimed(one)
                     yield from self._refused(claimed) if claimed.outcome else self._known(claimed, answer)
 
+    def _is_news(self, one: Found) -> bool:
+        """Whether a refused item was not told of before: a watched folder is looked through often."""
+        return self.watched is None or one.outcome in NOT_DONE or self.watched.is_news(one.item)
+
     def _told_before(self, looked: Looked) -> bool:
-        """Whether an item that nothing is to be done with was met already; a watched folder is looked through often."""
-        known = looked.verdict.outcome in ("up_to_date", "skipped", "quarantined")
-        return known and self.watched is not None and self.watched.looks > 0
+        """The same of an item that the journal was asked about."""
+        if self.watched is None or not looked.verdict.outcome or looked.adopted:
+            return False
+        if looked.verdict in (UP_TO_DATE, SKIPPED_BEFORE, QUARANTINED_BEFORE):  # its row says so: told when it ended
+            return self.watched.looks > 0
+        return looked.verdict.outcome == "skipped" and not self.watched.is_news(looked.item)
 
     def _known(self, one: Found, looked: Looked) -> Iterator[Found]:
         """An item that the journal was asked about, with its name claimed."""
@@ -145,7 +155,7 @@ class Intake:
             yield from self._refused(one._replace(outcome=outcome, cause=looked.cause))
 
     def _untouched(self, one: Found, looked: Looked) -> Found:
-        if looked.adopted is not None and self.journal is not None:
+        if looked.adopted and self.journal is not None:
             self.journal.adopted(looked)
         return Found(one.item, one.target, looked.verdict.outcome, None, looked.verdict.reason)
 
@@ -195,6 +205,9 @@ class Intake:
         if not owner:
             return ""
         first, _, source = owner.split(":", 2)
+        if self.watched is not None and is_gone(source):  # renamed meanwhile: the name goes over to what is there
+            self.claims.give(self._key(self._absolute(target)), f"{number}:{index}:{item.source}")
+            return ""
         itself = source == item.source if self.watched is not None else int(first) == item.number
         other = "another frame of itself" if itself else repr(source)
         fold = ", on a disk that does not tell A from a" if self._folds else ""

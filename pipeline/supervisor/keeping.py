@@ -33,12 +33,15 @@ def kept(plan: Plan, keep: Options | None, told: Told) -> Iterator[Journal | Non
         journal.abandon()
 
 
-def no_input(journal: Journal | None) -> str:
-    """What is said of a run that found nothing."""
+def nothing_found(journal: Journal | None, only: str) -> Halt:
+    """What a run ends with that found nothing."""
+    if journal is not None and journal.options.retry:
+        return Halt(Exit.OK, f"run {journal.options.retry} left nothing undone")
+    if only:
+        return Halt(Exit.USAGE, f"{only!r} is no input of the job; `--dry-run` lists the inputs")
     knows = journal.knows if journal is not None else 0
-    return NO_INPUT + (
-        f"; the journal knows {knows:,} items of it: is the folder of the inputs mounted?" if knows else ""
-    )
+    mounted = f"; the journal knows {knows:,} items of it: is the folder of the inputs mounted?" if knows else ""
+    return Halt(Exit.USAGE, NO_INPUT + mounted)
 
 
 def unkept(journal: Journal) -> Halt | None:
@@ -57,13 +60,9 @@ def close_journal(journal: Journal, report: Report) -> None:
         report.notes.append(f"{many} of a run that was killed went: {journal.swept[0]!r}")
     try:
         if journal.options.prune and report.exit_code in (Exit.OK, Exit.SOME_FAILED):
-            removed, kept = journal.prune()
-            report.journal["pruned"] = removed
-            report.notes.append(f"{removed} outputs of inputs that are gone were removed")
-            if kept:
-                report.notes.append(f"{kept} outputs of inputs that are gone stay: somebody changed them")
+            report.pruned += journal.prune()
         elif journal.options.prune:
-            report.notes.append("nothing was pruned: the run stopped early")
+            report.pruned.append("nothing was pruned: the run stopped early")
         journal.close(int(report.exit_code), report.as_json())
     except PipelineError as error:
         report.exit_code, report.stopped = Exit.ENVIRONMENT, str(error)

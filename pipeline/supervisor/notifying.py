@@ -6,7 +6,9 @@ A thread of its own does it, with a time-out; what fails is counted and said, an
 from __future__ import annotations
 
 import json
+import re
 import subprocess
+import time
 import urllib.request
 from collections.abc import Callable
 from queue import Empty, Full, Queue
@@ -18,6 +20,7 @@ from ..config.keys import Notify
 WAITING = 10_000  # ends that wait to be told; more are dropped and counted
 BATCH_S = 1.0
 BATCH = 1000
+FIELD = re.compile(r"\{(item|output|outcome)\}")
 News = dict[str, Any]
 
 
@@ -30,7 +33,7 @@ class Notifier:
     """
 
     def __init__(self, keys: Notify, say: Callable[[str], None]) -> None:
-        self.told = self.failed = self.dropped = 0
+        self.failed = self.dropped = 0
         self._keys = keys
         self._say = say
         self._said: set[str] = set()
@@ -46,19 +49,29 @@ class Notifier:
             self.dropped += 1
 
     def close(self) -> None:
-        """Tell what waits, as long as one time-out allows."""
+        """Tell what waits, as long as one time-out allows; safe to call twice."""
+        if not self._thread.is_alive():
+            return
         try:
             self._queue.put(None, timeout=1)
         except Full:
             pass
         self._thread.join(self._keys.timeout_s + 1)
+        if self._thread.is_alive():
+            self.dropped += self._queue.qsize()
+
+    def notes(self) -> list[str]:
+        """What was not told, in words."""
+        told = [f"notify: {self.failed:,} notifications failed"] if self.failed else []
+        return [*told, *([f"notify: {self.dropped:,} items were not told of"] if self.dropped else [])]
 
     def _run(self) -> None:
         while (first := self._queue.get()) is not None:
             together, last = [first], False
+            until = time.monotonic() + BATCH_S
             while self._keys.per == "batch" and len(together) < BATCH and not last:
                 try:
-                    found = self._queue.get(timeout=BATCH_S)
+                    found = self._queue.get(timeout=max(0.0, until - time.monotonic()))
                 except Empty:
                     break
                 last = found is None
@@ -72,7 +85,6 @@ class Notifier:
         for way in (self._call, self._post):
             try:
                 way(together, data)
-                self.told += 1
             except Exception as error:  # whatever it is, the job goes on
                 self.failed += 1
                 text = f"notify: {type(error).__name__}: {error}"
@@ -103,6 +115,5 @@ class Notifier:
 
 
 def _filled(part: str, one: News) -> str:
-    for name in ("item", "output", "outcome"):
-        part = part.replace(f"{{{name}}}", str(one.get(name, "")))
-    return part
+    """In one pass: what an item's name holds is not filled in again."""
+    return FIELD.sub(lambda found: str(one.get(found[1], "")), part)

@@ -35,7 +35,9 @@ class Recycling:
         self._sizes_at = now if sizes else self._sizes_at
         for handle in self._workers.handles:
             worker = handle.worker
-            if handle.process is not None and worker.retiring:
+            if handle.process is None:
+                continue  # starting anew, or the caller itself, who takes the place of a worker
+            if worker.retiring:
                 self._end(handle)
                 continue
             self._asked.discard(handle)
@@ -57,6 +59,7 @@ class Recycling:
         self._asked.add(handle)
         self.count += 1
         handle.ended_by = ""  # nothing of it is to blame
+        handle.since = self._workers.now  # it has `timeout` to close its stages
         handle.outgoing.append(pack(*record(STOP)))
         handle.write()
 

@@ -24,7 +24,7 @@ from .intake import Intake
 from .recycling import Recycling
 from .run_memory import RunMemory
 from .signals import Signals
-from .workers import TICK_S, Workers
+from .workers import MEMORY_S, TICK_S, Workers
 
 FIRST_S = 0.25  # how long the start waits to see whether there is any input
 
@@ -191,6 +191,7 @@ class RunLoop:
             workers.start_due()
             self.deadlines.check(elapsed)
             self.recycling.check()
+            self.workers.look_at_memory(MEMORY_S)
             if self.hearing.halt is None and (halt := self.look()) is not None:
                 self.hearing.broken(halt)
 

@@ -6,6 +6,7 @@ Budget, recorder and the way of an item through the stages are those of the run 
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -13,7 +14,7 @@ from contextlib import contextmanager, nullcontext
 
 from ..contracts.cause import Cause
 from ..contracts.frame import Item
-from ..errors import DISK_FULL, Exit
+from ..errors import DISK_FULL, Exit, UsageError
 from ..journal import Journal
 from ..journal.run_options import NOTHING, Options, Told
 from ..journal.versions import versions
@@ -26,26 +27,59 @@ from ..worker.printing import Lines, Spool, spooled, text_stream
 from ..worker.whole import Whole
 from .execution import Watch
 from .intake import Found, Intake
-from .keeping import close_journal, kept, no_input
+from .keeping import close_journal, kept, nothing_found
 from .recorder import Log, Recorder, Show
 from .report import GroupReport, Progress, Report
 
 OnBug = Callable[[BaseException], None]
 HERE = "one process (--serial)"
+UNCONFINED = "none: --serial runs everything in this process"
 
 
 def run(
     plan: Plan, *, limit: int | None = None, watch: Watch | None = None, log: Log | None = None,
     show: Show | None = None, on_bug: OnBug | None = None, keep: Options | None = None, told: Told = NOTHING,
+    only: str = "",
 ) -> Report:  # fmt: skip
     """Carry a plan out in this process. Same outputs, byte for byte, as the workers make.
 
     Args:
-        limit, watch, log, show, keep, told: as for the run with workers.
+        limit, watch, log, show, keep, told, only: as for the run with workers.
         on_bug: called with what a stage raised, where that has a traceback to look at; nothing is redirected then.
+
+    Raises:
+        EnvironmentRefusal, UsageError: as the run with workers; or a sandbox is required.
     """
+    if plan.settings.sandbox == "require":
+        raise UsageError(
+            "--serial runs everything in this process, which cannot be confined", limit="`sandbox: require`",
+            remedy="leave --serial out, or add --set sandbox=auto",
+        )  # fmt: skip
     with kept(plan, keep, told) as journal:
-        return SerialRun(plan, limit, log=log, show=show, on_bug=on_bug, journal=journal).carry_out(watch)
+        run = SerialRun(plan, limit, log=log, show=show, on_bug=on_bug, journal=journal, only=only)
+        return run.carry_out(watch)
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM came: it ends a serial run as Ctrl-C does, with its report."""
+
+
+@contextmanager
+def terminable() -> Iterator[None]:
+    """While the block lasts SIGTERM raises Terminated; nothing changes outside of the main thread."""
+
+    def end(_: int, __: object) -> None:
+        raise Terminated
+
+    try:
+        before = signal.signal(signal.SIGTERM, end)
+    except ValueError:
+        yield
+        return
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 class SerialRun:
@@ -53,12 +87,12 @@ class SerialRun:
 
     def __init__(
         self, plan: Plan, limit: int | None = None, *, log: Log | None = None, show: Show | None = None,
-        on_bug: OnBug | None = None, journal: Journal | None = None,
+        on_bug: OnBug | None = None, journal: Journal | None = None, only: str = "",
     ) -> None:  # fmt: skip
         self.plan = plan
         self.on_bug = on_bug
         self.journal = journal
-        self.intake = Intake(plan, limit=limit, journal=journal)
+        self.intake = Intake(plan, limit=limit, journal=journal, only=only)
         self.budget = Budget(plan.settings.on_error)
         self.report = Report(ledger=self.budget.ledger, destination=plan.destination or "", notes=list(plan.notes))
         self.recorder = Recorder(self.report, log=log, show=show, journal=journal)
@@ -74,7 +108,7 @@ class SerialRun:
     def carry_out(self, watch: Watch | None) -> Report:
         """The run and its report."""
         halt: Halt | None = None
-        with nullcontext() if self.on_bug else self._heard():
+        with terminable(), nullcontext() if self.on_bug else self._heard():
             try:
                 self.whole.open()
                 with watch(self.snapshot) if watch else nullcontext():
@@ -82,8 +116,8 @@ class SerialRun:
                         halt = self._one(found)
                         if halt is not None:
                             break
-            except KeyboardInterrupt:
-                halt = Halt(Exit.INTERRUPTED, "interrupted")
+            except KeyboardInterrupt as signalled:
+                halt = Halt(Exit.TERMINATED if isinstance(signalled, Terminated) else Exit.INTERRUPTED, self._left())
             finally:
                 self.whole.close()
                 self.intake.claims.close()
@@ -94,6 +128,12 @@ class SerialRun:
         seconds = time.perf_counter() - self.recorder.began
         row = GroupReport("serial", 1, None, self.frames, busy_s=seconds)
         return Progress(self.budget.ledger, None, seconds, self.frames, (row,), (0,), (0,), HERE)
+
+    def _left(self) -> str:
+        finished = self.budget.ledger.finished
+        return "interrupted" + (
+            f"; {finished:,} items were finished; run again to go on from there" if self.journal else ""
+        )
 
     def _one(self, found: Found) -> Halt | None:
         """One item from the intake to its end; a Halt where the run must stop."""
@@ -180,8 +220,9 @@ class SerialRun:
         report.frames = self.frames
         report.groups = [GroupReport("serial", 1, None, self.frames, time.process_time(), report.seconds)]
         report.bottleneck = HERE
+        report.sandbox = {"serial": UNCONFINED}
         if halt is None and not ledger.found:
-            halt = Halt(Exit.USAGE, no_input(self.journal))
+            halt = nothing_found(self.journal, self.intake.only)
         halt = halt or self.budget.final()
         if self.journal is not None:
             self.journal.flush()

@@ -10,7 +10,7 @@ import heapq
 import itertools
 import os
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from threading import Event, Lock, Thread
 from typing import TYPE_CHECKING
 
@@ -26,8 +26,11 @@ LOOK_S = 60.0  # between two looks through the folder, where events come; and ne
 POLL_S = 2.0  # the same, where no events come
 SHARE = 20
 AGAIN_S = (10.0, 3600.0)  # first and longest pause before an item that failed is tried again
-REMEMBERED = 100_000  # items that failed, whose pauses are kept
-TICK_S = 0.25
+REMEMBERED = 100_000  # items that failed, whose pauses are kept; items that were told of; paths that events name
+OLD_S = (
+    90_000.0  # an input that was not changed for a day and an hour is whole, whatever zone a file server's clock is in
+)
+AWAY_S = 2.0  # between two looks for a folder that is not there
 
 
 class Watched:
@@ -36,7 +39,8 @@ class Watched:
     Args:
         reader: one that has a `root`.
         without: the folder of the outputs.
-        settle_s: how long size and time of an item must not change before it is taken.
+        settle_s: how long size and time of an item must not change, by our own clock, before it is taken.
+        say: told when the folder is not there, and when it is again.
         polling: whether not to rely on events; None asks the file system.
 
     Attributes:
@@ -46,7 +50,10 @@ class Watched:
         UsageError: the reader has no folder.
     """
 
-    def __init__(self, reader: Reader, without: str | None, settle_s: float, *, polling: bool | None = None) -> None:
+    def __init__(
+        self, reader: Reader, without: str | None, settle_s: float, *, polling: bool | None = None,
+        say: Callable[[str], None] = lambda _: None,
+    ) -> None:  # fmt: skip
         if reader.root is None or reader.waits:
             raise UsageError("watch needs a reader of a folder", remedy="use folder, video or sequence")
         self.root = reader.root
@@ -56,11 +63,13 @@ class Watched:
         self._reader = reader
         self._without = without
         self._settle_s = settle_s
+        self._say = say
         self._numbers = itertools.count()
         self._order = itertools.count()
         self._due: list[tuple[float, int, str]] = []
         self._pending: dict[str, tuple[Item, Stamp | None]] = {}
         self._failed: dict[str, tuple[int, float, Stamp | None]] = {}
+        self._told: dict[str, Stamp | None] = {}
         self._hints: set[str] = set()
         self._lock, self._hinted, self._stop = Lock(), Event(), Event()
         self._listener: Thread | None = None
@@ -94,25 +103,46 @@ class Watched:
             self._listener.start()
         while not self._stop.is_set():
             began = time.monotonic()
-            for item in self._reader.discover(self._without):
-                self._see(item)
-                yield from self._settled()
-                if self._stop.is_set():
-                    return
-            self.looks += 1
+            yield from self._look()
             took = time.monotonic() - began
             pause = max(POLL_S if self.polling else LOOK_S, SHARE * took)
             yield from self._until(time.monotonic() + pause)
 
+    def _look(self) -> Iterator[Item]:
+        """Once through the folder. One that is away for a while, as when a share is mounted anew, is waited for."""
+        while not self._stop.is_set():
+            try:
+                for item in self._reader.discover(self._without):
+                    self._see(item)
+                    yield from self._settled()
+                    if self._stop.is_set():
+                        return
+                self.looks += 1
+                return
+            except (UsageError, OSError) as error:
+                if not self.looks:
+                    raise
+                self.polling = True  # events of the folder that went tell nothing of the one that comes
+                self._say(f"the folder is away, and is waited for: {error}")
+            yield from self._until(time.monotonic() + AWAY_S)
+            while not self._stop.is_set() and not os.path.isdir(self.root):
+                yield from self._until(time.monotonic() + AWAY_S)
+            self._say("the folder is there again")
+
     def _until(self, end: float) -> Iterator[Item]:
-        """What settles until the next look through the folder."""
+        """What settles until the next look through the folder, and what is to be tried again."""
         while not self._stop.is_set() and (now := time.monotonic()) < end:
-            next_due = self._due[0][0] if self._due else end
-            self._hinted.wait(max(0.0, min(end, next_due) - now))
+            with self._lock:
+                retry = min((due for _, due, _ in self._failed.values()), default=end)
+            next_due = min(end, retry, self._due[0][0] if self._due else end)
+            self._hinted.wait(max(0.0, next_due - now))
             self._hinted.clear()
+            now = time.monotonic()
             with self._lock:
                 hints, self._hints = self._hints, set()
                 again = [key for key, (_, due, _) in self._failed.items() if due <= now]
+            if len(hints) > REMEMBERED:
+                return  # more than is kept: a look through the folder finds them all
             for path in sorted(hints):
                 for item in self._reader.at(path, self._without):
                     self._see(item)
@@ -134,13 +164,27 @@ class Watched:
         if key in self._pending:
             return
         stamp, now = self._reader.stamp(item), time.monotonic()
-        failed = self._failed.get(key)
-        if failed is not None and failed[1] > now and failed[2] == stamp:
+        if self._pauses(key, stamp):
             return
         age_s = time.time() - stamp.mtime_ns / 1e9 if stamp is not None else 0.0
-        wait_s = 0.0 if age_s > self._settle_s else self._settle_s
+        wait_s = 0.0 if age_s > OLD_S else self._settle_s
         self._pending[key] = (item, stamp)
         heapq.heappush(self._due, (now + wait_s, next(self._order), key))
+
+    def _pauses(self, key: str, stamp: Stamp | None) -> bool:
+        """Whether an item failed a short while ago, and is as it was then."""
+        failed = self._failed.get(key)
+        return failed is not None and failed[1] > time.monotonic() and failed[2] == stamp
+
+    def is_news(self, item: Item) -> bool:
+        """Whether an item with which nothing is to be done was not told of before, as it is now."""
+        key, stamp = self._reader.key(item), self._reader.stamp(item)
+        if key in self._told and self._told[key] == stamp:
+            return False
+        if len(self._told) >= REMEMBERED and key not in self._told:
+            return False
+        self._told[key] = stamp
+        return True
 
     def _settled(self) -> Iterator[Item]:
         """Items that nobody touched for so long, and that are not under way."""
@@ -154,6 +198,8 @@ class Watched:
                 heapq.heappush(self._due, (now + self._settle_s, next(self._order), key))
                 continue
             del self._pending[key]
+            if self._pauses(key, found):
+                continue
             if found is not None or item.skip:
                 yield item._replace(number=next(self._numbers))
 
@@ -173,7 +219,8 @@ class Watched:
 
     def _hint(self, paths: Iterable[str]) -> None:
         with self._lock:
-            self._hints.update(paths)
+            if len(self._hints) <= REMEMBERED:
+                self._hints.update(paths)
         self._hinted.set()
 
 

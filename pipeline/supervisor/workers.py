@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Collection
 from contextlib import ExitStack
@@ -22,6 +23,7 @@ from .run_memory import RunMemory
 
 TICK_S = 0.05
 STOP_TIMEOUT_S = 5.0
+MEMORY_S = 1.0  # a worker that is killed so soon after the kernel's count of memory kills rose was one of them
 MAX_SERVER_DEATHS = 5  # of the fork server in a row without a frame; one more ends the run
 UNFIT = f"exited with status {int(Exit.ENVIRONMENT)}"  # a stage could not be opened, and said why
 
@@ -29,8 +31,8 @@ UNFIT = f"exited with status {int(Exit.ENVIRONMENT)}"  # a stage could not be op
 class Listener(Protocol):
     """Who hears what workers say; called in the loop of the parent."""
 
-    def heard(self, handle: Handle, data: bytes) -> None:
-        """Records of a worker, also the last ones of one that is gone."""
+    def heard(self, handle: Handle, data: bytes) -> bool:
+        """Records of a worker, also the last ones of one that is gone; False for what no worker of ours sends."""
 
     def printed(self, handle: Handle, said: list[Said]) -> None:
         """Lines that its stages printed."""
@@ -75,7 +77,7 @@ class Workers:
         self._server_deaths = self._moved_at_death = 0
         self._server_gone = False
         self._pause_until = 0.0
-        self._memory_kills = memory_kills()
+        self._memory_kills, self._memory_at, self._looked_at = memory_kills(), -math.inf, -math.inf
         self.stopping = self.hurried = self._closed = False
         self.now = time.monotonic()
 
@@ -192,8 +194,8 @@ class Workers:
         """A worker has ended, or must: fence it, read what it still said, tell the core."""
         assert self.fork_server is not None
         how, said = handle.fence(self.fork_server)
-        while data := handle.read():
-            self.listener.heard(handle, data)
+        while (data := handle.read()) and self.listener.heard(handle, data):
+            pass
         self.listener.printed(handle, said)
         if how == UNFIT and not handle.worker.up and not self.stopping:
             self._release(handle)
@@ -209,9 +211,20 @@ class Workers:
     def _cause(self, handle: Handle, how: str, stage: int) -> Cause:
         """What a worker is blamed for; what the kernel ended for want of memory is told from what crashed."""
         kind, last = "timeout" if handle.ended_by else "crash", handle.last_words()
-        if how == KILLED and (kills := memory_kills()) != self._memory_kills:
-            kind, how, self._memory_kills = "memory", "ended by the kernel, because memory ran out", kills
+        if how == KILLED:
+            self.look_at_memory(0.0)
+            if time.monotonic() - self._memory_at < MEMORY_S:
+                kind, how = "memory", "ended by the kernel, because memory ran out"
         return Cause(self.memory.plan.stage_at(stage).label, kind, f"{how}: {last}" if last else how)
+
+    def look_at_memory(self, pace_s: float) -> None:
+        """See whether the kernel has ended something for want of memory; not more often than every `pace_s`."""
+        now = time.monotonic()
+        if now - self._looked_at < pace_s:
+            return
+        self._looked_at, kills = now, memory_kills()
+        if kills != self._memory_kills:
+            self._memory_kills, self._memory_at = kills, now
 
     def _put_away(self, handle: Handle) -> None:
         assert self.fork_server is not None
@@ -235,7 +248,8 @@ class Workers:
             self.lost(handle)
         elif data:
             handle.since = self.now
-            self.listener.heard(handle, data)
+            if not self.listener.heard(handle, data):
+                self.end(handle, "said what no worker says")
 
     def _complaint(self, handle: Handle) -> None:
         if handle.process is None:

@@ -13,7 +13,7 @@ is not named is 0:
 | GRANT            | VOID                        | frame's index  | region | extents |      |      | SPAN        |
 | REFUSE           | VOID                        | frame's index  |        |         |      |      |             |
 | FINISH           |                             | frame's index  |        |         |      |      |             |
-| READY            |                             |                |        | extents |      |      |             |
+| READY            |                             | HELD           |        | extents |      |      |             |
 | NEED             | SLOTS                       | SLOTS_WANTED   |        | extents |      |      | SPAN        |
 | EMIT             | PROPERTIES                  | its index      |        |         | Spec | BUSY |             |
 | DONE, reader     | PROPERTIES, REMARKS         |                | NBYTES |         | Spec | BUSY |             |
@@ -64,6 +64,7 @@ EXTRA: Final = 11
 # What some of them are called in the kinds of record where they mean something else; see the table.
 SLOTS_WANTED: Final = NTH  # regions that a producer asks for
 FRAMES: Final = NTH
+HELD: Final = NTH  # bits of what confines the worker, of `worker.sandbox`
 NBYTES: Final = OFFSET
 CPU_US: Final = OFFSET
 MADE: Final = BUSY  # frames of this lease that an earlier attempt has made already

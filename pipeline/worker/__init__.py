@@ -11,7 +11,7 @@ loading       lent to readers: bytes of a file, pictures at the smallest scale
 folders       folders of outputs, opened once and known to lie where they should
 output        lent to writers: a temporary file, then a rename
 causes        from an exception to a Cause
-sandbox       what the kernel forbids a worker
+sandbox       what the kernel forbids a worker; forbidden_calls: the numbers of the calls
 printing      what stages print, on its way to the parent
 """
 
@@ -63,7 +63,7 @@ def main(boot: Boot, parent: int, arena: int, commands: int, results: int, error
     _volunteer_for_memory_kill()
     if group.cores is not None:
         pin_self(group.cores)
-    _confine(boot.plan, group)
+    held = _confine(boot.plan, group)
     import faulthandler
 
     faulthandler.enable()
@@ -71,21 +71,28 @@ def main(boot: Boot, parent: int, arena: int, commands: int, results: int, error
 
     from .worker_loop import WorkerLoop
 
-    WorkerLoop(boot, arena, commands, results).run()
+    WorkerLoop(boot, arena, commands, results, held).run()
 
 
-def _confine(plan: Plan, group: GroupPlan) -> None:
-    """From here on the worker may touch only what its group needs, as far as the kernel can see to it."""
+def _confine(plan: Plan, group: GroupPlan) -> int:
+    """From here on the worker may touch only what its group needs, as far as the kernel sees to it; bits of what holds.
+
+    Raises:
+        EnvironmentRefusal: a sandbox is required, and the kernel does not do all of it.
+    """
     rules = confinement(plan, group)
     if rules is None:
-        return
+        return 0
     from . import sandbox
 
-    try:
-        sandbox.apply(rules)
-    except OSError as error:
-        if plan.settings.sandbox == "require":
-            raise EnvironmentRefusal(str(error), remedy="`sandbox: auto` takes what there is") from error
+    held = sandbox.apply(rules)
+    if plan.settings.sandbox == "require" and held != sandbox.SECCOMP | sandbox.LANDLOCK_HOLDS:
+        raise EnvironmentRefusal(
+            "the sandbox that `sandbox: require` asks for cannot be had",
+            limit=f"the system does {sandbox.features(held) or 'nothing'} of seccomp and Landlock",
+            remedy="`sandbox: auto` takes what there is",
+        )
+    return held
 
 
 def _not_ours(number: int, frame: object) -> None:

@@ -26,7 +26,7 @@ class Folders:
         self._real_root = ""
         self._open: OrderedDict[str, int] = OrderedDict()
 
-    def fd(self, folder: str) -> int:
+    def fd(self, folder: str, *, make: bool = True) -> int:
         """A descriptor of a folder, which is made where it is missing; it stays ours.
 
         Raises:
@@ -37,10 +37,12 @@ class Folders:
         if fd is not None:
             self._open.move_to_end(folder)
             return fd
-        os.makedirs(folder or ".", exist_ok=True)
+        if make and not os.path.isdir(folder or "."):
+            self._must_be_within(folder, os.path.realpath(folder))  # else folders were made where a link leads
+            os.makedirs(folder, exist_ok=True)
         fd = os.open(folder or ".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
-            self._must_be_within(folder, fd)
+            self._must_be_within(folder, _path_of(fd, folder))
         except BaseException:
             os.close(fd)
             raise
@@ -60,12 +62,11 @@ class Folders:
         while self._open:
             os.close(self._open.popitem()[1])
 
-    def _must_be_within(self, folder: str, fd: int) -> None:
+    def _must_be_within(self, folder: str, real: str) -> None:
         if self._root is None:
             return
         if not self._real_root:
             self._real_root = os.path.realpath(self._root)
-        real = _path_of(fd, folder)
         if real != self._real_root and not real.startswith(self._real_root.rstrip("/") + "/"):
             raise ItemError(
                 f"the folder {folder!r} leads out of the output folder, to {real!r}",

@@ -71,9 +71,10 @@ class Loading:
                     limit=f"`limits: {{file_size}}` is {self.limits.file_nbytes / 1e6:.1f} MB",
                 )
             count = self._read(fd, size)
+            after = os.fstat(fd)
         finally:
             os.close(fd)
-        if count != size:
+        if count != size or after.st_mtime_ns != before.st_mtime_ns or after.st_size != size:
             raise ItemError("changed while it was read")
         if not size:
             raise ItemError("is empty (0 bytes)")

@@ -203,13 +203,21 @@ def _sync(path: str) -> None:
         os.close(fd)
 
 
-def sweep(temporary: str) -> None:
-    """Remove the temporary file of a worker that was killed. Called by the parent, after the worker was reaped."""
-    if temporary.endswith(".tmp"):
-        try:
-            os.unlink(temporary)
-        except OSError:
-            pass  # it was renamed in its last moment, or never made
+def sweep(temporary: str, run: str, root: str | None) -> None:
+    """Remove the temporary file of a worker that was killed. Called by the parent, after the worker was reaped.
+
+    The worker wrote the path, and may have been taken over: only a temporary file of this run below `root` goes.
+    """
+    folder, slash, name = temporary.rpartition("/")
+    if f".pl-{run}-" not in name or not name.endswith(".tmp"):
+        return
+    folders = Folders(root)
+    try:
+        os.unlink(name, dir_fd=folders.fd(folder or slash, make=False))
+    except (OSError, ItemError):
+        pass  # it was renamed in its last moment, or never made
+    finally:
+        folders.close()
 
 
 def source_hash(item: Item) -> str:

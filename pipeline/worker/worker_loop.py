@@ -64,8 +64,9 @@ READ_NBYTES = MAX_CREDIT * RECORD_NBYTES
 class WorkerLoop:
     """One worker's life: Ready, leases one after the other, Bye."""
 
-    def __init__(self, boot: Boot, arena: int, commands: int, results: int) -> None:
+    def __init__(self, boot: Boot, arena: int, commands: int, results: int, held: int = 0) -> None:
         self.boot = boot
+        self.held = held  # bits of what confines this process
         self.commands = commands
         self.results = results
         self.map = map_arena(arena, boot.arena_nbytes)
@@ -83,7 +84,7 @@ class WorkerLoop:
         """Until Stop, or until the parent is gone."""
         self.work.open()
         gc.freeze()  # libraries and stages stay: the collector need not look at them again for every few hundred frames
-        self.send(READY, extents=(*self.work.fixed_extents(), 0))
+        self.send(READY, nth=self.held, extents=(*self.work.fixed_extents(), 0))
         self.flush()
         inbox = self.inbox
         while True:

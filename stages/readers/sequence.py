@@ -79,6 +79,11 @@ class Sequence(Listing):
         folder = os.path.realpath(path if os.path.isdir(path) else os.path.dirname(path))
         return (item for item in self.discover(without) if os.path.realpath(item.source) == folder)
 
+    def key(self, item: Item) -> str:
+        """The folder's path below `path`; "." for that of `path` itself."""
+        at_top = os.path.normpath(item.source) == os.path.normpath(self.path)
+        return "." if at_top and not item.source.endswith("//") else super().key(item)
+
     def stamp(self, item: Item) -> Stamp | None:
         """Of all its pictures: their sizes summed, the latest change, and a hash of each one's name, size and time."""
         try:

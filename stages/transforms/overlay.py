@@ -53,7 +53,9 @@ class Overlay(Transform):
     over. Rendering the mark takes 1.3 ms more for a picture that needs it in another size than the last few.
     """
 
-    image: str = field(metadata={"doc": "file of the mark, with or without transparency, from the working directory"})
+    image: str = field(
+        metadata={"file": True, "doc": "file of the mark, with or without transparency, from the working directory"}
+    )
     position: Position = field(default="right bottom", metadata={"doc": "place of the mark; with tile, of a copy"})
     margin: int | str = field(
         default=0,

@@ -26,7 +26,7 @@ class TestEveryComponent:
         assert not cls.__doc__.startswith(f"{cls.__name__}(")
         for parameter in dataclasses.fields(cls):
             assert parameter.metadata.get("doc"), f"{cls.__name__}.{parameter.name} has no doc"
-            assert set(parameter.metadata) <= {"doc", "unit", "ge", "gt", "le", "lt", "pixels"}
+            assert set(parameter.metadata) <= {"doc", "unit", "ge", "gt", "le", "lt", "pixels", "file"}
         names = {parameter.name for parameter in dataclasses.fields(cls)}
         required = {parameter.name for parameter in parameters(cls) if parameter.required}
         assert required <= set(cls.example) <= names, "the example holds every parameter that must be given"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import sqlite3
@@ -12,13 +11,12 @@ from typing import Any
 
 import pytest
 from folder_jobs import reasons
-from harness import HARM, STATE, attempts, cli, config, counts, plan_of, stage, tree
-from kept_jobs import WAYS, Run, again, job
+from harness import HARM, STATE, attempts, cli, counts, plan_of, stage, tree
+from kept_jobs import WAYS, Run, again, edited, job, removed, touched
 from pictures import ramp
 
 from pipeline.errors import EnvironmentRefusal, Exit, UsageError
 from pipeline.journal import Options
-from pipeline.plan import planning
 from pipeline.plan.model import Plan
 from pipeline.supervisor import execution, serial
 
@@ -37,20 +35,6 @@ def test_both_ways_of_running_share_the_journal(home: Path) -> None:
     """What workers did, the serial run knows."""
     assert again(job(home)) == {"done": 3}
     assert again(job(home), serial.run) == {"up_to_date": 3}
-
-
-def touched(home: Path) -> None:
-    """At another time, which lies back: a file that was changed this very moment is not trusted."""
-    os.utime(home / "in/a.png", ns=(1_700_000_009_123_456_789,) * 2)
-
-
-def edited(home: Path) -> None:
-    ramp(home / "in/a.png", 41, 30)
-    touched(home)
-
-
-def removed(home: Path) -> None:
-    (home / "out/a.jpg").unlink()
 
 
 def cut(home: Path) -> None:
@@ -316,119 +300,3 @@ def test_old_runs_are_forgotten_and_items_are_not(home: Path) -> None:
     assert [row[0] for row in db.execute("SELECT run FROM failures ORDER BY run")] == [3, 4]
     assert db.execute("SELECT count(*) FROM items").fetchone() == (3,)
     db.close()
-
-
-# ---- prune --------------------------------------------------------------------------------------------------------
-
-
-def test_outputs_of_inputs_that_are_gone_are_pruned(home: Path) -> None:
-    """They, and nothing else: not what was changed after us, not what is no output."""
-    for number in range(4):
-        ramp(home / "in" / f"more{number}.png", 40, 30)
-    again(job(home))
-    for name in ("a.png", "b.png"):
-        (home / "in" / name).unlink()
-    (home / "out/b.jpg").write_text("mine now")
-    (home / "out/foreign.jpg").write_text("mine")
-    report = execution.run(job(home), keep=Options(prune=True))
-    assert counts(report) == {"up_to_date": 5}
-    assert not (home / "out/a.jpg").exists()
-    assert (home / "out/b.jpg").read_text() == "mine now"
-    assert (home / "out/foreign.jpg").exists()
-    assert any("stay: somebody changed them" in note for note in report.notes)
-
-
-def test_pruning_refuses_what_looks_like_a_mistake(home: Path) -> None:
-    """More than half gone, or nothing there at all: a folder that is not mounted."""
-    again(job(home))
-    for name in ("a.png", "b.png"):
-        (home / "in" / name).unlink()
-    with pytest.raises(UsageError, match="2 of 3 items"):
-        again(job(home), prune=True)
-    assert (home / "out/a.jpg").exists()
-    assert again(job(home), prune=True, force=True) == {"up_to_date": 1}
-    assert not (home / "out/a.jpg").exists()
-    shutil.rmtree(home / "in")
-    (home / "in").mkdir()
-    with pytest.raises(EnvironmentRefusal, match="is it mounted"):
-        again(job(home), prune=True)
-    report = execution.run(job(home), keep=Options())
-    assert (report.exit_code, "is the folder of the inputs mounted?" in report.stopped) == (Exit.USAGE, True)
-
-
-# ---- what commands say --------------------------------------------------------------------------------------------
-
-
-def test_why_tells_what_differs(home: Path) -> None:
-    """Exit 0 with the reasons, on stdout; 2 for what is no input."""
-    job(home)
-    args = (str(home / "config.yaml"),)
-    assert "would be done\n  new" in cli("why", *args, "a.png").stdout
-    cli("run", *args, "-q")
-    assert "up to date" in cli("why", *args, str(home / "in/a.png")).stdout
-    edited(home)
-    told = json.loads(cli("why", *args, "a.png", "--json", "--set", "transforms.step1.resize.width=9").stdout)
-    assert told["outcome"] == "redo"
-    assert [each["reason"] for each in told["reasons"]] == ["the input changed", "the chain changed"]
-    assert told["reasons"][1]["detail"] == "resize.width: 8 -> 9"
-    assert told["last"]["outcome"] == "done"
-    done = cli("why", *args, "nothing.png")
-    assert (done.returncode, "no input of the job" in done.stderr) == (2, True)
-
-
-def test_a_dry_run_counts_the_reasons_and_writes_nothing(home: Path) -> None:
-    """Per reason; the journal is not touched either."""
-    job(home)
-    cli("run", str(home / "config.yaml"), "-q")
-    removed(home)
-    before = {path: path.stat().st_mtime_ns for path in (home / "out").rglob("*")}
-    told = json.loads(cli("run", str(home / "config.yaml"), "--dry-run", "--json").stdout)
-    assert told["reasons"] == {"the output is missing": 1}
-    assert told["outcomes"] == {"up_to_date": 2}
-    after = {path: path.stat().st_mtime_ns for path in (home / "out").rglob("*")}
-    assert {path: time for path, time in after.items() if path in before and path.is_file()} == {
-        path: time for path, time in before.items() if path.is_file()
-    }
-
-
-def test_a_run_is_looked_at_tried_again_and_reproduced(home: Path) -> None:
-    """By its config, its outputs or its state folder."""
-    (home / "in/b.png").write_bytes(b"no picture")
-    job(home)
-    path = str(home / "config.yaml")
-    cli("run", path, "-q")
-    for address in (path, str(home / "out"), str(home / "out" / STATE)):
-        told = json.loads(cli("report", address, "--json").stdout)
-        assert told["run"]["counts"] == {"done": 2, "up_to_date": 0, "skipped": 0, "failed": 1, "quarantined": 0,
-                                         "cancelled": 0}  # fmt: skip
-        assert [lost["item"] for lost in told["not_done"]] == ["b.png"]
-    rows = [json.loads(line) for line in cli("report", path, "--format", "jsonl").stdout.splitlines()]
-    assert {row["item"]: row["outcome"] for row in rows} == {"a.png": "done", "b.png": "failed", "sub/c.png": "done"}
-    assert cli("report", path, "--format", "csv").stdout.count("\n") == 4
-    assert "run 1 " in cli("report", path, "--run", "1").stdout
-    assert cli("report", path, "--run", "9").returncode == 2
-    pack = home / "pack.tar.gz"
-    done = cli("repro", path, "b.png", "--with-input", "--output", str(pack))
-    assert done.returncode == 1
-    assert "not a picture" in done.stdout
-    shutil.unpack_archive(pack, home / "pack")
-    assert (home / "pack/input/b.png").read_bytes() == b"no picture"
-    assert {"config.yaml", "command.json", "versions.json", "report.json", "stderr.txt", "log.jsonl"} <= set(
-        os.listdir(home / "pack")
-    )
-    ramp(home / "in/b.png", 40, 30)
-    again_ = json.loads(cli("retry", str(home / "out"), "--json", "-q").stdout)
-    assert (again_["found"], again_["done"]) == (1, 1)
-    assert json.loads(cli("run", path, "--json", "-q").stdout)["up_to_date"] == 3
-
-
-def test_the_plan_of_a_config_is_that_of_the_journal(home: Path) -> None:
-    """`--fresh`, `--adopt` and `--checksum` of the command reach the run."""
-    job(home)
-    path = str(home / "config.yaml")
-    for more, name in (([], "done"), ([], "up_to_date"), (["--fresh"], "done"), (["--checksum"], "up_to_date")):
-        assert json.loads(cli("run", path, "--json", "-q", *more).stdout)[name] == 3
-    shutil.rmtree(home / "out" / STATE)
-    assert cli("run", path, "-q").returncode == 2
-    assert json.loads(cli("run", path, "--json", "-q", "--adopt").stdout)["up_to_date"] == 3
-    assert planning.build(config.load(path)).state_dir == f"{home}/out/{STATE}"

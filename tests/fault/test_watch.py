@@ -20,6 +20,7 @@ import pytest
 from harness import DEADLINE_S, cli, command, environment, listed, plan_of, until
 from pictures import ramp
 
+from pipeline.contracts.frame import Item
 from pipeline.supervisor.watching import Watched
 
 
@@ -29,10 +30,9 @@ class Watching:
     def __init__(self, folder: Path, *more: str, **keys: Any) -> None:
         self.folder = folder
         (folder / "in").mkdir(exist_ok=True)
-        plan_of(
-            folder, {"use": "folder", "path": str(folder / "in")}, [[{"resize": {"width": 8, "height": 8}}]],
-            {"use": "files", "path": f"{folder}/out/{{dir}}/{{stem}}.jpg"}, settle="300ms", **keys,
-        )  # fmt: skip
+        reader = {"use": "folder", "path": str(folder / "in"), **keys.pop("reader", {})}
+        writer = {"use": "files", "path": f"{folder}/out/{{dir}}/{{stem}}.jpg", **keys.pop("writer", {})}
+        plan_of(folder, reader, [[{"resize": {"width": 8, "height": 8}}]], writer, settle="300ms", **keys)
         args = command("watch", str(folder / "config.yaml"), "-q", "--json", "--log", str(folder / "log"), *more)
         self.process = subprocess.Popen(
             args, env=environment(), text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
@@ -214,3 +214,107 @@ def test_lost_events_are_made_up_for(tmp_path: Path, monkeypatch: pytest.MonkeyP
     items.close()  # type: ignore[attr-defined]
     assert watched._listener is not None
     watched._listener.join(DEADLINE_S)
+
+
+def test_a_file_that_is_renamed_keeps_the_name_of_its_output(tmp_path: Path) -> None:
+    """`a.png` becomes `a.PNG` and has the output that it had; a hidden or excluded folder is not looked into."""
+    ramp(tmp_path / "in/a.png", 20, 20)
+    with watching(tmp_path, reader={"exclude": ["left/"]}) as watch:
+        watch.done("a.png")
+        (tmp_path / "in/a.png").rename(tmp_path / "in/a.PNG")
+        for folder in (".staging", "left"):
+            ramp(tmp_path / "in" / folder / "b.png", 20, 20)
+        watch.done("a.PNG")
+        ramp(tmp_path / "in/last.png", 20, 20)
+        watch.done("last.png")
+        watch.stop()
+    assert sorted(watch.ended()) == [("a.PNG", "done"), ("a.png", "done"), ("last.png", "done")]
+    assert listed(tmp_path / "out") == ["a.jpg", "last.jpg"]
+
+
+def test_what_is_skipped_is_told_once(tmp_path: Path) -> None:
+    """However often the folder is looked through; what is new is told, whatever `overwrite` makes of it."""
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in/link.png").symlink_to("nowhere")
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out/b.jpg").write_text("mine")
+    with watching(tmp_path, "--poll", writer={"overwrite": "never"}) as watch:
+        until(lambda: ("link.png", "skipped") in watch.ended(), "the link is told of")
+        ramp(tmp_path / "in/b.png", 20, 20)
+        until(lambda: ("b.png", "skipped") in watch.ended(), "it is told of")
+        for name in ("c.png", "d.png"):  # a look each
+            ramp(tmp_path / "in" / name, 20, 20)
+            watch.done(name)
+        watch.stop()
+    assert sorted(watch.ended()) == [
+        ("b.png", "skipped"), ("c.png", "done"), ("d.png", "done"), ("link.png", "skipped")
+    ]  # fmt: skip
+
+
+@pytest.fixture
+def looked_at(tmp_path: Path) -> Iterator[tuple[Watched, Iterator[Item], list[str]]]:
+    """A watched folder with one picture, its items, and what was said."""
+    ramp(tmp_path / "in/a.png", 20, 20)
+    plan = plan_of(
+        tmp_path, {"use": "folder", "path": str(tmp_path / "in")}, [],
+        {"use": "files", "path": f"{tmp_path}/out/{{stem}}.jpg"},
+    )  # fmt: skip
+    said: list[str] = []
+    watched = Watched(plan.reader.build(), None, 0.05, polling=True, say=said.append)
+    items = watched.items()
+    yield watched, items, said
+    watched.stop()
+    items.close()  # type: ignore[attr-defined]
+
+
+def test_a_folder_that_is_away_for_a_while(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, looked_at: tuple[Watched, Iterator[Item], list[str]]
+) -> None:
+    """A share that is mounted anew: it is waited for, and said; at the first look it is an error."""
+    for name in ("POLL_S", "AWAY_S", "SHARE"):
+        monkeypatch.setattr(f"pipeline.supervisor.watching.{name}", 0.05)
+    _, items, said = looked_at
+    assert next(items).name == "a.png"
+    assert next(items).name == "a.png"  # the second look
+    (tmp_path / "in").rename(tmp_path / "away")
+    back = threading.Timer(0.5, lambda: (tmp_path / "away").rename(tmp_path / "in"))
+    back.start()
+    until(lambda: next(items) and said[-1:] == ["the folder is there again"], "it is there again")
+    back.join()
+    assert "is away" in said[0]
+
+
+def test_a_pause_after_a_failure_ends_by_itself(
+    monkeypatch: pytest.MonkeyPatch, looked_at: tuple[Watched, Iterator[Item], list[str]]
+) -> None:
+    """No event, and no look through the folder, is needed; until then the item is left alone."""
+    monkeypatch.setattr("pipeline.supervisor.watching.AGAIN_S", (0.3, 1.0))
+    monkeypatch.setattr("pipeline.supervisor.watching.POLL_S", 3600.0)
+    watched, items, _ = looked_at
+    item = next(items)
+    watched.ended(item, "failed")
+    began = time.monotonic()
+    assert next(items).name == "a.png"
+    assert time.monotonic() - began >= 0.3
+
+
+def test_a_clock_that_is_behind_lets_nothing_half_copied_in(
+    monkeypatch: pytest.MonkeyPatch, looked_at: tuple[Watched, Iterator[Item], list[str]], tmp_path: Path
+) -> None:
+    """A file whose time lies hours back may still be growing: it is left alone as long as any other."""
+    _, items, _ = looked_at
+    hours_ago = time.time() - 7 * 3600
+    os.utime(tmp_path / "in/a.png", (hours_ago, hours_ago))
+    began = time.monotonic()
+    next(items)
+    assert time.monotonic() - began >= 0.05
+
+
+def test_a_notification_of_a_batch_names_no_item(tmp_path: Path) -> None:
+    """`{item}` means nothing there: exit 2 with the remedy."""
+    plan_of(
+        tmp_path, {"use": "folder", "path": str(tmp_path)}, [],
+        {"use": "files", "path": f"{tmp_path}/out/{{stem}}.jpg"}, notify={"command": ["true", "{item}"]},
+    )  # fmt: skip
+    done = cli("watch", str(tmp_path / "config.yaml"), "--allow-code")
+    assert (done.returncode, "per: item" in done.stderr) == (2, True)

@@ -10,8 +10,11 @@ from threading import Event, Thread
 import pytest
 
 from pipeline.journal import store, write_thread
+from pipeline.journal.ended import Ended
+from pipeline.journal.ownership import claims_of
 from pipeline.journal.tables import FAILED
-from pipeline.journal.write_thread import Ended, WriteThread
+from pipeline.journal.verdict import OnDisk
+from pipeline.journal.write_thread import WriteThread
 
 MOST = 50
 
@@ -47,7 +50,7 @@ def test_a_full_backlog_holds_the_intake_back(thread: WriteThread, state: str) -
         entered.set()
         return claim(10 * MOST)
 
-    thread.check(ask, lambda: None)
+    thread.check(ask, lambda _: None)
     assert entered.wait(30.0)  # it waits for the disk from now on
     last = [thread.claim(claim(number)) for number in range(10 * MOST)][-1]
     for number in range(2 * MOST):
@@ -72,3 +75,28 @@ def test_a_full_backlog_holds_the_intake_back(thread: WriteThread, state: str) -
         2 * MOST,
     )
     other.close()
+
+
+def test_an_item_that_comes_again_is_forgotten_first(thread: WriteThread, state: str) -> None:
+    """In one long run: what a kill leaves of its second time is not taken for what its first one left."""
+    head = (1, b"1.png", 0, 1, 1, None, 1)
+    told: list[bytes] = []
+    thread.told = told.append
+    thread.ended(Ended(head, FAILED, "", b"1.jpg", None, 0, "{}"))
+    thread.wait_for(lambda: told == [b"1.png"])
+    thread.forget((1, b"1.png", 1))
+    last = thread.claim(claim(1))
+    thread.wait_for(lambda: thread.committed >= last)
+    reading = store.open_to_read(state)
+    assert reading.execute("SELECT count(*) FROM items").fetchone() == (0,)
+    found = claims_of(reading, [b"1.jpg"])[b"1.jpg"]
+    reading.close()
+    assert found.made(OnDisk(5, 5))
+
+
+def test_who_asks_of_a_journal_that_is_over_gets_an_answer(thread: WriteThread) -> None:
+    """The reason against it, at once."""
+    thread.close()
+    heard: list[str] = []
+    thread.check(lambda: claim(1), heard.append)
+    assert heard == ["the run is over"]

@@ -204,12 +204,26 @@ def open_paths() -> Iterator[str]:
 
 def test_a_dead_workers_file_is_swept(tmp_path: Path) -> None:
     """Only what bears the name of a temporary file; nothing happens when it is gone."""
-    for name in (".a.png.pl-run.tmp", "a.png"):
+    for name in (".a.png.pl-run-1.tmp", "a.png"):
         (tmp_path / name).touch()
-        sweep(str(tmp_path / name))
-    sweep(str(tmp_path / ".gone.pl-run.tmp"))
-    sweep("")
+        sweep(str(tmp_path / name), "run", str(tmp_path))
+    sweep(str(tmp_path / ".gone.pl-run-1.tmp"), "run", str(tmp_path))
+    sweep("", "run", str(tmp_path))
     assert os.listdir(tmp_path) == ["a.png"]
+
+
+def test_a_dead_worker_that_lied_has_nothing_else_swept(tmp_path: Path) -> None:
+    """Not files of other runs, not files elsewhere, and not where a link leads."""
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out/link").symlink_to(tmp_path)
+    for name in ("mine.tmp", ".a.png.pl-run-1.tmp", "out/.a.png.pl-other-1.tmp"):
+        (tmp_path / name).touch()
+        sweep(str(tmp_path / name), "run", str(tmp_path / "out"))
+    sweep(str(tmp_path / "out/link/.a.png.pl-run-1.tmp"), "run", str(tmp_path / "out"))
+    assert sorted(os.listdir(tmp_path)) == [".a.png.pl-run-1.tmp", "mine.tmp", "out"]
+    assert sorted(os.listdir(tmp_path / "out")) == [".a.png.pl-other-1.tmp", "link"]
+    for left in (tmp_path / ".a.png.pl-run-1.tmp", tmp_path / "out/.a.png.pl-other-1.tmp"):
+        left.unlink()
 
 
 def test_the_hash_of_a_source(tmp_path: Path) -> None:
