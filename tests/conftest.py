@@ -116,6 +116,33 @@ def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
         return (yield)
 
 
+@pytest.fixture
+def figure(request: pytest.FixtureRequest) -> Callable[..., None]:
+    """Keeps what a test measured beside its bar, for the table at the end; without a value its passes are counted."""
+
+    def keep(what: str, bar: str, measured: str = "") -> None:
+        request.node.user_properties.append(("figure", (what, bar, measured)))
+
+    return keep
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """The figures of all tests as one table."""
+    counted: dict[tuple[str, str], list[tuple[bool, str]]] = {}
+    for outcome in ("passed", "failed"):
+        for report in terminalreporter.stats.get(outcome, []):
+            for name, kept in report.user_properties if report.when == "call" else ():
+                if name == "figure":
+                    counted.setdefault((kept[0], kept[1]), []).append((outcome == "passed", kept[2]))
+    if not counted:
+        return
+    terminalreporter.section("figures")
+    for (what, bar), each in counted.items():
+        passed = sum(fine for fine, _ in each)
+        measured = "; ".join(dict.fromkeys(text for _, text in each if text)) or f"{passed} of {len(each)}"
+        terminalreporter.write_line(f"{'met   ' if passed == len(each) else 'MISSED'} {what}: {measured}  (bar: {bar})")
+
+
 GROWING: tuple[Callable[[], set[str]], ...] = (relatives, descriptors, segments, threads)
 
 

@@ -126,11 +126,13 @@ def environment(**more: str) -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": os.pathsep.join((str(ROOT), str(ROOT / "tests"))), **more}
 
 
-def cli(*args: str, cwd: Path | None = None, **more: Any) -> subprocess.CompletedProcess[str]:
+def cli(
+    *args: str, cwd: Path | None = None, timeout: float = DEADLINE_S, **more: Any
+) -> subprocess.CompletedProcess[str]:
     """The command line in a process of its own."""
     return subprocess.run(
         command(*args), capture_output=True, text=True, errors="surrogateescape", check=False, cwd=cwd,
-        timeout=DEADLINE_S, env=environment(), **more,
+        timeout=timeout, env=environment(), **more,
     )  # fmt: skip
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 from random import Random
 from typing import Any
 
 import pytest
-from harness import ROOT, cli, tree
+from harness import DEADLINE_S, ROOT, cli, tree
 from hostile import bombs, cuts, mutated, wholes
 
 READ_WHOLE = {"exif.jpg", "text.png", "frames.gif", "loop.tif"}  # harmless: the picture is small and whole
@@ -17,17 +18,17 @@ RESIDENT_NBYTES = 300_000_000
 ITEM_S = 1.0
 
 
-def thumbnails(folder: Path, *more: str) -> Any:
+def thumbnails(folder: Path, *more: str, timeout_s: float = DEADLINE_S) -> Any:
     """The thumbnail job over FOLDER/in; its report."""
     sets = ["--set", f"reader.path={folder}/in", "--set", f"writer.path={folder}/out/{{name}}.png"]
     sets += ["--set", 'reader.include=["**/*"]', "--set", "on_error.max_failures=none", "--set", "timeout=20s"]
-    done = cli("run", str(ROOT / "configs/thumbnail.yaml"), "--json", "-q", *sets, *more)
+    done = cli("run", str(ROOT / "configs/thumbnail.yaml"), "--json", "-q", *sets, *more, timeout=timeout_s)
     assert done.returncode in (0, 1), done.stderr[-2000:]
     return json.loads(done.stdout)
 
 
 @pytest.mark.parametrize("workers", ["reader=1"])
-def test_bombs(tmp_path: Path, workers: str) -> None:
+def test_bombs(tmp_path: Path, figure: Callable[..., None], workers: str) -> None:
     """Each is refused, or read where its picture is small, in less than a second and 300 MB."""
     (tmp_path / "in").mkdir()
     paths = bombs(tmp_path / "in")
@@ -45,6 +46,10 @@ def test_bombs(tmp_path: Path, workers: str) -> None:
     slowest = json.loads(state.stdout)["slowest"]
     assert all(item["busy_s"] < ITEM_S for item in slowest), slowest
     assert report["seconds"] < ITEM_S * len(paths)
+    assert report["parent"]["rss_nbytes"] < RESIDENT_NBYTES
+    rss = max(group["rss_nbytes"] for group in report["groups"]) / 1e6
+    longest = max(item["busy_s"] for item in slowest)
+    figure("bombs", "each < 1 s, < 300 MB", f"{len(paths)}: at most {longest:.2f} s, {rss:.0f} MB")
 
 
 def test_malformed_files(tmp_path: Path) -> None:

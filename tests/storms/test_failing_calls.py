@@ -12,14 +12,18 @@ import re
 import shutil
 import subprocess
 from collections import defaultdict
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from harness import cli, command, environment, plan_of, tree
+from harness import command, environment, plan_of, tree
 from pictures import ramp
 
 from pipeline.errors import Exit
+from pipeline.journal import Options
+from pipeline.plan.model import Plan
+from pipeline.supervisor import serial
 
 FILES = 20
 CALLS = (
@@ -32,12 +36,11 @@ LINE = re.compile(r"(\d+) +(?:<\.\.\. )?(\w+)")
 pytestmark = pytest.mark.timeout(3000)
 
 
-def config(folder: Path, durability: str) -> str:
-    plan_of(
+def job(folder: Path, durability: str) -> Plan:
+    return plan_of(
         folder, {"use": "folder", "path": str(folder.parent / "in")}, [[{"resize": {"width": 8, "height": 8}}]],
         {"use": "files", "path": f"{folder}/out/{{stem}}.png"}, durability=durability,
     )  # fmt: skip
-    return str(folder / "config.yaml")
 
 
 @pytest.fixture(scope="module")
@@ -51,8 +54,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def expected(home: Path) -> dict[str, str]:
     (home / "expected").mkdir()
-    done = cli("run", config(home / "expected", "none"), "-q")
-    assert done.returncode == 0, done.stderr
+    assert serial.run(job(home / "expected", "none")).exit_code == Exit.OK
     return tree(home / "expected/out")
 
 
@@ -60,8 +62,9 @@ def traced(folder: Path, durability: str, way: list[str], *options: str) -> subp
     """A run under strace, with these options of it."""
     strace = shutil.which("strace")
     assert strace, "strace is missing: apt-get install strace"
-    args = [strace, "-f", "-qq", "-o", str(folder / "calls"), *options]
-    args += command("run", config(folder, durability), "--json", "-q", *way)
+    args = [strace, "-f", "--seccomp-bpf", "-qq", "-o", str(folder / "calls"), *options]
+    job(folder, durability)
+    args += command("run", str(folder / "config.yaml"), "--json", "-q", *way)
     return subprocess.run(args, env=environment(), capture_output=True, text=True, check=False, timeout=120)
 
 
@@ -77,7 +80,7 @@ def numbers(folder: Path, durability: str, way: list[str]) -> dict[str, set[int]
         if match is None or "resumed>" in line[:80]:
             continue
         counts[match[1], match[2]] += 1
-        if f"{folder}/out" in line:
+        if f"{folder}/out" in line or match[2] == "fallocate":  # that one lends memory of the arena
             found[match[2]].add(counts[match[1], match[2]])
     return found
 
@@ -102,9 +105,9 @@ def wrong(folder: Path, durability: str, told: str, expected: dict[str, str]) ->
     report = re.search(r"\{\n.*\n\}", text, re.DOTALL)
     if report is not None and json.loads(report[0]).get("done", 0) > len(made):
         return "more is called done than is there"
-    again = cli("run", config(folder, durability), "-q")
-    if again.returncode or tree(folder / "out") != expected:
-        return f"run again: exit {again.returncode}: {again.stderr[-600:]}"
+    again = serial.run(job(folder, durability), keep=Options())
+    if again.exit_code or tree(folder / "out") != expected:
+        return f"run again: exit {again.exit_code}: {again.stopped} {again.failures[:3]}"
     return ""
 
 
@@ -112,7 +115,9 @@ def wrong(folder: Path, durability: str, told: str, expected: dict[str, str]) ->
     ("way", "durability"), [(["--serial"], "batch"), (["--serial"], "each"), ([], "batch")],
     ids=["serial, batch", "serial, each", "workers, batch"],
 )  # fmt: skip
-def test_every_call_that_fails(home: Path, expected: dict[str, str], way: list[str], durability: str) -> None:
+def test_every_call_that_fails(
+    home: Path, expected: dict[str, str], figure: Callable[..., None], way: list[str], durability: str
+) -> None:
     """Each number once, the errors in turn; never a wrong success, never half a file."""
     base = home / f"{len(way)}-{durability}"
     base.mkdir()
@@ -132,6 +137,9 @@ def test_every_call_that_fails(home: Path, expected: dict[str, str], way: list[s
             if why := wrong(folder, durability, said, expected):
                 broken.append(f"{one}: {why}")
             shutil.rmtree(folder)
-    print(f"{len(tries)} calls failed, one a run: " + ", ".join(f"{call} {len(each)}" for call, each in found.items()))
+    figure(
+        f"the n-th call fails ({' '.join(way) or 'workers'}, {durability})", "every n: clean, or the right result",
+        f"{len(tries)} runs: " + ", ".join(f"{call} {len(each)}" for call, each in sorted(found.items())),
+    )  # fmt: skip
     assert not broken, f"{len(broken)} broken:\n" + "\n".join(broken[:10])
     assert len(tries) > 100

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -15,9 +16,9 @@ FILES = 20_000 * SCALE
 pytestmark = pytest.mark.timeout(1800 * SCALE)
 
 
-def test_twenty_thousand(tmp_path: Path) -> None:
+def test_twenty_thousand(tmp_path: Path, figure: Callable[..., None]) -> None:
     """No hang, no dead worker, no cut file called done with other pixels."""
-    count = lay_out(tmp_path / "in", rounds=FILES // 13 - 19)
-    report = thumbnails(tmp_path)
-    print(f"{count:,} malformed files: {report['done']:,} done, {report['failed']:,} failed, {report['seconds']:.0f} s")
+    count = lay_out(tmp_path / "in", rounds=FILES // 13 - 18)
+    report = thumbnails(tmp_path, timeout_s=600.0 * SCALE)
+    figure("malformed files", f"{FILES:,}", f"{count:,}: {report['done']:,} done, {report['failed']:,} failed")
     check(tmp_path, report)

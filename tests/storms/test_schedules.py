@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
@@ -35,7 +36,7 @@ def some(first: int) -> tuple[Counter[str], list[str]]:
     return outcomes, broken
 
 
-def test_schedules() -> None:
+def test_schedules(figure: Callable[..., None]) -> None:
     """Nothing lost, nothing twice, no region or place leaked, no stall: in each of them."""
     outcomes: Counter[str] = Counter()
     broken: list[str] = []
@@ -43,7 +44,7 @@ def test_schedules() -> None:
         for counted, failed in pool.map(some, range(0, SEEDS, AT_ONCE)):
             outcomes += counted
             broken += failed
-    print(f"{SEEDS:,} schedules: {dict(outcomes)}")
+    figure("simulated schedules with faults", f"{SEEDS:,}", f"{SEEDS:,}: {dict(outcomes)}, broken {len(broken)}")
     assert not broken, "\n".join(broken[:20])
     assert outcomes["done"] > SEEDS
     assert outcomes["quarantined"] > SEEDS // 10

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -37,7 +38,7 @@ class EachSecond:
         return 0.1
 
 
-def test_nothing_grows(tmp_path: Path) -> None:
+def test_nothing_grows(tmp_path: Path, figure: Callable[..., None]) -> None:
     """The second half of the run takes no more than the first."""
     shm = set(os.listdir("/dev/shm"))
     config = write_config(
@@ -54,6 +55,7 @@ def test_nothing_grows(tmp_path: Path) -> None:
     half = len(disturb.rss_nbytes) // 2
     before, after = disturb.rss_nbytes[half], max(disturb.rss_nbytes[half:])
     grown = (after - before) * 100_000 / (FRAMES / 2)
-    print(f"{FRAMES:,} frames, {ended.killed['worker']} kills: {grown / 1e6:.2f} MB a hundred thousand frames")
+    measured = f"{grown / 1e6:.2f} MB ({FRAMES:,} frames, {ended.killed['worker']} kills)"
+    figure("growth of the parent a hundred thousand frames, a kill each second", "< 1 MB", measured)
     assert grown < SLOPE_NBYTES, disturb.rss_nbytes
     assert max(disturb.fds[half:]) <= max(disturb.fds[: half + 1])

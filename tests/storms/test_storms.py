@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from harness import tree
-from storm import Disturbed, OfAll, OfStarts, OfWorkers, job
+from storm import SCALE, Disturbed, OfAll, OfStarts, OfWorkers, job
 
 from pipeline.errors import Exit
 
-SEEDS = range(20)
+SEEDS = range(20 * SCALE)
 pytestmark = pytest.mark.timeout(600)
 
 
 @pytest.mark.parametrize("seed", SEEDS[:5])
-def test_workers_killed_all_the_time(tmp_path: Path, pictures: Path, expected: dict[str, str], seed: int) -> None:
+def test_workers_killed_all_the_time(
+    tmp_path: Path, pictures: Path, expected: dict[str, str], figure: Callable[..., None], seed: int
+) -> None:
     """A worker is killed every 50 to 200 ms: every output is there, as in an undisturbed run."""
+    figure("storms: workers killed all the time", "5 seeds")
     ended = Disturbed(tmp_path, seed).run(job(tmp_path, pictures), OfWorkers())
     assert ended.code == Exit.OK, ended.errors
     assert ended.report is not None
@@ -26,8 +30,11 @@ def test_workers_killed_all_the_time(tmp_path: Path, pictures: Path, expected: d
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_any_process_below_the_run_killed(tmp_path: Path, pictures: Path, expected: dict[str, str], seed: int) -> None:
+def test_any_process_below_the_run_killed(
+    tmp_path: Path, pictures: Path, expected: dict[str, str], figure: Callable[..., None], seed: int
+) -> None:
     """The fork server too, once a frame was finished since its last death: every output as in an undisturbed run."""
+    figure("storms: any process below the run killed", f"{len(SEEDS)} seeds")
     ended = Disturbed(tmp_path, seed).run(job(tmp_path, pictures), OfAll())
     assert ended.code == Exit.OK, ended.errors
     assert ended.report is not None
@@ -38,8 +45,11 @@ def test_any_process_below_the_run_killed(tmp_path: Path, pictures: Path, expect
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_no_fork_server_reaches_its_first_frame(tmp_path: Path, pictures: Path, seed: int) -> None:
+def test_no_fork_server_reaches_its_first_frame(
+    tmp_path: Path, pictures: Path, figure: Callable[..., None], seed: int
+) -> None:
     """After six of them in a row the run ends with exit 3 and its report."""
+    figure("storms: no fork server reaches its first frame: exit 3", f"{len(SEEDS)} seeds")
     ended = Disturbed(tmp_path, seed).run(job(tmp_path, pictures), OfStarts())
     assert ended.code == Exit.STOPPED, ended.errors
     assert ended.report is not None

@@ -9,6 +9,7 @@ import statistics
 import subprocess
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import psutil
@@ -65,7 +66,7 @@ def copied_slowly(folder: Path, first: int, count: int) -> None:
         file.close()
 
 
-def test_ten_thousand_files_in_bursts(tmp_path: Path) -> None:
+def test_ten_thousand_files_in_bursts(tmp_path: Path, figure: Callable[..., None]) -> None:
     """Half of them copied slowly: each is done once, none is read before it is whole."""
     process = watching(tmp_path)
     try:
@@ -87,9 +88,10 @@ def test_ten_thousand_files_in_bursts(tmp_path: Path) -> None:
         process.kill()
     assert process.returncode == 143, errors
     assert sorted(ended(tmp_path)) == sorted(f"{number:06d}.ppm done" for number in range(BURSTS * FILES))
+    figure("watch: files in bursts, half copied slowly", "10,000, each once", f"{BURSTS * FILES:,}, each once")
 
 
-def test_memory_stands_still(tmp_path: Path) -> None:
+def test_memory_stands_still(tmp_path: Path, figure: Callable[..., None]) -> None:
     """A hundred thousand items after the first eighty thousand: the parent grows by less than 1 MB."""
     process = watching(tmp_path)
     try:
@@ -109,6 +111,7 @@ def test_memory_stands_still(tmp_path: Path) -> None:
     items = [2000 * (number + 1) for number in range(len(sizes))]
     first = WARM // 2000
     slope = statistics.linear_regression(items[first:], sizes[first:]).slope * LONG
-    print(f"resident: {sizes[first] / 1e6:.1f} MB after {WARM:,} items; {slope / 1e6:+.2f} MB a hundred thousand more")
+    measured = f"{slope / 1e6:+.2f} MB, from {sizes[first] / 1e6:.1f} MB after {WARM:,} items"
+    figure("watch: growth of the parent a hundred thousand items", "< 1 MB", measured)
     told = " ".join(f"{size / 1e6:.1f}" for size in sizes[::5])
     assert slope < SLOPE_NBYTES, told

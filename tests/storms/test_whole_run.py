@@ -8,6 +8,7 @@ import signal
 import sqlite3
 import subprocess
 import time
+from collections.abc import Callable
 from pathlib import Path
 from random import Random
 
@@ -62,8 +63,11 @@ def known(folder: Path) -> tuple[int, int]:
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_a_run_that_was_killed_goes_on(tmp_path: Path, pictures: Path, expected: dict[str, str], seed: int) -> None:
+def test_a_run_that_was_killed_goes_on(
+    tmp_path: Path, pictures: Path, expected: dict[str, str], figure: Callable[..., None], seed: int
+) -> None:
     """No partial file is ever seen, nothing is done twice but what was in flight, and the end is the same tree."""
+    figure("kill -9 of the whole run at a random instant, then run again", f"{len(SEEDS)} seeds")
     config, chance, shm = job(tmp_path, pictures), Random(seed), set(os.listdir("/dev/shm"))
     kills = 0
     for _ in range(1 + seed % 3):

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -256,8 +257,11 @@ def taken_over(tmp_path: Path, fuse: str, further: str = FURTHER, **top: Any) ->
 
 
 @pytest.mark.parametrize("fuse", ["none", "all"])
-def test_a_decoder_that_was_taken_over(tmp_path: Path, fuse: str) -> None:
+def test_a_decoder_that_was_taken_over(tmp_path: Path, figure: Callable[..., None], fuse: str) -> None:
     """It opens no socket, starts nothing, writes nowhere, takes no memory; its items fail, the others are done."""
+    figure(
+        "a decoder that was taken over: socket, exec, fork, write, memory refused; the run goes on", "100 % of tries"
+    )
     report, printed = taken_over(tmp_path, fuse)
     assert (report["done"], report["failed"]) == (10, 10), printed
     assert {failure["kind"] for failure in report["failures"]} == {"permission"}
