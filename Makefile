@@ -29,11 +29,18 @@ test: $(VENV)/development ## Run the tests; about three minutes on two cores
 test-fast: $(VENV)/development ## The tests that a change needs every minute; 45 seconds
 	$(PYTEST) -m 'not slow' $(FAST)
 
-fault: $(VENV)/development ## All faults, and storms over thousands of files, with their figures; half an hour; needs strace
-	$(BIN)/python -m pytest --durations 15 -rP tests/fault tests/storms tests/journal tests/worker/test_sandbox.py
+# All that docs/reliability.md names, and what lies beside it.
+PROMISES := tests/fault tests/storms tests/journal tests/worker tests/property tests/scheduler tests/supervisor \
+	tests/transport tests/plan/test_machine.py tests/config/test_messages.py tests/config/test_config.py \
+	tests/contracts/test_template.py tests/registry/test_own_code.py tests/stages/readers/test_folder.py \
+	tests/contract/test_transforms.py tests/contract/test_codecs.py tests/cli/test_probe.py
+
+fault: $(VENV)/development ## All promises, storms over thousands of files, and their figures; half an hour; needs strace
+	$(BIN)/python -m pytest --durations 15 $(PROMISES)
+	$(BIN)/python -m bench.journal bars
 
 soak: $(VENV)/development ## The same storms twenty times as long, as before a release; a night
-	PIPELINE_SOAK=20 $(BIN)/python -m pytest --durations 15 -rP tests/storms
+	PIPELINE_SOAK=20 $(BIN)/python -m pytest --durations 15 tests/storms
 
 fix: $(VENV)/development ## Put style and format right, as far as that can be done by itself
 	$(BIN)/ruff check --fix .

@@ -87,6 +87,18 @@ def memory_kills(root: str = "/") -> int:
     return sum(int(words[1]) for words in counts if len(words) == 2 and words[1].isdigit())
 
 
+def peak_nbytes() -> int:
+    """Largest resident size of this process. Not `ru_maxrss` where it can be had otherwise: that of the process which
+    started us outlives fork and exec.
+    """
+    try:
+        with open("/proc/self/status", encoding="ascii", errors="replace") as file:
+            return next(int(line.split()[1]) << 10 for line in file if line.startswith("VmHWM:"))
+    except (OSError, StopIteration):
+        scale = 1 if sys.platform == "darwin" else 1024
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * scale
+
+
 def _quotas(root: str) -> Iterator[float]:
     """Cores' worth of time that each cgroup on the way grants."""
     for folder in _folders(root, "cpu"):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import resource
 import sys
 import time
 import traceback
@@ -16,6 +15,7 @@ from ..errors import EnvironmentRefusal, Exit, PipelineError, one_line
 from ..journal import Journal
 from ..journal.run_options import NOTHING, Options, Told
 from ..journal.versions import versions
+from ..plan.machine import peak_nbytes
 from ..plan.model import Plan
 from ..scheduler import Halt
 from .bottleneck import verdict
@@ -183,7 +183,7 @@ class Run:
         report.bytes_in = last.nbytes_read if first is last else first.nbytes
         report.bytes_out = last.nbytes
         report.bottleneck = verdict(report.groups, report.seconds, len(plan.usable_cores) or 1)
-        own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+        own = peak_nbytes()
         report.peak_memory = {
             "arena_nbytes": pool.allocator.high_water,
             "rss_nbytes": own + sum(handle.rss_nbytes for handle in loop.handles),

@@ -25,6 +25,7 @@ TICK_S = 0.05
 STOP_TIMEOUT_S = 5.0
 MEMORY_S = 1.0  # a worker that is killed so soon after the kernel's count of memory kills rose was one of them
 MAX_SERVER_DEATHS = 5  # of the fork server in a row without a frame; one more ends the run
+LIED = "said what no worker says"
 UNFIT = f"exited with status {int(Exit.ENVIRONMENT)}"  # a stage could not be opened, and said why
 
 
@@ -194,7 +195,7 @@ class Workers:
         """A worker has ended, or must: fence it, read what it still said, tell the core."""
         assert self.fork_server is not None
         how, said = handle.fence(self.fork_server)
-        while (data := handle.read()) and self.listener.heard(handle, data):
+        while handle.ended_by != LIED and (data := handle.read()) and self.listener.heard(handle, data):
             pass
         self.listener.printed(handle, said)
         if how == UNFIT and not handle.worker.up and not self.stopping:
@@ -249,7 +250,7 @@ class Workers:
         elif data:
             handle.since = self.now
             if not self.listener.heard(handle, data):
-                self.end(handle, "said what no worker says")
+                self.end(handle, LIED)  # nor is anything believed that comes after it
 
     def _complaint(self, handle: Handle) -> None:
         if handle.process is None:

@@ -11,6 +11,7 @@ from collections import deque
 from ..contracts.contexts import Skip
 from ..errors import DISK_FULL, TRANSIENT
 from ..plan.chain import StageError
+from ..plan.machine import peak_nbytes
 from ..transport.arena import map_arena
 from ..transport.control_block import Control
 from ..transport.records import (
@@ -102,7 +103,7 @@ class WorkerLoop:
         self.printed.end()
         usage = resource.getrusage(resource.RUSAGE_SELF)
         cpu_us = int((usage.ru_utime + usage.ru_stime) * 1e6)
-        self.send(BYE, offset=cpu_us, extra=_peak_kbytes() or usage.ru_maxrss)
+        self.send(BYE, offset=cpu_us, extra=peak_nbytes() >> 10)
         self.flush()
 
     def _carry_out(self, record: Record) -> None:
@@ -216,12 +217,3 @@ class WorkerLoop:
         self.control.put_text(self.slot, target)
         self.send(CLAIM)
         self._reply()
-
-
-def _peak_kbytes() -> int:
-    """Largest resident size of this process; `ru_maxrss` would be the parent's, which outlives fork and exec."""
-    try:
-        with open("/proc/self/status") as file:
-            return next((int(line.split()[1]) for line in file if line.startswith("VmHWM:")), 0)
-    except OSError:
-        return 0

@@ -45,3 +45,22 @@ def test_the_command_probe(gallery: Path, tmp_path: Path) -> None:
     told = json.loads(cli("probe", "--json", "--frames", str(gallery / "walk.mp4")).stdout)
     assert [frame["index"] for frame in told["files"][0]["frames"]] == list(range(60))
     assert math.isclose(told["files"][0]["frames"][25]["seconds"], 1)
+
+
+def test_what_a_file_says_does_no_harm_to_a_terminal(tmp_path: Path) -> None:
+    """Names, titles and languages are shown as escapes."""
+    import av
+
+    path = tmp_path / "\x1b[2Jclip.mkv"
+    with av.open(str(tmp_path / "clip.mkv"), "w") as container:
+        container.metadata["title"] = "\x1b]0;mine\x07"
+        stream = container.add_stream("ffv1", rate=5)
+        stream.width = stream.height = 16
+        for packet in [*stream.encode(av.VideoFrame(16, 16, "yuv420p")), *stream.encode(None)]:
+            container.mux(packet)
+    (tmp_path / "clip.mkv").rename(path)
+    told = cli("probe", str(path)).stdout
+    assert "clip.mkv" in told
+    assert "mine" in told
+    assert "\x1b" not in told
+    assert "\x07" not in told

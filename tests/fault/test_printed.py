@@ -76,6 +76,20 @@ def test_a_pipe_that_its_reader_closed_fails_no_item(tmp_path: Path, way: list[s
     assert done.returncode == Exit.OK
 
 
+@pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-", "<&- >&- 2>&-"])
+def test_closed_streams(tmp_path: Path, closed: str) -> None:
+    """A service manager that gives no streams: every item is done, and no output goes into a stream's number."""
+    log = tmp_path / "log.json"
+    args = command("run", config_of(tmp_path, lines=3, loud=True), "--allow-code", "--log", str(log))
+    done = subprocess.run(
+        ["sh", "-c", f'exec "$@" {closed}', "sh", *args], check=False, timeout=DEADLINE_S, env=environment(),
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    entries = [json.loads(line) for line in log.read_text().splitlines()]
+    assert sum(each.get("outcome") == "done" for each in entries) == FRAMES
+    assert done.returncode == Exit.OK
+
+
 def test_prints_while_the_config_is_planned_leave_stdout_alone(tmp_path: Path) -> None:
     """A function is imported and tried in the command's own process too: `--json` still prints one object."""
     (tmp_path / "loud.py").write_text("print('imported')\ndef loud(pixels):\n    print('called')\n    return pixels\n")

@@ -166,10 +166,11 @@ def test_the_caller_is_not_recycled(tmp_path: Path) -> None:
 def test_one_that_hangs_while_it_closes_is_ended(tmp_path: Path) -> None:
     """After `timeout`; nothing is lost with it, and nothing is blamed."""
     (tmp_path / "stuck.py").write_text(
-        "import time\nfrom dataclasses import dataclass\nfrom pipeline import Transform\n\n"
+        "import os, time\nfrom dataclasses import dataclass\nfrom pipeline import Transform\n\n"
         "@dataclass(frozen=True)\nclass Stuck(Transform):\n"
         "    def process(self, frame, out):\n        out[...] = frame.pixels\n\n"
-        "    def close(self):\n        time.sleep(600)\n"
+        f"    def close(self):\n        if not os.path.exists('{tmp_path}/mark'):\n"
+        f"            open('{tmp_path}/mark', 'w').close()\n            time.sleep(600)\n"
     )
     stuck = {"use": f"{tmp_path}/stuck.py:Stuck"}
     report = execution.run(plan(tmp_path, stuck, SLOW, recycle={"items": 10}, timeout="500ms"))

@@ -6,10 +6,11 @@ import json
 import os
 import signal
 import subprocess
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from harness import FILES, GATE, NUMBERED, command, environment, listed, stage, until, write_config
+from harness import FILES, GATE, NUMBERED, command, environment, listed, plan_of, stage, until, write_config
 
 
 def start(folder: Path) -> subprocess.Popen[str]:
@@ -56,6 +57,25 @@ def test_two_signals_end_it_at_once(tmp_path: Path) -> None:
     assert process.returncode == 130
     assert json.loads(out)["exit_code"] == 130
     assert "Traceback" not in err
+
+
+@pytest.mark.parametrize("after_s", [0.15, 0.25, 0.4, 0.6])
+def test_a_signal_while_it_starts(tmp_path: Path, after_s: float) -> None:
+    """At whatever moment Ctrl-C comes: exit 130, no traceback, no process left."""
+    plan_of(
+        tmp_path, {"use": "synthetic", "height": 8, "width": 8, "frames": 100_000_000}, [["identity"]], {"use": "null"}
+    )  # fmt: skip
+    process = subprocess.Popen(
+        command("run", str(tmp_path / "config.yaml"), "-q"), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        env=environment(), start_new_session=True,
+    )  # fmt: skip
+    with suppress(subprocess.TimeoutExpired):
+        process.wait(after_s)
+    until(lambda: Path(f"/proc/{process.pid}/cmdline").read_bytes().find(b"pipeline.cli") > 0, "it has begun")
+    os.killpg(process.pid, signal.SIGINT)
+    _, err = process.communicate(timeout=30)
+    assert "Traceback" not in err
+    assert process.returncode in (130, -signal.SIGINT)  # the latter before Python handles signals at all
 
 
 def test_no_child_outlives_a_killed_parent(tmp_path: Path) -> None:

@@ -27,6 +27,7 @@ def expected(pictures: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[s
     return storm.undisturbed(tmp_path_factory.mktemp("undisturbed"), pictures)
 
 
+@pytest.mark.alone
 @SEEDS
 @pytest.mark.parametrize("disturb", [OfWorkers, OfAll])
 def test_any_process_below_the_run_killed(

@@ -242,13 +242,10 @@ def test_what_is_skipped_is_told_once(tmp_path: Path) -> None:
         until(lambda: ("link.png", "skipped") in watch.ended(), "the link is told of")
         ramp(tmp_path / "in/b.png", 20, 20)
         until(lambda: ("b.png", "skipped") in watch.ended(), "it is told of")
-        for name in ("c.png", "d.png"):  # a look each
-            ramp(tmp_path / "in" / name, 20, 20)
-            watch.done(name)
+        ramp(tmp_path / "in/c.png", 20, 20)  # one more look
+        watch.done("c.png")
         watch.stop()
-    assert sorted(watch.ended()) == [
-        ("b.png", "skipped"), ("c.png", "done"), ("d.png", "done"), ("link.png", "skipped")
-    ]  # fmt: skip
+    assert sorted(watch.ended()) == [("b.png", "skipped"), ("c.png", "done"), ("link.png", "skipped")]
 
 
 @pytest.fixture

@@ -120,7 +120,8 @@ def test_a_second_run_names_the_first(tmp_path: Path) -> None:
     first = RunLock(str(tmp_path / "state"), str(tmp_path))
     with pytest.raises(EnvironmentRefusal, match=f"pid {os.getpid()} on .*since 20"):
         RunLock(str(tmp_path / "state"), str(tmp_path))
-    with pytest.raises(EnvironmentRefusal, match="another run writes to"):  # the same outputs, another state folder
+    (tmp_path / "other/lock").write_text('{"pid": 1, "host": "elsewhere", "since": 1}')  # of a run long ago
+    with pytest.raises(EnvironmentRefusal, match=f"another run writes to .*pid {os.getpid()}, with another"):
         RunLock(str(tmp_path / "other"), str(tmp_path))
     first.release()
     RunLock(str(tmp_path / "state"), str(tmp_path)).release()

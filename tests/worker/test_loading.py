@@ -87,6 +87,22 @@ def test_a_file_that_changes_while_it_is_read_fails(
         loading().load(str(path))
 
 
+def test_a_file_that_is_written_over_while_it_is_read_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As long as before, with other bytes: its time tells."""
+    path = tmp_path / "a"
+    path.write_bytes(bytes(5000))
+    os.utime(path, ns=(1_700_000_000_000_000_000,) * 2)
+    real = os.readv
+
+    def readv(fd: int, buffers: list[memoryview]) -> int:
+        path.write_bytes(b"x" * 5000)
+        return real(fd, buffers)
+
+    monkeypatch.setattr(os, "readv", readv)
+    with pytest.raises(ItemError, match="changed while it was read"):
+        loading().load(str(path))
+
+
 def test_short_reads_are_put_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A network file system may give a few bytes at a time."""
     data = os.urandom(10_000)
