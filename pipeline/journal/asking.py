@@ -40,6 +40,14 @@ class Asking:
         else:
             self.db = sqlite3.connect(":memory:", isolation_level=None)
             self.db.executescript(TABLES)
+        try:
+            self.lookup = self._lookup(plan)
+        except BaseException:
+            self.db.close()
+            raise
+
+    def _lookup(self, plan: Plan) -> Lookup:
+        assert plan.destination is not None
         steps = fingerprint.steps_of(plan)
         reader = plan.reader.build()
         root = b"" if reader.root is None else os.fsencode(os.path.realpath(reader.root))
@@ -47,8 +55,8 @@ class Asking:
             self.job = self._number("SELECT id FROM jobs WHERE template = ?", job_name(plan.destination))
             chain = self._number("SELECT id FROM chains WHERE hash = ?", fingerprint.hash_of(steps))
             number = 0 if reader.root is None else self._number("SELECT id FROM roots WHERE path = ?", root)
-            self.lookup = Lookup(
-                self.db, reader, Template(plan.destination), plan.overwrite, options, steps, job=self.job,
+            return Lookup(
+                self.db, reader, Template(plan.destination), plan.overwrite, self.options, steps, job=self.job,
                 chain=chain, root=number,
             )  # fmt: skip
 

@@ -8,16 +8,36 @@ import shutil
 import signal
 import sqlite3
 import subprocess
+from contextlib import chdir
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
-from harness import DEADLINE_S, HARM, STATE, cli, command, config, environment, plan_of, stage, until
+from click.testing import CliRunner
+from harness import DEADLINE_S, HARM, STATE, command, config, environment, plan_of, stage, until
 from kept_jobs import RESIZE, WAYS, Run, again, edited, job, removed
 from pictures import ramp
 
+from pipeline.cli import main
 from pipeline.errors import EnvironmentRefusal, Exit
 from pipeline.journal import Options
 from pipeline.plan import planning
+
+
+class Said(NamedTuple):
+    """What a command ended with."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+def cli(*args: str, cwd: Path | None = None) -> Said:
+    """The command in this process, which takes half as long; in a folder that it may leave."""
+    with chdir(cwd or os.getcwd()):
+        done = CliRunner().invoke(main, list(args))
+    assert done.exception is None or isinstance(done.exception, SystemExit), done.exception
+    return Said(done.exit_code, done.stdout, done.stderr)
 
 
 def test_why_tells_what_differs(home: Path) -> None:
