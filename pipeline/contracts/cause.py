@@ -14,8 +14,8 @@ class Cause:
 
     Attributes:
         stage: label of the stage that raised, crashed or timed out; "" where none is to blame.
-        kind: in one word: input, format, spec, io, memory, permission, vanished, collision, refused, crash, timeout,
-            skip, or error for a bug.
+        kind: in one word: input, format, spec, io, memory, permission, vanished, collision, exists, refused, crash,
+            timeout, skip, or error for a bug.
         what: what happened, in one sentence without a full stop.
         where: for a bug in a stage the place in its file, `file.py:12 in process`.
         limit: the bound that was met, with its unit.

@@ -125,21 +125,21 @@ class Lookup:
         """Where an output of the journal lies."""
         return f"{self._folder}/{os.fsdecode(output)}"
 
-    def of_part(self, target: str, item: Item) -> tuple[str, OnDisk | None]:
+    def of_part(self, target: str, item: Item) -> tuple[Cause | None, OnDisk | None]:
         """Of a name that only a frame decided: why it may not be written, or a foreign file that will be replaced.
 
         Called by the journal's writer.
         """
         there = on_disk(target)
         if there is None:
-            return "", None
+            return None, None
         key, output = os.fsencode(self._reader.key(item)), self.output_of(target)
         claim = self.owners.claims([output]).get(output)
         over = self.owners.over(there, claim, item, key, self._reader.stamp(item))
         ours = claim is not None and claim[:2] == (self._job, key) and claim.made(there)
         if over.cause is not None and not (over.cause.kind == "skip" and ours):  # what was begun may be finished
-            return f"{target!r}: {over.cause.reason}", None
-        return "", there if over.foreign else None
+            return replace(over.cause, what=f"{target!r}: {over.cause.what}"), None
+        return None, there if over.foreign else None
 
     def outputs_of(self, row: ItemRow) -> tuple[list[bytes], tuple[OnDisk, ...]]:
         """The outputs of an item that has several, and how they were left."""

@@ -189,15 +189,15 @@ class Journal:
         self._thread.hurry()
         return False
 
-    def claim_part(self, target: str, item: Item, answer: Callable[[str], None]) -> None:
-        """Claim a name that a frame decided; `answer` is called with "" or the reason against it, in another thread."""
+    def claim_part(self, target: str, item: Item, answer: Callable[[Cause | None], None]) -> None:
+        """Claim a name that a frame decided; `answer` gets the reason against it or None, in another thread."""
         opened = self._open.get(item.number)
 
-        def ask() -> Cells | str:
+        def ask() -> Cells | Cause:
             with refusals(self.path):
                 why, foreign = self.lookup.of_part(target, item)
-            if why or opened is None or self._open.get(item.number) is not opened:
-                return why or "the item is over"
+            if why is not None or opened is None or self._open.get(item.number) is not opened:
+                return why or Cause("", "refused", "the item is over")
             self._parts.setdefault(item.number, {})[target] = self.lookup.output_of(target)
             return (self.lookup.output_of(target), self._job, opened.head[1], self.run, *(foreign or (None, None)))
 
@@ -207,9 +207,9 @@ class Journal:
         """Wait for the claim of this ticket, or for `error`."""
         self._thread.wait_for(lambda: ticket <= self._thread.committed)
 
-    def claim_part_now(self, target: str, item: Item) -> str:
+    def claim_part_now(self, target: str, item: Item) -> Cause | None:
         """As `claim_part`, for a caller that waits."""
-        answered = SimpleQueue[str]()
+        answered = SimpleQueue[Cause | None]()
         self.claim_part(target, item, answered.put)
         return answered.get()
 

@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from threading import Condition, Event, Thread
 from typing import Any
 
+from ..contracts.cause import Cause
 from ..errors import PipelineError, one_line
 from .durable import SyncThread, sync_refusal
 from .ended import Cells, Ended
@@ -30,8 +31,8 @@ CLAIMS = ("INSERT OR REPLACE INTO claims VALUES", 6)
 ITEMS = ("INSERT OR REPLACE INTO items VALUES", 15)
 PARTS = ("INSERT OR REPLACE INTO parts VALUES", 5)
 FAILURES = ("INSERT OR REPLACE INTO failures VALUES", 5)
-Ask = Callable[[], Cells | str]  # the claim, or why there is none
-Answer = Callable[[str], None]  # "" where the claim is in the journal, or the reason against it
+Ask = Callable[[], Cells | Cause]  # the claim, or why there is none
+Answer = Callable[[Cause | None], None]  # None where the claim is in the journal, or the reason against it
 
 
 def _taken(waiting: deque[Any]) -> list[Any]:
@@ -69,7 +70,7 @@ class WriteThread:
         self._forgotten: deque[Cells] = deque()
         self._learned: deque[Cells] = deque()
         self._checks: deque[tuple[Ask, Answer]] = deque()
-        self._answers: list[tuple[Answer, str]] = []
+        self._answers: list[tuple[Answer, Cause | None]] = []
         self._over = False
         self._ended: deque[Ended] = deque()
         self._tickets = 0
@@ -165,7 +166,7 @@ class WriteThread:
 
     def _refuse_checks(self) -> None:
         """Answer what will never be committed; may run in two threads at once."""
-        why = str(self.error or "the run is over")
+        why = Cause("", "refused", str(self.error or "the run is over"))
         answers, self._answers = self._answers, []
         for answer, _ in answers:
             answer(why)
@@ -194,9 +195,9 @@ class WriteThread:
         handed_over = len(claims)
         for _ in range(len(self._checks)):  # one by one: those behind one that raises are answered too
             ask, answer = self._checks.popleft()
-            self._answers.append((answer, ""))
+            self._answers.append((answer, None))
             row = ask()
-            if isinstance(row, str):
+            if isinstance(row, Cause):
                 self._answers[-1] = (answer, row)
             else:
                 claims.append(row)

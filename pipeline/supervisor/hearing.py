@@ -89,7 +89,7 @@ class Hearing:
         self.halt: Halt | None = None
         self.held: dict[int, int] = {}
         self.wake: Callable[[], None] = lambda: None
-        self._claims: deque[tuple[Handle, Unit, Record, str]] = deque()
+        self._claims: deque[tuple[Handle, Unit, Record, Cause | None]] = deque()
         self._on: dict[int, Callable[[Handle, Record], None]] = {
             NEED: self._on_need, READY: self._on_ready, FAILED: self._on_failed, SKIPPED: self._on_skipped,
             CLAIM: self._on_claim, BYE: self._on_bye, ALIVE: self._on_alive,
@@ -153,20 +153,26 @@ class Hearing:
     def _on_claim(self, handle: Handle, record: Record) -> None:
         unit = handle.worker.leases.get(record[LEASE])
         target = handle.control.text(record[SLOT])[0]
-        if not self._may_name(handle, target):
-            refused = f"{target!r} is not the name of an output of this job"
-        else:
-            refused = "cancelled" if unit is None else self.intake.claim(target, unit.item.item, unit.index)
+        refused = self._refused(handle, unit, target)
         journal = self.intake.journal
-        if refused or journal is None or unit is None:
+        if refused is not None or journal is None or unit is None:
             self._answer_claim(handle, record, refused)
             return
 
-        def answered(why: str) -> None:  # in the thread of the journal
-            self._claims.append((handle, unit, record, why))
+        def answered(cause: Cause | None) -> None:  # in the thread of the journal
+            self._claims.append((handle, unit, record, cause))
             self.wake()
 
         journal.claim_part(target, unit.item.item, answered)
+
+    def _refused(self, handle: Handle, unit: Unit | None, target: str) -> Cause | None:
+        """Why a name may not be had, as far as this run knows."""
+        if not self._may_name(handle, target):
+            return Cause("", "refused", f"{target!r} is not the name of an output of this job")
+        if unit is None:
+            return Cause("", "refused", "cancelled")
+        taken = self.intake.claim(target, unit.item.item, unit.index)
+        return Cause("", "collision", taken) if taken else None
 
     def _may_name(self, handle: Handle, target: str) -> bool:
         """Whether a worker writes outputs, and this path is below their folder: one that was taken over may lie."""
@@ -184,9 +190,9 @@ class Hearing:
             if handle.process is not None and handle.worker.leases.get(record[LEASE]) is unit:
                 self._answer_claim(handle, record, refused)
 
-    def _answer_claim(self, handle: Handle, record: Record, refused: str) -> None:
-        if refused:
-            handle.control.put_text(record[SLOT], refused)
+    def _answer_claim(self, handle: Handle, record: Record, refused: Cause | None) -> None:
+        if refused is not None:
+            handle.control.put_text(record[SLOT], refused.reason, refused.kind)
         answer = make(REFUSE if refused else CLAIMED, slot=record[SLOT], lease=record[LEASE])
         handle.outgoing.append(pack(*answer))
         handle.write()

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 
 from ..contracts.cause import Cause
+from ..contracts.contexts import Skip
 from ..contracts.frame import Item
 from ..errors import DISK_FULL, Exit, UsageError
 from ..journal import Journal
@@ -184,11 +185,12 @@ class SerialRun:
         return halt
 
     def _claim(self, target: str, index: int) -> None:
-        refused = self.intake.claim(target, self.item, index)
-        if not refused and self.journal is not None:
+        taken = self.intake.claim(target, self.item, index)
+        refused = Cause("", "collision", taken) if taken else None
+        if refused is None and self.journal is not None:
             refused = self.journal.claim_part_now(target, self.item)
-        if refused:
-            raise Refused(refused)
+        if refused is not None:
+            raise Skip(refused.reason) if refused.kind == "skip" else Refused(refused.reason, refused.kind)
 
     def _now(self, number: int) -> None:
         if number != self.running:

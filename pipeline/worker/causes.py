@@ -21,7 +21,11 @@ class Cancelled(Exception):
 
 
 class Refused(Exception):
-    """The parent will not lend this memory, or not give this name."""
+    """The parent will not lend this memory, or not give this name; `kind` as of a Cause."""
+
+    def __init__(self, why: str, kind: str = "refused") -> None:
+        super().__init__(why)
+        self.kind = kind
 
 
 def cause_of(stage: str, error: BaseException, plan: Plan) -> Cause:
@@ -34,7 +38,9 @@ def cause_of(stage: str, error: BaseException, plan: Plan) -> Cause:
     """
     if isinstance(error, Skip):
         return Cause(stage, "skip", " ".join(str(error).split()))
-    if isinstance(error, (Cancelled, Refused)):
+    if isinstance(error, Refused):
+        return Cause(stage, error.kind, str(error))
+    if isinstance(error, Cancelled):
         return Cause(stage, "refused", str(error))
     if isinstance(error, PipelineError):
         return Cause(stage, kind_of(error), error.what, error.where or "", error.limit or "", error.remedy or "")

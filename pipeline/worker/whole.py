@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from ..contracts.contexts import Part
+from ..contracts.contexts import Part, Skip
 from ..contracts.frame import Item
 from ..contracts.stage import Reader, Stage, Writer
 from ..plan.chain import Chain, Link, Now, StageError, chain_of, naming
@@ -87,9 +87,15 @@ class Whole:
                 dropped = frame
                 continue
             self.now(self._last)
-            with naming(self.plan.writer.label):
-                self.output.begin(item, target, frame)
-                nbytes += self.writer.write(frame, self.output)
+            try:
+                with naming(self.plan.writer.label):
+                    self.output.begin(item, target, frame)
+                    nbytes += self.writer.write(frame, self.output)
+            except StageError as error:
+                if not isinstance(error.cause, Skip):
+                    raise
+                dropped = error
+                continue
             frames += 1
             self.alive()
         if dropped is not None and not frames:

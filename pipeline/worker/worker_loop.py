@@ -190,8 +190,7 @@ class WorkerLoop:
                         kept = [without(GRANTED, other) if other[KIND] == ASSIGN else other for other in kept]
                     self.inbox.extendleft(reversed(kept))
                     if record[KIND] == REFUSE:
-                        why = self.control.text(self.slot)[0]
-                        raise Cancelled(why) if why == "cancelled" else Refused(why)
+                        raise _refusal(*self.control.text(self.slot)[:2])
                     return record
                 kept.append(record)
             self.receive()
@@ -217,3 +216,10 @@ class WorkerLoop:
         self.control.put_text(self.slot, target)
         self.send(CLAIM)
         self._reply()
+
+
+def _refusal(why: str, kind: str = "refused") -> Exception:
+    """What the parent's answer means to the item."""
+    if why == "cancelled":
+        return Cancelled(why)
+    return Skip(why) if kind == "skip" else Refused(why, kind)

@@ -160,3 +160,15 @@ def test_the_serial_run_uses_the_same_journal(home: Path) -> None:
     """What workers did is up to date for it."""
     again(job(home, stages=[RESIZE]))
     assert again(job(home, stages=[RESIZE]), serial.run) == {"up_to_date": 3}
+
+
+@WAYS
+def test_a_foreign_part_is_left_out_where_that_was_asked(home: Path, run: Run) -> None:
+    """`overwrite: never` of an item of several outputs: the others are written; with one output it is skipped."""
+    (home / "out").mkdir()
+    (home / "out/b_000_001.jpg").write_text("mine")
+    keys = {**PARTS, "writer": {"overwrite": "never"}}
+    assert again(job(home, **keys), run) == {"done": 3}  # type: ignore[arg-type]
+    assert (home / "out/b_000_001.jpg").read_text() == "mine"
+    assert len(list((home / "out").glob("b_*.jpg"))) == 4
+    assert again(job(home, **keys), run) == {"up_to_date": 3}  # type: ignore[arg-type]

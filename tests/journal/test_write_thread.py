@@ -9,6 +9,7 @@ from threading import Event, Thread
 
 import pytest
 
+from pipeline.contracts.cause import Cause
 from pipeline.journal import store, write_thread
 from pipeline.journal.ended import Ended
 from pipeline.journal.ownership import claims_of
@@ -97,6 +98,6 @@ def test_an_item_that_comes_again_is_forgotten_first(thread: WriteThread, state:
 def test_who_asks_of_a_journal_that_is_over_gets_an_answer(thread: WriteThread) -> None:
     """The reason against it, at once."""
     thread.close()
-    heard: list[str] = []
+    heard: list[Cause | None] = []
     thread.check(lambda: claim(1), heard.append)
-    assert heard == ["the run is over"]
+    assert [cause.what for cause in heard if cause is not None] == ["the run is over"]
