@@ -231,7 +231,7 @@ def main() -> None:
     reruns.add_argument("--rounds", type=int, default=3)
     reruns.add_argument("--tmpfs", default="/dev/shm")
     all_bars = commands.add_parser("bars")
-    all_bars.add_argument("--pairs", dest="pairs", type=int, default=8)
+    all_bars.add_argument("--pairs", dest="pairs", type=int, default=6)
     all_bars.add_argument("--disk", default=tempfile.gettempdir())
     commands.add_parser("child").add_argument("settings", type=json.loads)
     args = parser.parse_args()

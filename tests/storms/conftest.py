@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
@@ -17,8 +18,19 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def expected(pictures: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """The outputs of an undisturbed run."""
+def undisturbed(pictures: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, str], float]:
+    """The outputs of an undisturbed run, and the seconds that it took."""
+    began = time.monotonic()
     made = storm.undisturbed(tmp_path_factory.mktemp("undisturbed"), pictures)
     assert len(made) == FILES
-    return made
+    return made, time.monotonic() - began
+
+
+@pytest.fixture(scope="session")
+def expected(undisturbed: tuple[dict[str, str], float]) -> dict[str, str]:
+    return undisturbed[0]
+
+
+@pytest.fixture(scope="session")
+def lasts_s(undisturbed: tuple[dict[str, str], float]) -> float:
+    return undisturbed[1]
