@@ -9,6 +9,7 @@ from ..errors import Stall
 from ..plan.model import Plan
 from ..scheduler import Scheduler, Worker
 from .bottleneck import Idle
+from .fork_server import is_stopped
 from .handle import Handle
 from .hearing import Hearing
 from .workers import TICK_S, Workers
@@ -77,6 +78,8 @@ class Deadlines:
         if not worker.up and not worker.retiring:
             if late > START_TIMEOUT_S:
                 self.workers.end(handle, f"did not get ready within {START_TIMEOUT_S:.0f} s")
+            elif late > self.plan.settings.timeout_s and is_stopped(handle.process.pid):
+                self.workers.end(handle, f"was stopped while it started, {late:.1f} s ago")
         elif worker.retiring and not worker.load and late > self.plan.settings.timeout_s:
             self.workers.end(handle, "")  # it hangs while it closes: nothing is lost with it
         elif worker.load and late > (limit := self._limit_s(worker)) and not self.core.waits(worker):

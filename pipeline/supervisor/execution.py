@@ -76,6 +76,7 @@ class Run:
         journal: Journal | None = None,
     ) -> None:  # fmt: skip
         self.plan = plan
+        self.own_group = own_group
         self.report = Report(notes=list(plan.notes), destination=plan.destination or "")
         self.journal = journal
         self.recorder = Recorder(self.report, log=log, show=show, journal=journal)
@@ -197,6 +198,8 @@ class Run:
             report.notes.append(f"shared memory ran out: the arena was limited to {pool.arena.allocated >> 20} MiB")
         report.versions = versions()
         report.sandbox = sandboxed(plan, loop.hearing.held)
+        if self.own_group is not None:
+            report.sandbox[plan.groups[self.own_group].name] = "none: it is the loop of the caller"
         if self.journal is not None:
             self.journal.flush()
             if (halt := unkept(self.journal)) is not None:

@@ -43,6 +43,8 @@ class Recycling:
             self._asked.discard(handle)
             if worker.up and (self._is_spent(handle) or (sizes and self._is_large(handle))):
                 self._workers.core.retire(worker)
+                if not worker.load:
+                    handle.since = now  # it may have been idle for long: its time to close begins now
 
     def _is_spent(self, handle: Handle) -> bool:
         most = self._keys.items

@@ -1,6 +1,7 @@
 """Folders of outputs, each opened once and known to lie within the output folder, wherever links lead.
 
-A file is made and renamed relative to the open folder, so a link that is put in its place meanwhile changes nothing.
+A file is made and renamed relative to the open folder, so a link that is put in its place meanwhile changes nothing. A
+writer of videos opens the file that was made so by its path once more; Landlock holds it within the output folder then.
 """
 
 from __future__ import annotations

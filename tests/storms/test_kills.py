@@ -104,6 +104,11 @@ class OfRoles:
             self.waiting[role] = (now, set(those))
 
 
+def lives(pid: int) -> bool:
+    """Whether a process can still be killed; one that ended stays listed until its parent has heard of it."""
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2][:1] != "Z"
+
+
 def _signal(run: Disturbed, pid: int, role: str) -> None:
     with suppress(ProcessLookupError):
         os.kill(pid, run.chance.choice(SIGNALS))
@@ -160,12 +165,12 @@ class OfStops:
         those = sorted(pid for pid, name in there.items() if name == role)
         if those and now >= self.next_s and run.finished():
             pid = run.chance.choice(those)
-            with suppress(ProcessLookupError):
+            with suppress(ProcessLookupError, FileNotFoundError, StopIteration):
                 os.kill(pid, signal.SIGSTOP)
                 self.stopped = (pid, now)
                 self.servers += role == FORKING
                 if role == FORKING:  # it is needed when a worker must be replaced
-                    os.kill(min(there, key=lambda pid: there[pid] == FORKING), signal.SIGKILL)
+                    os.kill(next(pid for pid in there if there[pid] != FORKING and lives(pid)), signal.SIGKILL)
         return 0.01
 
 
