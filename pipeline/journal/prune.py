@@ -79,7 +79,7 @@ def remove(db: sqlite3.Connection, job: int, found: list[Gone], output_root: str
     return removed
 
 
-def told_of(removed: int, found: list[Gone]) -> list[str]:
+def in_words(removed: int, found: list[Gone]) -> list[str]:
     """What went, and what stays and why, in words."""
     told = [f"{removed:,} outputs of inputs that are gone were removed"]
     if kept := sum(len(one.kept) for one in found):

@@ -22,7 +22,7 @@ from .ended import Cells, Ended, Several
 from .lock import RunLock
 from .lookup import Looked, Lookup, recorded
 from .preflight import refuse_standing
-from .prune import Gone, gone, refuse_too_many, remove, told_of
+from .prune import Gone, gone, in_words, refuse_too_many, remove
 from .registering import register, seen
 from .run_options import NOTHING, USUAL, Options, Told
 from .store import make_folder, open_to_read, open_to_write, path_in, refusals
@@ -263,7 +263,7 @@ class Journal:
         assert root is not None
         with refusals(self.path):
             removed = remove(self._db, self._job, self._gone, root)
-        return told_of(removed, self._gone)
+        return in_words(removed, self._gone)
 
     @property
     def knows(self) -> int:

@@ -36,7 +36,7 @@ def kept(plan: Plan, keep: Options | None, told: Told) -> Iterator[Journal | Non
 def nothing_found(journal: Journal | None, only: str) -> Halt:
     """What a run ends with that found nothing."""
     if journal is not None and journal.options.retry:
-        return Halt(Exit.OK, f"run {journal.options.retry} left nothing undone")
+        return Halt(Exit.OK, f"nothing failed, was quarantined or refused in run {journal.options.retry}")
     if only:
         return Halt(Exit.USAGE, f"{only!r} is no input of the job; `--dry-run` lists the inputs")
     knows = journal.knows if journal is not None else 0

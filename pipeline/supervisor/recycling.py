@@ -13,14 +13,9 @@ SIZES_S = 1.0  # between two looks at the sizes
 
 
 class Recycling:
-    """A worker is given nothing more, ends its leases, closes its stages, and is started anew.
-
-    Attributes:
-        count: workers that were replaced.
-    """
+    """A worker is given nothing more, ends its leases, closes its stages, and is started anew."""
 
     def __init__(self, keys: Recycle, workers: Workers) -> None:
-        self.count = 0
         self._keys = keys
         self._workers = workers
         self._sizes_at = 0.0
@@ -59,7 +54,6 @@ class Recycling:
         if handle.worker.load or handle in self._asked:
             return
         self._asked.add(handle)
-        self.count += 1
         handle.ended_by = ""  # nothing of it is to blame
         handle.since = self._workers.now  # it has `timeout` to close its stages
         handle.outgoing.append(pack(*record(STOP)))
