@@ -59,9 +59,9 @@ def test_two_signals_end_it_at_once(tmp_path: Path) -> None:
     assert "Traceback" not in err
 
 
-@pytest.mark.parametrize("after_s", [0.15, 0.25, 0.4, 0.6])
+@pytest.mark.parametrize("after_s", [0.0, 0.05, 0.15, 0.3])
 def test_a_signal_while_it_starts(tmp_path: Path, after_s: float) -> None:
-    """At whatever moment Ctrl-C comes: exit 130, no traceback, no process left."""
+    """At whatever moment Ctrl-C comes once our code runs and has a child: exit 130, no traceback, no process left."""
     plan_of(
         tmp_path, {"use": "synthetic", "height": 8, "width": 8, "frames": 100_000_000}, [["identity"]], {"use": "null"}
     )  # fmt: skip
@@ -69,13 +69,13 @@ def test_a_signal_while_it_starts(tmp_path: Path, after_s: float) -> None:
         command("run", str(tmp_path / "config.yaml"), "-q"), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         env=environment(), start_new_session=True,
     )  # fmt: skip
+    until(lambda: Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text(), "it starts the fork server")
     with suppress(subprocess.TimeoutExpired):
         process.wait(after_s)
-    until(lambda: Path(f"/proc/{process.pid}/cmdline").read_bytes().find(b"pipeline.cli") > 0, "it has begun")
     os.killpg(process.pid, signal.SIGINT)
     _, err = process.communicate(timeout=30)
     assert "Traceback" not in err
-    assert process.returncode in (130, -signal.SIGINT)  # the latter before Python handles signals at all
+    assert process.returncode == 130
 
 
 def test_no_child_outlives_a_killed_parent(tmp_path: Path) -> None:
