@@ -52,10 +52,12 @@ def command(
                 remedy="where the outputs were moved: --set writer.path=..., --set state_dir=...",
             )  # fmt: skip
         with logging_to(log) as items:
-            how = How.of(plan, None, items, Options(retry=run.number), told, quiet=quiet)
+            how = How.of(without_share(plan), None, items, Options(retry=run.number), told, quiet=quiet)
             report = how.run(fork_server)
             if items is not None:
                 items.end(report)
+    if plan.settings.on_error.max_failures.share is not None and report.ledger.lost:
+        text.say("max_failures is a share, which a retry does not judge; a number it does: on_error.max_failures=N")
     context.exit(conclude(plan, report, as_json=as_json, quiet=quiet, verbose=verbose))
 
 
@@ -78,6 +80,4 @@ def _planned(run: PastRun, config: str | None, overrides: tuple[str, ...], *, al
         form = configs.load(str(before.get("config", "")), sets, before.get("workers", []), text=run.config)
         plan = options.built(form, allow_code=allow_code)
         told = Told(before | {"set": sets, "allow_code": allow_code}, run.config)
-    if plan.settings.on_error.max_failures.share is not None:
-        text.say("max_failures is a share, which a retry does not judge; a number it does: on_error.max_failures=N")
-    return without_share(plan), told._replace(command={**told.command, "retry_of": run.number})
+    return plan, told._replace(command={**told.command, "retry_of": run.number})

@@ -40,8 +40,9 @@ def summary(plan: Plan, report: Report, *, verbose: bool) -> list[str]:
             outputs,
         ]
         return [*lines, *report.pruned, *(_details(report) if verbose else [])]
-    if ledger.up_to_date and not ledger.done:  # a pace of what was not done says nothing
-        lines = [f"{', '.join(counts)} in {text.span(report.seconds)}", outputs]
+    if not ledger.done:  # a pace of what was not done says nothing
+        lines = [f"{', '.join(counts)} in {text.span(report.seconds)}"]
+        lines += [outputs] if outputs and ledger.up_to_date else []
     else:
         lines = [f"{', '.join(counts)} in {text.span(report.seconds)}, {pace}"]
         moved = f"{text.size(report.bytes_in)} in, {text.size(report.bytes_out)} out"

@@ -13,7 +13,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 import pipeline
-from pipeline.cli import main, text
+from pipeline.cli import text
+from pipeline.cli.app import main
 from pipeline.contracts.ledger import Ledger
 from pipeline.errors import EnvironmentRefusal, Exit, StopRun
 from pipeline.supervisor.report import Failure, GroupReport, Report

@@ -15,7 +15,7 @@ from click.testing import CliRunner, Result
 from harness import ROOT
 from ruamel.yaml import YAML
 
-from pipeline.cli import main
+from pipeline.cli.app import main
 
 CONFIGS = sorted([*ROOT.glob("configs/*.yaml"), *ROOT.glob("bench/configs/*.yaml")])
 WRONG = {

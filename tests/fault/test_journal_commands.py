@@ -18,7 +18,7 @@ from harness import DEADLINE_S, HARM, STATE, command, config, environment, plan_
 from kept_jobs import RESIZE, WAYS, Run, again, edited, job, removed
 from pictures import ramp
 
-from pipeline.cli import main
+from pipeline.cli.app import main
 from pipeline.errors import EnvironmentRefusal, Exit
 from pipeline.journal import Options
 from pipeline.plan import planning

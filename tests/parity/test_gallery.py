@@ -18,7 +18,7 @@ from harness import ROOT, STATE
 from PIL import Image
 
 from pipeline import config
-from pipeline.cli import main
+from pipeline.cli.app import main
 from pipeline.plan import planning
 from pipeline.supervisor import serial
 

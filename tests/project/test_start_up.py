@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -10,9 +11,22 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 SLOW = ("pydantic", "pydantic_core", "ruamel", "ruamel.yaml", "rich", "numpy", "PIL", "cv2", "av", "simplejpeg")
-HELP = "from pipeline.cli import main; main(['--help'], standalone_mode=False)"
+HELP = "from pipeline.cli.app import main; main(['--help'], standalone_mode=False)"
 KEYS = "from pipeline import Limits; import pipeline.config.keys"  # what a Plan holds
-CHECK = "from pipeline.cli import main; main(['check', 'configs/thumbnail.yaml'], standalone_mode=False)"
+CHECK = "from pipeline.cli.app import main; main(['check', 'configs/thumbnail.yaml'], standalone_mode=False)"
+
+
+INTERRUPTED = """
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)
+class Interrupt:
+    def find_spec(self, name, *rest):
+        if name == "click":
+            signal.raise_signal(signal.SIGINT)
+sys.meta_path.insert(0, Interrupt())
+from pipeline.cli import main
+main()
+"""
 
 
 def loaded(code: str, names: tuple[str, ...]) -> list[str]:
@@ -47,3 +61,9 @@ def test_check_loads_no_backend_and_no_pydantic() -> None:
     """Linting works without libGL; a config without mistakes is not paid for with a library that finds them."""
     backends = ("cv2", "av", "PIL", "simplejpeg", "cykooz_resizer")
     assert loaded(CHECK, (*backends, "rich", "pydantic", "pydantic_core")) == []
+
+
+def test_ctrl_c_while_the_commands_are_imported_prints_no_traceback() -> None:
+    """The first tenths of a second of a command, before there is anything to finish: ended by the signal, silently."""
+    done = subprocess.run([sys.executable, "-c", INTERRUPTED], capture_output=True, text=True, cwd=ROOT, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (-signal.SIGINT, "", "")

@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner
 
 from pipeline import Colour, Transform, registry
-from pipeline.cli import main
+from pipeline.cli.app import main
 from pipeline.contracts.parameter_types import Duration, Nbytes
 from pipeline.contracts.parameters import takes_text
 from pipeline.errors import EnvironmentRefusal, UsageError
