@@ -39,7 +39,7 @@ def spawned(pid: int) -> list[int]:
     for child in children(pid):
         with suppress(OSError):
             program = Path(f"/proc/{child}/cmdline").read_bytes()
-            if b"\0-c\0" in program and b"resource_tracker" not in program:
+            if b"\0-c\0" in program:
                 found.append(child)
     return found
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import traceback
 from typing import Any
 
@@ -11,6 +10,7 @@ import click
 from pipeline import __version__
 
 from ..errors import Exit, PipelineError
+from ..supervisor.signals import Early
 from . import (
     check_command,
     doctor_command,
@@ -34,26 +34,31 @@ class App(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         text.harden_streams()
+        early = Early()
         try:
-            if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:  # as `pipeline.cli.main` left it
-                signal.signal(signal.SIGINT, signal.default_int_handler)
-            return super().invoke(ctx)
-        except PipelineError as error:
-            text.refuse(error, as_json=bool(ctx.meta.get("pipeline.json")))
-            ctx.exit(int(error.exit_code))
+            with early.handled():
+                return super().invoke(ctx)
         except (click.ClickException, click.exceptions.Exit, click.Abort):
             raise
         except BrokenPipeError:  # `pipeline plan ... | head`: the reader has seen enough; click ends quietly
             raise
-        except Exception:
-            text.say(traceback.format_exc().rstrip())
-            text.say("pipeline: this is a defect of pipeline or of a stage; please report it with the lines above")
-            ctx.exit(int(Exit.INTERNAL))
-        except KeyboardInterrupt:
-            text.say("pipeline: interrupted")
-            ctx.exit(int(Exit.INTERRUPTED))
+        except (Exception, KeyboardInterrupt) as error:
+            ctx.exit(int(_told(ctx, error, interrupted=bool(early.count))))
         finally:
             text.forget_streams()
+
+
+def _told(ctx: click.Context, error: BaseException, *, interrupted: bool) -> Exit:
+    """Say what ended a command; the exit code for it."""
+    if interrupted or isinstance(error, KeyboardInterrupt):  # Ctrl-C within a library may come out as any exception
+        text.say("pipeline: interrupted")
+        return Exit.INTERRUPTED
+    if isinstance(error, PipelineError):
+        text.refuse(error, as_json=bool(ctx.meta.get("pipeline.json")))
+        return error.exit_code
+    text.say("".join(traceback.format_exception(error)).rstrip())
+    text.say("pipeline: this is a defect of pipeline or of a stage; please report it with the lines above")
+    return Exit.INTERNAL
 
 
 @click.group(cls=App, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})

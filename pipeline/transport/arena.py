@@ -1,7 +1,7 @@
 """The arena: one shared-memory segment, and the pure allocator that lends its byte ranges.
 
-The parent creates the segment and unlinks its name at once; workers map the inherited descriptor. Nothing can leak:
-when the last process is gone the kernel frees the memory.
+The parent creates the segment, which never has a name; workers map the inherited descriptor. Nothing can leak, at
+whatever instant a process dies: when the last one is gone the kernel frees the memory.
 """
 
 from __future__ import annotations
@@ -9,17 +9,17 @@ from __future__ import annotations
 import mmap
 import os
 from contextlib import suppress
-from multiprocessing import shared_memory
 
 from ..errors import EnvironmentRefusal
 from .allocator import Allocator
 from .records import PAGE
 
+SHM = "/dev/shm"
 GROW_NBYTES = 32 << 20  # one step of truly allocated memory: 7 ms
 
 
 class Arena:
-    """The segment itself, in the parent. `fd` is inherited by the workers, the name is gone already.
+    """The segment itself, in the parent. `fd` is inherited by the workers.
 
     Args:
         nbytes: size of the segment; memory is truly allocated only as far as `ensure` was asked.
@@ -56,20 +56,14 @@ class Arena:
 
     def _create_shm(self) -> int:
         with suppress(OSError):  # no /dev/shm in this container, or not ours to write, or a limit on files
-            volume = os.statvfs("/dev/shm")
+            volume = os.statvfs(SHM)
             if volume.f_bavail * volume.f_frsize >= self.nbytes:  # a container's 64 MiB, say, are too few
                 return self._create_segment()
         return self._create_memfd()  # anonymous memory has no such limits
 
     def _create_segment(self) -> int:
-        # One page at first: if what SharedMemory maps itself could fail, it would tell its resource tracker of a
-        # segment that the tracker does not know, and that one would print a traceback.
-        segment = shared_memory.SharedMemory(create=True, size=PAGE)
-        try:
-            fd = os.dup(segment._fd)  # type: ignore[attr-defined]
-        finally:
-            segment.close()
-            segment.unlink()
+        # multiprocessing's SharedMemory makes a name first and removes it later: a signal between the two leaves it.
+        fd = os.open(SHM, os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, 0o600)
         try:
             os.ftruncate(fd, self.nbytes)
         except OSError:

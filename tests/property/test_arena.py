@@ -204,10 +204,7 @@ def test_a_full_shared_memory_limits_the_arena(monkeypatch: pytest.MonkeyPatch) 
 def test_without_shared_memory_the_arena_lies_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where /dev/shm is missing or cannot give the first step, an anonymous file takes its place."""
 
-    def none(*_: object, **__: object) -> None:
-        raise FileNotFoundError("/dev/shm")
-
-    monkeypatch.setattr(arenas.shared_memory, "SharedMemory", none)
+    monkeypatch.setattr(arenas, "SHM", "/dev/shm/none")
     arena = Arena(10 * PAGE)
     assert arena.kind == "memfd"
     arena.map[-1:] = b"x"
