@@ -183,12 +183,11 @@ class Group:
         nbytes: what its leases said they wrote (read, for readers).
         solo: units that wait for a fresh worker of their own. producers: leased units that make several frames.
         unready_deaths, unproductive: workers in a row that ended before they were ready, before they ended a lease.
-            The first count begins anew with a worker that gets ready, and where a frame was finished meanwhile.
-        frames_at_death: how many were finished when a worker last ended before it was ready.
+            The first count begins anew with a worker that gets ready, and where another one is.
     """
 
     __slots__ = (
-        "busy_us", "credit", "expands", "frames", "frames_at_death", "last", "lease_us", "limit", "most_credit", "name",
+        "busy_us", "credit", "expands", "frames", "last", "lease_us", "limit", "most_credit", "name",
         "nbytes", "nbytes_read", "number", "plan", "producers", "restarts", "review_at", "reviewed_busy_us",
         "reviewed_frames", "solo", "spare", "turn", "unproductive", "unready_deaths", "workers",
     )  # fmt: skip
@@ -209,7 +208,7 @@ class Group:
         self.spare = 0
         self.solo: deque[Unit] = deque()
         self.producers: list[Unit] = []
-        self.turn = self.frames_at_death = 0
+        self.turn = 0
         self.nbytes = self.nbytes_read = 0
         self.frames = self.busy_us = self.restarts = self.unready_deaths = self.unproductive = 0
 

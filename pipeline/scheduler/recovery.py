@@ -215,9 +215,8 @@ class Recovery:
         if cause is not None:
             group.unproductive = group.unproductive + 1 if was_fresh else 0
             if not was_up:
-                got_on = group.frames > group.frames_at_death  # others of the group work: it can start
-                group.unready_deaths = 1 if got_on else group.unready_deaths + 1
-                group.frames_at_death = group.frames
+                can_start = any(other.up for other in group.workers if other is not worker)
+                group.unready_deaths = 0 if can_start else group.unready_deaths + 1
         if group.unready_deaths > MAX_UNREADY_DEATHS:
             text = f"group {group.name!r} cannot start: {group.unready_deaths} of its workers ended before Ready"
             last = cause.reason if cause is not None else ""

@@ -52,15 +52,19 @@ def deaths_before_the_end(core: Scheduler, worker: Worker, *, working: Worker | 
 
 
 def test_six_deaths_before_ready_end_the_run() -> None:
-    """A group that does nothing meanwhile cannot start."""
-    core = two_readers()
-    assert deaths_before_the_end(core, core.workers[1]) == 6
-
-
-def test_a_group_that_works_is_not_given_up() -> None:
-    """One worker of a group ends again and again while it starts; the other one finishes frames all the time."""
+    """A group of which no worker is ready cannot start."""
     core = two_readers()
     first, second, _ = core.workers
+    core.lost(first, 0, KILLED)
+    core.orders.clear()
+    assert deaths_before_the_end(core, second) == 6
+
+
+def test_a_group_with_a_ready_worker_is_not_given_up() -> None:
+    """One worker of a group ends again and again while it starts; the other one is ready, and may wait for room."""
+    core = two_readers()
+    first, second, _ = core.workers
+    assert deaths_before_the_end(core, second) == 30
     assert deaths_before_the_end(core, second, working=first) == 30
 
 
@@ -70,4 +74,6 @@ def test_frames_of_another_group_do_not_count() -> None:
     first, second, writer = core.workers
     for _ in range(20):
         finish_one(core, first)
+    core.lost(first, 0, KILLED)
+    core.orders.clear()
     assert deaths_before_the_end(core, second, working=writer) == 6
