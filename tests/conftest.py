@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from multiprocessing import resource_tracker
 from pathlib import Path
 from typing import Any
 
@@ -40,13 +41,13 @@ def stat_of(pid: str) -> tuple[str, str, int]:
 
 def relatives() -> set[str]:
     """Processes that this one or its children started; zombies are named as such."""
-    own = os.getpid()
+    own, tracker = os.getpid(), getattr(resource_tracker._resource_tracker, "_pid", None)
     mark = MARK.encode()
     found = set()
     listed = set(filter(str.isdigit, os.listdir("/proc")))
     strangers.intersection_update(listed)
     for pid in listed - strangers:
-        if int(pid) == own:
+        if int(pid) in (own, tracker):
             continue
         try:
             name, state, parent = stat_of(pid)
@@ -61,13 +62,16 @@ def relatives() -> set[str]:
 
 
 def descriptors() -> set[str]:
-    """Open descriptors with what they lead to."""
+    """Open descriptors with what they lead to, less the pipe of the resource tracker, which a Pool of a test starts."""
+    tracker = getattr(resource_tracker._resource_tracker, "_fd", None)
     found = set()
     for fd in os.listdir("/proc/self/fd"):
         try:
-            found.add(f"{fd} -> {os.readlink(f'/proc/self/fd/{fd}')}")
+            target = os.readlink(f"/proc/self/fd/{fd}")
         except OSError:
             continue  # the one that listed the folder
+        if int(fd) != tracker:
+            found.add(f"{fd} -> {target}")
     return found
 
 
