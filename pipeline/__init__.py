@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .api import frames, run
-    from .contracts.codec import Codec, Header
+    from .contracts.codec import STRICT, Codec, DecodeContext, Header
     from .contracts.contexts import Limits, Part, ReadContext, Skip, WriteContext
     from .contracts.folder_listing import Listing
     from .contracts.frame import NO_METADATA, Frame, Item, Metadata
     from .contracts.opencv import load_opencv
     from .contracts.parameter_types import Colour
+    from .contracts.picture_reader import PictureReader
     from .contracts.problem import ConfigError
     from .contracts.properties import Clip
     from .contracts.spec import Pixels, Size, Spec
@@ -40,12 +41,13 @@ _HOMES = {
     "contracts.frame": ("NO_METADATA", "Frame", "Item", "Metadata"),
     "contracts.spec": ("Pixels", "Size", "Spec"),
     "contracts.stage": ("Health", "Reader", "Transform", "Writer"),
-    "contracts.codec": ("Codec", "Header"),
+    "contracts.codec": ("STRICT", "Codec", "DecodeContext", "Header"),
     "contracts.contexts": ("Limits", "Part", "ReadContext", "Skip", "WriteContext"),
     "contracts.folder_listing": ("Listing",),
     "contracts.stamp": ("Stamp",),
     "contracts.opencv": ("load_opencv",),
     "contracts.parameter_types": ("Colour",),
+    "contracts.picture_reader": ("PictureReader",),
     "contracts.problem": ("ConfigError",),
     "contracts.template": ("Template",),
     "supervisor.report": ("Report",),
@@ -54,10 +56,11 @@ _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __version__ = "0.1.0"
 __all__ = [
-    "NO_METADATA", "Clip", "Codec", "Colour", "ConfigError", "EnvironmentRefusal", "Frame", "Header", "Health",
-    "Item", "ItemError", "Limits", "Listing", "Metadata", "MissingCodec", "Part", "PipelineError",
-    "Pixels", "ReadContext", "Reader", "Report", "Size", "Skip", "Spec", "SpecError", "Stamp", "StopRun", "Template",
-    "Transform", "UsageError", "WriteContext", "Writer", "__version__", "frames", "load_opencv", "run",
+    "NO_METADATA", "STRICT", "Clip", "Codec", "Colour", "ConfigError", "DecodeContext", "EnvironmentRefusal", "Frame",
+    "Header", "Health", "Item", "ItemError", "Limits", "Listing", "Metadata", "MissingCodec", "Part", "PictureReader",
+    "PipelineError", "Pixels", "ReadContext", "Reader", "Report", "Size", "Skip", "Spec", "SpecError", "Stamp",
+    "StopRun", "Template", "Transform", "UsageError", "WriteContext", "Writer", "__version__", "frames",
+    "load_opencv", "run",
 ]  # fmt: skip
 
 

@@ -15,7 +15,7 @@ MAX_SHOWN = 10
 
 
 def summary(plan: Plan, report: Report, *, verbose: bool) -> list[str]:
-    """What came of a run, in lines; `verbose` adds figures of each group, skips, tracebacks and versions."""
+    """What came of a run, in lines; `verbose` adds figures of each group, what was skipped, tracebacks and versions."""
     ledger = report.ledger
     counts = [f"{text.plural(ledger.done, 'file')} done"] if ledger.done or not ledger.up_to_date else []
     counts += [
@@ -50,6 +50,7 @@ def summary(plan: Plan, report: Report, *, verbose: bool) -> list[str]:
     lines += _again(report)
     lines += report.pruned
     lines += failures(report, verbose=verbose)
+    lines += _skips(report)
     lines += [
         f"note: {text.plural(remark.items, 'file')} of which the first is {remark.first}: {remark.text}"
         if remark.items > 1 else f"note: {remark.first}: {remark.text}"
@@ -65,6 +66,13 @@ def summary(plan: Plan, report: Report, *, verbose: bool) -> list[str]:
     if verbose:
         lines += _details(report)
     return lines
+
+
+def _skips(report: Report) -> list[str]:
+    """What was left out, by reason."""
+    ranked = sorted(report.skips.items(), key=lambda each: -each[1])
+    lines = [f"skipped: {text.plural(number, 'file')}: {reason}" for reason, number in ranked[:MAX_SHOWN]]
+    return lines if len(ranked) <= MAX_SHOWN else [*lines, f"and {len(ranked) - MAX_SHOWN} other reasons; -v lists all"]
 
 
 def _again(report: Report) -> list[str]:
@@ -98,7 +106,7 @@ def failures(report: Report, *, verbose: bool = False) -> list[str]:
 
 
 def _details(report: Report) -> list[str]:
-    lines = [f"skipped: {number:,} {reason}" for reason, number in report.skips.items()]
+    lines = [f"skipped: {each.item}: {each.reason}" for each in report.skipped_items]
     lines += [
         f"{group.name}: {text.plural(group.workers, 'worker')}, {group.frames:,} frames, busy {group.busy_s:.1f} s,"
         f" starved {group.starved_s:.1f} s, blocked {group.blocked_s:.1f} s, cpu {group.cpu_s:.1f} s,"

@@ -63,7 +63,7 @@ class OnError:
     )
     max_failures: MaxFailures = field(
         default=MaxFailures(share=0.05),
-        metadata={"doc": "failed items that end the run; a share is judged after 200 items and at the end"},
+        metadata={"doc": "failed items that stop the run; a share is judged from 200 items on"},
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -12,11 +13,38 @@ from .stage import Health, Stage
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """What a codec learns without decoding: the Spec at full size and what stands beside the pixels."""
+    """What a codec learns without decoding: the Spec at full size and what stands beside the pixels.
+
+    Attributes:
+        frames: pictures or pages in the file.
+        remarks: what did not fail and may surprise the owner of the file.
+    """
 
     spec: Spec
     metadata: Metadata = NO_METADATA
     frames: int = 1
+    remarks: tuple[str, ...] = ()
+
+
+def _unheard(_: str) -> None:
+    """A remark that goes to no one."""
+
+
+@dataclass(frozen=True, slots=True)
+class DecodeContext:
+    """What the engine lends to `Codec.decode`.
+
+    Attributes:
+        salvage: write what can be read of a picture whose pixels are cut or corrupt, and remark which part; else it
+            fails. A codec that cannot do that fails such a file as always.
+        remark: tell the user something that does not fail the picture.
+    """
+
+    salvage: bool = False
+    remark: Callable[[str], None] = _unheard
+
+
+STRICT = DecodeContext()
 
 
 class Codec(Stage):
@@ -26,12 +54,13 @@ class Codec(Stage):
 
     Class constants:
         extensions: lower case, without the dot; the first is the usual one.
-        models: colour models that `encode` takes.
+        models: colour models that `encode` takes. dtypes: types of samples that it takes.
         last_resort: asked for its magic bytes after all others: it only knows what it refuses.
     """
 
     extensions: ClassVar[tuple[str, ...]] = ()
     models: ClassVar[tuple[str, ...]] = ("gray", "rgb")
+    dtypes: ClassVar[tuple[str, ...]] = ("uint8",)
     last_resort: ClassVar[bool] = False
 
     @classmethod
@@ -60,12 +89,11 @@ class Codec(Stage):
         """The smallest Spec this decoder can give that is at least `need`; `spec` itself where it cannot shrink."""
         return spec
 
-    def scratch_nbytes(self, spec: Spec) -> int:
-        """Private memory that decoding to `spec` needs beside the destination, in bytes."""
-        return 0
-
-    def decode(self, data: memoryview, spec: Spec, out: Pixels) -> None:
+    def decode(self, data: memoryview, spec: Spec, out: Pixels, how: DecodeContext = STRICT) -> None:
         """Decode into `out`, an array of `spec`, one that `header` or `shrunk` gave.
+
+        What is needed for the first picture is whole: it is read, with a remark where something else is not. Pixels
+        that are cut or corrupt fail the picture, or are salvaged.
 
         Raises:
             ItemError: damaged or truncated, in one line.

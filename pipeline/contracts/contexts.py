@@ -82,8 +82,11 @@ class ReadContext(Protocol):
     def full(self, data: memoryview) -> tuple[Spec, Codec]:
         """Spec at full size and codec of an encoded picture; raises as `picture` does."""
 
-    def picture(self, data: memoryview) -> Part:
+    def picture(self, data: memoryview, *, salvage: bool = False) -> Part:
         """The first frame of an encoded picture, found by its magic bytes, at the smallest scale the chain takes.
+
+        Args:
+            salvage: whether one whose pixels are cut or corrupt is read as far as it goes, with a remark.
 
         Raises:
             ItemError: unknown format, damaged header, beyond a limit.

@@ -17,6 +17,7 @@ from .stage import Reader
 RUN = 4096  # names that are sorted together; a folder of a million starts at once and is never a list in memory
 CHUNK = 512  # names between two answers of `count`, so that its thread can be stopped and lets others run
 Listed = tuple[str, str, str]  # name, path, reason to skip it
+HIDDEN = "hidden; `hidden: true` reads it"
 LINK = "a symbolic link; `follow_symlinks: true` reads it"
 
 
@@ -84,7 +85,8 @@ class Listing(Reader):
                 yield from (Item(0, source, folder, name, skip) for name, source, skip in run)
         elif os.path.lexists(path) and self.holds(real, without):
             folder, _, name = below.rpartition("/")
-            yield Item(0, os.path.join(self.path, below), folder, name, LINK if link else "")
+            source = os.path.join(self.path, below)
+            yield Item(0, source, folder, name, LINK if link else self.left_out(source))
 
     def holds(self, path: str, without: str | None = None) -> bool:
         """Whether a real path is one that `discover` gives; of linked files only those that lie below `path`."""
@@ -111,8 +113,17 @@ class Listing(Reader):
         return not any(self._excluded(below[: slash.end()]) for slash in re.finditer("/", below))
 
     def would_read(self, path: str, without: str | None = None) -> bool:
-        """The same, for a file that need not exist: the globs decide."""
-        return self.holds(path, without)
+        """The same, for a file that need not exist: globs and names decide."""
+        return self.holds(path, without) and not self.left_out(path)
+
+    @property
+    def tells_hidden(self) -> bool:
+        """Whether hidden files and folders are items that are skipped, and so counted."""
+        return False
+
+    def left_out(self, path: str) -> str:
+        """Why a file that the globs name is no input after all; "" where it is one. Called in the parent, for each."""
+        return ""
 
     def must_be_file(self, item: Item) -> None:
         """Raise for an item that stands for a folder: the reason for which it was not listed."""
@@ -168,11 +179,13 @@ class Listing(Reader):
                 for entry in batch:
                     name = entry.name
                     if name[0] == "." and not hidden:
-                        continue
-                    if entry.is_dir(follow_symlinks=follow):
+                        if self.tells_hidden and not excluded(prefix + name):
+                            run.append((name, entry.path, HIDDEN))
+                    elif entry.is_dir(follow_symlinks=follow):
                         folders = True
                     elif included(prefix + name) and not excluded(prefix + name):
-                        run.append((name, entry.path, LINK if not follow and entry.is_symlink() else ""))
+                        link = not follow and entry.is_symlink()
+                        run.append((name, entry.path, LINK if link else self.left_out(entry.path)))
                 yield folder, run
         return folders
 
@@ -189,7 +202,7 @@ class Listing(Reader):
 
     @cached_property
     def _included(self) -> Callable[[str], bool]:
-        return _matcher(self.include)
+        return _matcher(self.include) if self.include else lambda _: True
 
     @cached_property
     def _excluded(self) -> Callable[[str], bool]:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from functools import cache
 
-PACKAGES = ("numpy", "pillow", "simplejpeg", "cykooz.resizer", "opencv-python", "av")
+PACKAGES = (
+    "numpy", "pillow", "simplejpeg", "pyvips-binary", "pi-heif", "tifffile", "cykooz.resizer", "opencv-python", "av",
+)  # fmt: skip
 
 
 @cache

@@ -1,4 +1,4 @@
-"""Conversions that the plan puts into a chain by itself: `srgb`, `orient`, `rgb`, `yuv`. Runs in the parent.
+"""Conversions that the plan puts into a chain by itself: `srgb`, `orient`, `rgb`, `yuv`, `narrow`. Runs in the parent.
 
 A config names what should happen to the picture; these stages are what its colours and planes need on the way. Each is
 put where fewest pixels pass it, and left out where the config has it by hand.
@@ -15,7 +15,7 @@ from ..contracts.problem import Mark
 from .components import Parts, Resolved
 from .model import StagePlan
 
-SRGB, ORIENT, RGB, YUV = "srgb", "orient", "rgb", "yuv"
+SRGB, ORIENT, RGB, YUV, NARROW = "srgb", "orient", "rgb", "yuv", "narrow"
 
 
 def put_in(parts: Parts) -> None:
@@ -28,6 +28,7 @@ def put_in(parts: Parts) -> None:
         if parts.reader.instance.planes:
             _to_rgb(parts, parts.reader, parts.writer)
         _to_yuv(parts, parts.writer)
+    _to_eight_bits(parts, parts.writer)
 
 
 def _to_srgb(parts: Parts, writer: Resolved) -> None:
@@ -76,6 +77,16 @@ def _to_yuv(parts: Parts, writer: Resolved) -> None:
     wants = writer.instance.yuv
     if wants is not None and not _has(parts, YUV):
         _last(parts).append(_added(YUV, dict(wants), writer.node.mark))
+
+
+def _to_eight_bits(parts: Parts, writer: Resolved) -> None:
+    """`narrow` at the end, for a format that holds 8 bits a sample."""
+    if parts.encoder is None or _has(parts, NARROW):
+        return
+    known = parts.reader.instance.fixed_spec() if parts.reader is not None else None
+    deep = known is None or known.dtype == "uint16"
+    if deep and "uint16" not in registry.load(parts.encoder.ref).dtypes:
+        _last(parts).append(_added(NARROW, {}, writer.node.mark))
 
 
 def _added(name: str, params: Mapping[str, Any], place: Mark) -> Resolved:

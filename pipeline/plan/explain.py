@@ -20,6 +20,7 @@ from .machine import ranges
 from .model import GroupPlan, Plan
 
 MAX_SAMPLES = 64
+SCALES = {2: "4/8", 4: "2/8", 8: "1/8", 16: "1/16", 32: "1/32"}  # what a decoder shrinks by, as users read it
 MAX_SAMPLED_NBYTES = 256 << 20
 
 
@@ -154,11 +155,17 @@ def _way(chain: Chain, spec: Spec, codec: Codec | None, name: str, count: int) -
         return Way(count, str(spec), name, "", "", (), 0, f"{error.label} {error.cause}")
     why = ""
     if route.decode.size != spec.size:
-        # codecs shrink by eighths; rounding up of the sizes does not hide the fraction
-        eighths = round(8 * route.decode.height / spec.height) or 1
-        why = f"decoded at {eighths}/8: the chain takes no more than that"
+        why = f"decoded at {_scale(route.decode)}: the chain takes no more than that"
     steps = tuple((label, str(after)) for label, after in route.steps)
     return Way(count, str(spec), name, str(route.decode), why, steps, route.nbytes())
+
+
+def _scale(decode: Spec) -> str:
+    """By how much a decoder shrinks, in the words of its own steps where they are halves; else the size."""
+    for factor, words in SCALES.items():
+        if decode.size == (-(-decode.full_height // factor), -(-decode.full_width // factor)):
+            return words
+    return f"{decode.width}x{decode.height}"
 
 
 def _line(group: GroupPlan) -> GroupLine:

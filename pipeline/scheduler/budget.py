@@ -37,13 +37,10 @@ class Budget:
         halt = self._exceeded(cause) if outcome in ("failed", "quarantined") else None
         return Outcome(item, outcome, cause, frames, busy_us), halt
 
-    def final(self) -> Halt | None:
-        """Judge a run that has come to its end: the allowed share holds for few items too."""
-        ledger, share = self.ledger, self._policy.max_failures.share
-        if share is None or ledger.lost <= share * max(1, ledger.finished):
-            return None
-        text = f"{ledger.lost} of {ledger.finished} items failed, more than the {share:.0%}"
-        return Halt(Exit.STOPPED, f"{text} of `on_error: {{max_failures}}`")
+    def ending(self, halt: Halt | None, *, all_found: bool) -> Halt | None:
+        """What is left of a Halt at the end: a run that had tried every item was not stopped by its failures."""
+        tried = all_found and not self.ledger.cancelled and bool(self.ledger.lost)
+        return None if tried and halt is not None and halt.exit_code == Exit.STOPPED else halt
 
     def _exceeded(self, cause: Cause | None) -> Halt | None:
         policy, ledger, most = self._policy, self.ledger, self._policy.max_failures.count
@@ -52,7 +49,11 @@ class Budget:
             return Halt(Exit.STOPPED, f"{text}: {cause.reason}" if cause else text)
         if most is not None and ledger.lost > most:
             return Halt(Exit.STOPPED, f"more than {most} items failed (`on_error: {{max_failures}}`)")
-        return self.final() if ledger.finished >= SHARE_AFTER else None
+        share = policy.max_failures.share
+        if share is None or ledger.finished < SHARE_AFTER or ledger.lost <= share * ledger.finished:
+            return None
+        text = f"{ledger.lost} of {ledger.finished} items failed, more than the {share:.0%}"
+        return Halt(Exit.STOPPED, f"{text} of `on_error: {{max_failures}}`")
 
 
 def backoff_s(deaths: int) -> float:

@@ -212,7 +212,7 @@ class Run:
     def _exit(self) -> tuple[Exit, str]:
         """What the run ends with, and why where it ended early."""
         loop = self.loop
-        ledger, halt = loop.core.ledger, loop.halt or loop.core.budget.final()
+        ledger, halt = loop.core.ledger, loop.core.budget.ending(loop.halt, all_found=loop.core.exhausted)
         if loop.halt is None and loop.signals.exit_code is not None:
             streams = self.plan.streams and self.plan.settings.fuse != "all"
             begun = "files under way were broken off" if streams else "what had begun was finished"

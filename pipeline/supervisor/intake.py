@@ -211,7 +211,9 @@ class Intake:
         itself = source == item.source if self.watched is not None else int(first) == item.number
         other = "another frame of itself" if itself else repr(source)
         fold = ", on a disk that does not tell A from a" if self._folds else ""
-        return f"collides with {other}: both would be {target!r}{fold}"
+        pair = os.path.splitext(source)[0] == os.path.splitext(item.source)[0] and not itself
+        twins = "; they differ in their endings only, as RAW+JPEG pairs and Live Photos do: put {ext} into the path"
+        return f"collides with {other}: both would be {target!r}{fold}{twins if pair else ''}"
 
     def _key(self, path: str) -> str:
         """What the file system takes for this name: letters of one case, and on macOS accents in one spelling."""

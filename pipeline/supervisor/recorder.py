@@ -70,8 +70,7 @@ class Recorder:
         if self.log is not None:
             self.log.item(outcome.item, outcome.outcome, "", cause, ())
         if outcome.outcome == "skipped":
-            reason = cause.reason if cause is not None else ""
-            report.skips[reason] = report.skips.get(reason, 0) + 1
+            report.add_skip(outcome.item.source, cause.reason if cause is not None else "")
         elif outcome.outcome in ("failed", "quarantined") and cause is not None:
             report.add_failure(Failure.of(outcome.item.source, cause))
 

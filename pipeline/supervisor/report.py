@@ -57,6 +57,14 @@ class Remark:
     first: str
 
 
+@dataclass(frozen=True, slots=True)
+class SkippedItem:
+    """An input that was left out on purpose, and why."""
+
+    item: str
+    reason: str
+
+
 @dataclass(slots=True)
 class GroupReport:
     """Figures of one group; seconds are summed over its workers.
@@ -79,7 +87,8 @@ class GroupReport:
 
 @dataclass(slots=True)
 class Report:
-    """One run, whole. `failures` holds the first MAX_LISTED; `failures_left_out` says how many more there were.
+    """One run, whole. `failures` holds the first MAX_LISTED; `failures_left_out` says how many more there were. `skips`
+    counts what was left out by reason, and `skipped_items` lists the first MAX_LISTED of it.
 
     `reasons` says why items were let in, as the journal told; `journal` is where that is, the number of the run in
     it, and what a row of it promises. `pruned` says what `--prune` removed, and what it left. `stopped` says why the
@@ -99,6 +108,7 @@ class Report:
     failures: list[Failure] = field(default_factory=list)
     failures_left_out: int = 0
     skips: dict[str, int] = field(default_factory=dict)
+    skipped_items: list[SkippedItem] = field(default_factory=list)
     reasons: dict[str, int] = field(default_factory=dict)
     journal: dict[str, Any] = field(default_factory=dict)
     pruned: list[str] = field(default_factory=list)
@@ -122,6 +132,12 @@ class Report:
             self.failures.append(failure)
         else:
             self.failures_left_out += 1
+
+    def add_skip(self, item: str, reason: str) -> None:
+        """Count an item that was left out, and list it where there is room."""
+        self.skips[reason] = self.skips.get(reason, 0) + 1
+        if len(self.skipped_items) < self.MAX_LISTED:
+            self.skipped_items.append(SkippedItem(item, reason))
 
     def add_remark(self, text: str, item: str) -> None:
         """Count an item that was done with this remark."""

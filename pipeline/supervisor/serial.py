@@ -109,20 +109,23 @@ class SerialRun:
     def carry_out(self, watch: Watch | None) -> Report:
         """The run and its report."""
         halt: Halt | None = None
+        all_found = False
         with terminable(), nullcontext() if self.on_bug else self._heard():
             try:
                 self.whole.open()
                 with watch(self.snapshot) if watch else nullcontext():
-                    for found in self.intake.entries():
+                    entries = self.intake.entries()
+                    for found in entries:
                         halt = self._one(found)
                         if halt is not None:
+                            all_found = next(entries, None) is None
                             break
             except KeyboardInterrupt as signalled:
                 halt = Halt(Exit.TERMINATED if isinstance(signalled, Terminated) else Exit.INTERRUPTED, self._left())
             finally:
                 self.whole.close()
                 self.intake.claims.close()
-        return self._conclude(halt)
+        return self._conclude(self.budget.ending(halt, all_found=all_found))
 
     def snapshot(self) -> Progress:
         """A look at the run; called from the drawing thread."""
@@ -225,7 +228,6 @@ class SerialRun:
         report.sandbox = {"serial": UNCONFINED}
         if halt is None and not ledger.found:
             halt = nothing_found(self.journal, self.intake.only)
-        halt = halt or self.budget.final()
         if self.journal is not None:
             self.journal.flush()
             report.versions = versions()

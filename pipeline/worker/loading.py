@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 
-from ..contracts.codec import Codec, Header
+from ..contracts.codec import Codec, DecodeContext, Header
 from ..contracts.contexts import Part
 from ..contracts.frame import NO_METADATA, Metadata
 from ..contracts.spec import Spec
@@ -46,9 +46,10 @@ class Loading:
         self._decode: Spec
         built: list[tuple[str, Codec]] = [(stage.label, stage.build()) for stage in plan.codecs]
         self._codecs = sorted((codec for _, codec in built), key=lambda codec: codec.last_resort)
-        self._known = f"known are {', '.join(sorted(label for label, codec in built if codec.extensions))}"
+        self._known = f"known are {', '.join(sorted(label for label, codec in built if not codec.last_resort))}"
         self._opened: list[Codec] = []
         self._last: Codec | None = None
+        self._failing, self._salvaging = DecodeContext(remark=remark), DecodeContext(salvage=True, remark=remark)
         self._buffer = bytearray(1 << 20)
         self._view = memoryview(self._buffer)
 
@@ -95,18 +96,22 @@ class Loading:
                 break
         return count
 
-    def picture(self, data: memoryview) -> Part:
+    def picture(self, data: memoryview, *, salvage: bool = False) -> Part:
         """The first frame of an encoded picture, to be decoded at the smallest scale the chain takes."""
         codec, header = self._header(data)
         spec, metadata = header.spec, carry(header.metadata)
+        for remark in header.remarks:
+            self.remark(remark)
         if header.frames > 1:
             self.remark("holds several frames or pages: only the first was read")
+        _refuse_hdr(spec)
         if metadata.icc:
             spec, metadata = self._coloured(spec, metadata)
         if spec is not self._full:  # checked and asked before for this very Spec, as for most files of a folder
             self.check(spec)
             self._full, self._decode = spec, self.smallest(spec, codec)
-        return Part(self._decode, partial(codec.decode, data, self._decode), metadata)
+        how = self._salvaging if salvage else self._failing
+        return Part(self._decode, partial(codec.decode, data, self._decode, how=how), metadata)
 
     def full(self, data: memoryview) -> tuple[Spec, Codec]:
         """Spec at full size and codec of an encoded picture, within the limits; what `plan` samples."""
@@ -161,6 +166,14 @@ class Loading:
                 return codec
         raise MissingCodec(
             "is not a picture of a known format", limit=f"it begins with {head[:8].hex(' ')}", remedy=self._known
+        )
+
+
+def _refuse_hdr(spec: Spec) -> None:
+    if spec.is_hdr:
+        raise ItemError(
+            f"is an HDR picture ({spec.transfer.upper()}), whose light a chain for screens would show wrong",
+            remedy="tone-map it to SDR first",
         )
 
 

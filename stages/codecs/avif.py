@@ -1,26 +1,23 @@
-"""AVIF through Pillow (libavif, one thread); 10 and 12 bits through OpenCV, which is imported for such files only."""
+"""AVIF: boxes read through Pillow, pixels through imagecodecs, written through Pillow (libavif all, one thread)."""
 
 from __future__ import annotations
 
 import contextlib
 import io
-import struct
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 
-from pipeline import Codec, Frame, Header, ItemError, Metadata, Pixels, Spec
+from pipeline import STRICT, Codec, DecodeContext, Frame, Header, ItemError, Metadata, Pixels, Spec
+from stages.media import heif, icc, signatures
 
 if TYPE_CHECKING:
     from PIL.AvifImagePlugin import AvifImageFile
 
 MOST = 32768  # rows and columns that libavif decodes
 MODELS = {"L": "gray", "LA": "gray_alpha", "RGB": "rgb", "RGBA": "rgba"}  # by Pillow's mode
-BRANDS = (b"avif", b"avis")
-DAMAGE = (OSError, SyntaxError, ValueError, TypeError, KeyError, EOFError, RuntimeError, OverflowError, MemoryError,
-          struct.error)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -28,7 +25,8 @@ class Avif(Codec):
     """AVIF with transparency; of a sequence the first frame is read.
 
     Decodes to gray, rgb or rgba (H, W, C), uint8; files of 10 and 12 bits to uint16, stretched to its range; straight
-    alpha last. `irot` and `imir` become the orientation of the Spec. Encodes uint8; an ICC profile is kept.
+    alpha last. `clap` is applied, `irot` and `imir` become the orientation of the Spec. Colours come from the profile,
+    or else from the codes in `nclx`. Encodes uint8; an ICC profile is kept.
     """
 
     quality: int = field(default=75, metadata={"ge": 1, "le": 100, "doc": "libavif's scale; 50 small, 90 fine"})
@@ -41,21 +39,16 @@ class Avif(Codec):
     )
 
     extensions: ClassVar[tuple[str, ...]] = ("avif", "avifs")
+    pixels_version: ClassVar[int] = 2
     models: ClassVar[tuple[str, ...]] = ("gray", "rgb", "gray_alpha", "rgba")
     example: ClassVar[Mapping[str, Any]] = {"quality": 60}
 
     def open(self) -> None:
-        from PIL import AvifImagePlugin  # noqa: F401 - loaded before the first frame, not within it
+        import imagecodecs  # noqa: F401 - loaded before the first frame, not within it
+        from PIL import AvifImagePlugin  # noqa: F401
 
     def matches(self, head: bytes) -> bool:
-        """A brand of AVIF, the major one or, for general containers, among the first four that it is compatible to."""
-        if head[4:8] != b"ftyp":
-            return False
-        if head[8:12] in BRANDS:
-            return True
-        end = min(len(head), int.from_bytes(head[:4], "big"))
-        brands = [head[at : at + 4] for at in range(16, end - 3, 4)]
-        return head[8:12] in (b"mif1", b"msf1", b"miaf") and any(brand in BRANDS for brand in brands)
+        return signatures.picture(head) == "avif"
 
     def header(self, data: memoryview) -> Header:
         """Read the boxes; decodes no pixel.
@@ -63,37 +56,44 @@ class Avif(Codec):
         Raises:
             ItemError: cut short, damaged, or nothing that libavif knows.
         """
-        depth = _depth(data)
         with _opened(data) as image:
-            exif, xmp = image.info.get("exif", b""), image.info.get("xmp", b"")
-            icc, frames = image.info.get("icc_profile", b""), image.n_frames
-            turn = image.getexif().get(0x0112, 1) if exif else 1
+            block, xmp = image.info.get("exif", b""), image.info.get("xmp", b"")
+            profile, frames = image.info.get("icc_profile", b""), image.n_frames
+            turn = image.getexif().get(0x0112, 1) if block else 1
             mode, (width, height) = image.mode, image.size
         if mode not in MODELS or not width or not height:
             raise ItemError(f"damaged AVIF: {width}x{height} pixels of mode {mode}")
-        turn = turn if isinstance(turn, int) and 1 <= turn <= 8 else 1
-        dtype = "uint8" if depth == 8 else "uint16"
-        spec = Spec.of(MODELS[mode], height, width, dtype=dtype, orientation=turn)
-        return Header(spec, Metadata(icc, exif.removeprefix(b"Exif\0\0"), xmp), frames)
+        told = heif.properties(data)
+        if told.crop is not None:
+            _, _, height, width = told.crop.of(height, width)
+        profile = icc.trimmed(profile)
+        spec = Spec.of(
+            MODELS[mode], height, width, dtype="uint16" if told.depth > 8 and frames == 1 else "uint8",
+            orientation=turn if isinstance(turn, int) and 1 <= turn <= 8 else 1,
+            transfer="unspecified" if profile else icc.HDR.get(told.transfer, "unspecified"),
+        )  # fmt: skip
+        codes = icc.of_codes(told.primaries, told.transfer, gray=spec.base_model == "gray")
+        return Header(spec, Metadata(profile or codes, block.removeprefix(b"Exif\0\0"), xmp), frames)
 
-    def scratch_nbytes(self, spec: Spec) -> int:
-        """Planes of up to 2 bytes a sample, libavif's answer, Pillow's picture and one copy."""
-        return 20 * spec.height * spec.width
-
-    def decode(self, data: memoryview, spec: Spec, out: Pixels) -> None:
+    def decode(self, data: memoryview, spec: Spec, out: Pixels, how: DecodeContext = STRICT) -> None:
         """Decode the first frame into `out`, (H, W, C) of `spec`.
 
         Raises:
             ItemError: damaged or truncated.
         """
-        if spec.dtype == "uint16":
-            pixels = _deep(data, _depth(data))
-        else:
-            with _opened(data) as image:
-                pixels = np.asarray(image)
+        told = heif.properties(data)
+        pixels = _first_frame(data) if told.is_sequence else _picture(data, out if told.crop is None else None)
+        if pixels is out or pixels.base is out:
+            return
         pixels = pixels.reshape(*pixels.shape[:2], -1)
-        if pixels.shape != out.shape:
+        if told.crop is not None:
+            top, left, height, width = told.crop.of(*pixels.shape[:2])
+            pixels = pixels[top : top + height, left : left + width]
+        if pixels.shape != out.shape or spec.dtype != ("uint16" if pixels.dtype == np.uint16 else "uint8"):
             raise ItemError(f"damaged AVIF: decoded to {pixels.shape}, its header says {spec.shape} (H, W, C)")
+        if spec.dtype == "uint16":
+            most = (1 << told.depth) - 1
+            pixels = (pixels.astype(np.uint32) * 65535 + most // 2) // most
         out[...] = pixels
 
     def encode(self, frame: Frame) -> memoryview:
@@ -129,54 +129,28 @@ def _opened(data: memoryview) -> Iterator[AvifImageFile]:
     try:
         with AvifImagePlugin.AvifImageFile(io.BytesIO(data)) as image:
             yield image
-    except DAMAGE as error:
-        if isinstance(error, ItemError):
-            raise
+    except ItemError:
+        raise
+    except Exception as error:  # Pillow raises what libavif and its own reading of the boxes make of a file
         raise ItemError(f"damaged AVIF: {' '.join(str(error).split())}") from error
     finally:
         AvifImagePlugin.DEFAULT_MAX_THREADS = threads
 
 
-def _depth(data: memoryview) -> int:
-    """Bits a sample, from the first AV1 configuration record (AV1-ISOBMFF, 2.3); 8 where there is none.
+def _picture(data: memoryview, out: Pixels | None) -> Pixels:
+    """The samples of a single picture, of as many bits as it has; in `out` where that fits and is of 8 bits."""
+    import imagecodecs
 
-    Raises:
-        ItemError: the boxes do not end where the file does.
-    """
-    at, depth = 0, 0
-    while at + 8 <= len(data):
-        length, name = struct.unpack_from(">I4s", data, at)
-        if length == 1 and at + 16 <= len(data):
-            (length,) = struct.unpack_from(">Q", data, at + 8)
-        elif length == 0:  # up to the end of the file
-            length = len(data) - at
-        if length < 8 or at + length > len(data):
-            break
-        if name in (b"meta", b"moov") and not depth:
-            box = bytes(data[at : at + length])
-            record = box.find(b"av1C")
-            if 0 <= record < length - 6:
-                depth = (12 if box[record + 6] & 0x20 else 10) if box[record + 6] & 0x40 else 8
-        at += length
-    if at != len(data):
-        raise ItemError(f"truncated AVIF: its boxes do not end with its {len(data)} bytes")
-    return depth or 8
-
-
-def _deep(data: memoryview, depth: int) -> Pixels:
-    """Samples of 10 or 12 bits, which Pillow cuts to 8, as uint16 over its full range, in the order r, g, b, a."""
+    fits = out is not None and out.dtype == np.uint8
+    target = None if out is None or not fits else out[..., 0] if out.shape[2] == 1 else out
     try:
-        import cv2
-    except ImportError as error:
-        remedy = "apt install libgl1, or install opencv-python-headless"
-        raise ItemError(f"AVIF of {depth} bits needs OpenCV: {error}", remedy=remedy) from error
-    try:
-        pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
-    except cv2.error as error:
+        pixels: Pixels = imagecodecs.avif_decode(bytes(data), numthreads=1, out=target)
+    except Exception as error:  # it raises AvifError, and ValueError where `out` is of another shape
         raise ItemError(f"damaged AVIF: {' '.join(str(error).split())}") from error
-    if pixels is None or pixels.dtype != np.uint16:
-        raise ItemError("damaged AVIF: OpenCV gives no pixels")
-    if pixels.ndim == 3:
-        pixels = pixels[:, :, [2, 1, 0, 3][: pixels.shape[2]]]
-    most = (1 << depth) - 1
-    return ((pixels.astype(np.uint32) * 65535 + most // 2) // most).astype(np.uint16)
+    return pixels
+
+
+def _first_frame(data: memoryview) -> Pixels:
+    """8 bits of the first picture of a sequence: imagecodecs reads all of them or none."""
+    with _opened(data) as image:
+        return np.asarray(image)

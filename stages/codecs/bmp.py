@@ -1,4 +1,4 @@
-"""BMP: read through Pillow, written with numpy, as Pillow's 32-bit files lose their alpha."""
+"""BMP: bit fields of any layout read with numpy, all else through Pillow; written with numpy, for the sake of alpha."""
 
 from __future__ import annotations
 
@@ -7,19 +7,38 @@ import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import numpy as np
 
-from pipeline import Codec, Frame, Header, ItemError, Pixels, Spec
+from pipeline import STRICT, Codec, DecodeContext, Frame, Header, ItemError, Pixels, Spec
+from stages.media import signatures
 
 if TYPE_CHECKING:
     from PIL.BmpImagePlugin import BmpImageFile
 
 MODELS = {"1": "gray", "L": "gray", "P": "rgb", "RGB": "rgb", "RGBA": "rgba"}  # by Pillow's mode
-HEADERS = (12, 40, 52, 56, 64, 108, 124)  # sizes of the information header, which tell its version
+BITFIELDS, ALPHABITFIELDS, RLE = 3, 6, (1, 2)  # compressions
+USUAL_MASKS = {16: (0x7C00, 0x3E0, 0x1F, 0), 32: (0xFF0000, 0xFF00, 0xFF, 0)}
+V5, EMBEDDED = 124, b"DEBM"  # size of the header that may tell of a profile, and its mark for one in the file
 HEAD_NBYTES = 1 << 19  # more than all headers and a palette of 65536 colours
 DAMAGE = (OSError, SyntaxError, ValueError, TypeError, IndexError, EOFError, OverflowError, MemoryError, struct.error)
+
+
+class Fields(NamedTuple):
+    """Where the colours of a pixel of 16 or 32 bits lie."""
+
+    height: int
+    width: int
+    bits: int
+    masks: tuple[int, ...]  # red, green, blue, and alpha where the file says that there is one
+    start: int  # of the rows
+    upwards: bool
+
+    @property
+    def stride(self) -> int:
+        """Bytes from row to row, a multiple of four."""
+        return -(-self.width * self.bits // 32) * 4
 
 
 @dataclass(frozen=True)
@@ -27,17 +46,19 @@ class Bmp(Codec):
     """Windows bitmap: 1, 4, 8, 16, 24 and 32 bits a pixel, plain and run-length encoded.
 
     Decodes to gray, rgb or rgba (H, W, C) uint8; palettes become rgb, or gray where they are the gray scale. Alpha
-    counts only where the file says which bits it has. Encodes uint8 in 8, 24 or 32 bits; the format keeps no profile.
+    counts only where the file says which bits it has; samples of more than 8 bits are rounded. Encodes uint8 in 8, 24
+    or 32 bits. A profile is neither used nor written.
     """
 
     extensions: ClassVar[tuple[str, ...]] = ("bmp", "dib")
+    pixels_version: ClassVar[int] = 2
     models: ClassVar[tuple[str, ...]] = ("gray", "rgb", "gray_alpha", "rgba")
 
     def open(self) -> None:
         from PIL import BmpImagePlugin  # noqa: F401 - loaded before the first frame, not within it
 
     def matches(self, head: bytes) -> bool:
-        return head[:2] == b"BM" and int.from_bytes(head[14:18], "little") in HEADERS
+        return signatures.picture(head) == "bmp"
 
     def header(self, data: memoryview) -> Header:
         """Read headers and palette; decodes no pixel.
@@ -45,28 +66,35 @@ class Bmp(Codec):
         Raises:
             ItemError: damaged, unsupported, or fewer bytes than its size needs.
         """
-        with _opened(data[:HEAD_NBYTES]) as image:
-            (width, height), mode, (tile,) = image.size, image.mode, image.tile
-        if mode not in MODELS or not 0 < width < 1 << 31 or not 0 < height < 1 << 31:
-            raise ItemError(f"damaged BMP: {width}x{height} pixels of mode {mode}")
-        end = int.from_bytes(data[2:6], "little")  # of run-length encoded rows only the size of the file is known
-        if tile.codec_name == "raw":
-            layout: Any = tile.args  # raw mode, bytes a row, direction
-            end = tile.offset + layout[1] * height
+        fields = _fields(data)
+        if fields is not None:
+            end = fields.start + fields.stride * fields.height
+            spec = Spec.of("rgba" if len(fields.masks) == 4 else "rgb", fields.height, fields.width)
+        else:
+            with _opened(data[:HEAD_NBYTES]) as image:
+                (width, height), mode, (tile,) = image.size, image.mode, image.tile
+            if mode not in MODELS or not 0 < width < 1 << 31 or not 0 < height < 1 << 31:
+                raise ItemError(f"damaged BMP: {width}x{height} pixels of mode {mode}")
+            spec, end = Spec.of(MODELS[mode], height, width), tile.offset + 1
+            if tile.codec_name == "raw":
+                layout: Any = tile.args  # raw mode, bytes a row, direction
+                end = tile.offset + layout[1] * height
         if end > len(data):
             raise ItemError(f"truncated BMP: {len(data)} of {end} bytes are there")
-        return Header(Spec.of(MODELS[mode], height, width))
+        return Header(
+            spec, remarks=("its ICC profile was not used, as other programs do",) if _has_profile(data) else ()
+        )
 
-    def scratch_nbytes(self, spec: Spec) -> int:
-        """Pillow's own picture of 4 bytes a pixel and two copies."""
-        return 4 * spec.height * spec.width + 2 * spec.nbytes
-
-    def decode(self, data: memoryview, spec: Spec, out: Pixels) -> None:
+    def decode(self, data: memoryview, spec: Spec, out: Pixels, how: DecodeContext = STRICT) -> None:
         """Decode into `out`, (H, W, C) uint8 of `spec`.
 
         Raises:
             ItemError: damaged or truncated.
         """
+        fields = _fields(data)
+        if fields is not None:
+            _from_fields(data, fields, out)
+            return
         with _opened(data) as image:
             mode = {"1": "L", "P": "RGB"}.get(image.mode, image.mode)
             pixels = np.asarray(image if image.mode == mode else image.convert(mode))
@@ -93,6 +121,43 @@ class Bmp(Codec):
             view[..., :3] = pixels[..., 2::-1] if spec.channels > 2 else pixels[..., :1]
             view[..., 3:] = pixels[..., spec.channels - channels + 3 :] if channels == 4 else 0
         return _file(spec, channels, rows)
+
+
+def _fields(data: memoryview) -> Fields | None:
+    """The layout of a file of 16 or 32 bits a pixel; None for all others.
+
+    Source: BITMAPV5HEADER of the Windows SDK; masks of the older header stand behind it.
+    """
+    if len(data) < 54 or int.from_bytes(data[14:18], "little") < 40:
+        return None
+    start, size, width, height, _, bits, packing = struct.unpack_from("<IIiiHHI", data, 10)
+    if bits not in USUAL_MASKS or packing not in (0, BITFIELDS, ALPHABITFIELDS):
+        return None
+    masks = USUAL_MASKS[bits]
+    if packing and len(data) >= 70:
+        masks = struct.unpack_from("<4I", data, 54)
+        if size < 56 and packing != ALPHABITFIELDS:  # three masks, behind the header
+            masks = (*masks[:3], 0)
+    if not 0 < width < 1 << 31 or not height or not all(masks[:3]):
+        raise ItemError(f"damaged BMP: {width}x{height} pixels with masks {masks}")
+    return Fields(abs(height), width, bits, masks if masks[3] else masks[:3], start, height > 0)
+
+
+def _from_fields(data: memoryview, fields: Fields, out: Pixels) -> None:
+    """Each sample from its bits, stretched to 8 with rounding."""
+    rows = np.frombuffer(data, np.uint8, fields.stride * fields.height, fields.start)
+    pixels = rows.reshape(fields.height, fields.stride).view(f"<u{fields.bits // 8}")[:, : fields.width]
+    pixels = pixels[::-1] if fields.upwards else pixels
+    for channel, mask in enumerate(fields.masks):
+        shift = (mask & -mask).bit_length() - 1
+        most = mask >> shift
+        samples = (pixels & mask) >> shift
+        out[..., channel] = samples if most == 255 else (samples.astype(np.uint64) * 255 + most // 2) // most
+
+
+def _has_profile(data: memoryview) -> bool:
+    """Whether a V5 header points to an ICC profile, which viewers leave alone."""
+    return len(data) >= 138 and int.from_bytes(data[14:18], "little") == V5 and data[70:74] == EMBEDDED
 
 
 def _file(spec: Spec, channels: int, rows: Pixels) -> bytes:

@@ -11,8 +11,10 @@ from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
-from pipeline import Codec, Colour, Frame, Header, ItemError, Pixels, Spec
+from pipeline import STRICT, Codec, Colour, DecodeContext, Frame, Header, ItemError, Pixels, Size, Spec
+from stages.media import signatures
 from stages.media.background import flattened, require_opaque
+from stages.media.shrinking import by_halves, factor_of
 
 MOST = 65535  # rows and columns of a picture: 16 bits
 IMAGE, EXTENSION, TRAILER, GRAPHIC_CONTROL = 0x2C, 0x21, 0x3B, 0xF9
@@ -28,6 +30,8 @@ class _First(NamedTuple):
     key: int  # index of the transparent colour, or -1
     box: tuple[slice, slice]  # rows and columns of the canvas that it covers
     frames: int
+    end: int  # of its data
+    ends: str = ""  # what is wrong behind it
 
     @property
     def model(self) -> str:
@@ -55,6 +59,7 @@ class Gif(Codec):
     )
 
     extensions: ClassVar[tuple[str, ...]] = ("gif",)
+    pixels_version: ClassVar[int] = 2
     models: ClassVar[tuple[str, ...]] = ("gray", "rgb", "gray_alpha", "rgba")
     example: ClassVar[Mapping[str, Any]] = {"dither": False}
 
@@ -65,42 +70,66 @@ class Gif(Codec):
         from PIL import GifImagePlugin  # noqa: F401 - loaded before the first frame, not within it
 
     def matches(self, head: bytes) -> bool:
-        return head[:6] in (b"GIF87a", b"GIF89a")
+        return signatures.picture(head) == "gif"
 
     def header(self, data: memoryview) -> Header:
         """Walk the blocks of the file; decodes nothing.
 
         Raises:
-            ItemError: it ends before its trailer, a block that the format does not know, no picture.
+            ItemError: no picture.
         """
         first = _walked(data)
-        return Header(Spec.of(first.model, first.height, first.width), frames=first.frames)
+        remarks = (f"{first.ends}; the first picture was read",) if first.ends else ()
+        return Header(Spec.of(first.model, first.height, first.width), frames=first.frames, remarks=remarks)
 
-    def scratch_nbytes(self, spec: Spec) -> int:
-        """Indices twice, where they are transparent, and their colours."""
-        return 3 * spec.height * spec.width + spec.nbytes
+    def shrunk(self, spec: Spec, need: Size) -> Spec:
+        """By 1/2, 1/4 ... 1/32, rounded up: pixels are averaged after they were decoded."""
+        return by_halves(spec, need)
 
-    def decode(self, data: memoryview, spec: Spec, out: Pixels) -> None:
+    def decode(self, data: memoryview, spec: Spec, out: Pixels, how: DecodeContext = STRICT) -> None:
         """Decode the first frame into `out`, (H, W, C) uint8 of `spec`.
 
         Raises:
             ItemError: damaged or truncated.
         """
-        from PIL.GifImagePlugin import GifImageFile  # this class alone: no other format is tried
+        from PIL import Image
 
         first = _walked(data)
+        indices = self._indices(data, first, how)
+        if indices.shape != spec.full_size or spec.model != first.model or out.shape != spec.shape:
+            raise ItemError(f"damaged GIF: decoded to {indices.shape}, its header says {spec.full_size} (H, W)")
+        samples = spec.channels - spec.has_alpha
+        picture = np.empty((*spec.full_size, spec.channels), np.uint8) if spec.size != spec.full_size else out
+        picture[..., :samples] = first.colours[:, :samples][indices]
+        if spec.has_alpha:
+            picture[..., -1] = 0
+            picture[..., -1][first.box] = np.where(indices[first.box] == first.key, 0, 255)
+        if picture is out:
+            return
+        modes = {
+            1: "L",
+            2: "La",
+            3: "RGB",
+            4: "RGBa",
+        }  # Pillow's reduce takes alpha for a colour, so it is premultiplied
+        image = Image.fromarray(picture[..., 0] if spec.channels == 1 else picture)
+        straight = image.mode
+        small = image.convert(modes[spec.channels]).reduce(factor_of(spec)).convert(straight)
+        out[...] = np.asarray(small).reshape(out.shape)
+
+    def _indices(self, data: memoryview, first: _First, how: DecodeContext) -> Pixels:
+        """(H, W) of the canvas; what is not there is 0 where that is to be salvaged."""
+        from PIL import ImageFile
+        from PIL.GifImagePlugin import GifImageFile  # this class alone: no other format is tried
+
+        lenient, ImageFile.LOAD_TRUNCATED_IMAGES = ImageFile.LOAD_TRUNCATED_IMAGES, how.salvage
         try:
-            with _any_size(), GifImageFile(io.BytesIO(data)) as image:
-                indices = np.asarray(image)  # of mode P, or L where Pillow finds that the palette is the gray scale
+            with _any_size(), GifImageFile(io.BytesIO(data[: first.end])) as image:
+                return np.asarray(image)  # of mode P, or L where Pillow finds that the palette is the gray scale
         except DAMAGE as error:
             raise ItemError(f"damaged GIF: {' '.join(str(error).split())}") from error
-        if indices.shape != out.shape[:2] or spec.model != first.model:
-            raise ItemError(f"damaged GIF: decoded to {indices.shape}, its header says {spec.size} (H, W)")
-        samples = spec.channels - spec.has_alpha
-        out[..., :samples] = first.colours[:, :samples][indices]
-        if spec.has_alpha:
-            out[..., -1] = 0
-            out[..., -1][first.box] = np.where(indices[first.box] == first.key, 0, 255)
+        finally:
+            ImageFile.LOAD_TRUNCATED_IMAGES = lenient
 
     def encode(self, frame: Frame) -> memoryview:
         """The file; `frame.pixels` is C-contiguous (H, W, 1 to 4) uint8, any alpha last.
@@ -127,41 +156,50 @@ class Gif(Codec):
 
 
 def _walked(data: memoryview) -> _First:
-    """The whole file from block to block (GIF89a, appendix B).
+    """The whole file from block to block (GIF89a, appendix B); what is wrong behind the first picture ends the walk.
 
     Raises:
         ItemError: as `Gif.header` says.
     """
+    first, key, frames, at, ends = None, -1, 0, 13, ""
+    height = width = 0
     try:
         width, height, flags = struct.unpack_from("<HHB", data, 6)
         shared, at = _palette(data, 13, flags)
-        first, key, frames = None, -1, 0
         while data[at] != TRAILER:
             if data[at] == IMAGE:
                 left, top, across, down, flags = struct.unpack_from("<4HB", data, at + 1)
-                colours, at = _palette(data, at + 10, flags)
+                colours, place = _palette(data, at + 10, flags)
+                place = _behind_blocks(data, place + 1)  # the size of the first code
                 if first is None:  # the canvas grows to a frame that reaches beyond it, as Pillow has it
                     height, width = max(height, top + down), max(width, left + across)
                     box = slice(top, top + down), slice(left, left + across)
-                    first = _First(height, width, shared if colours is None else colours, key, box, 0)
-                frames += 1
-                at += 1  # the size of the first code
+                    first = _First(height, width, shared if colours is None else colours, key, box, 0, place)
+                at, frames = place, frames + 1
             elif data[at] == EXTENSION:
                 if data[at + 1] == GRAPHIC_CONTROL and not frames and data[at + 2] >= 4:
                     key = data[at + 6] if data[at + 3] & 1 else -1
-                at += 2
+                at = _behind_blocks(data, at + 2)
+            elif data[at] == 0:  # some writers put more ends of blocks than there are blocks
+                at += 1
             else:
-                raise ItemError(f"damaged GIF: block {data[at]:#04x} at byte {at}")
-            while data[at]:
-                at += 1 + data[at]
-            at += 1
+                ends = f"block {data[at]:#04x} at byte {at} is none of GIF's"
+                break
     except (IndexError, struct.error):
-        raise ItemError("truncated GIF: it ends before its end mark") from None
+        ends = "it ends before its end mark"
     if first is None or not height or not width:
-        raise ItemError(f"damaged GIF: {frames} pictures of {width}x{height} pixels")
+        what = f"truncated GIF: {ends}" if ends else f"damaged GIF: {frames} pictures of {width}x{height} pixels"
+        raise ItemError(what)
     if first.colours is None:
         first = first._replace(colours=np.repeat(np.arange(256, dtype=np.uint8)[:, None], 3, axis=1))
-    return first._replace(frames=frames)
+    return first._replace(frames=frames, ends=ends)
+
+
+def _behind_blocks(data: memoryview, at: int) -> int:
+    """Where the data blocks that begin here end; raises IndexError where the file does before."""
+    while data[at]:
+        at += 1 + data[at]
+    return at + 1
 
 
 def _palette(data: memoryview, at: int, flags: int) -> tuple[Any, int]:

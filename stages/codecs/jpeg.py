@@ -1,27 +1,37 @@
-"""JPEG through simplejpeg (libjpeg-turbo): decodes at 1/8, 2/8, 4/8 or full size straight into the frame's memory."""
+"""JPEG through simplejpeg (libjpeg-turbo): decodes at 1/8, 2/8, 4/8 or full size straight into the frame's memory.
+
+What that one refuses or warns of goes the second way: mended where no pixel is touched by it, through libvips.
+"""
 
 from __future__ import annotations
 
+import re
 import struct
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, ClassVar, Literal
 
 import numpy as np
 
-from pipeline import Codec, Colour, Frame, Header, ItemError, Metadata, Pixels, Size, Spec
+from pipeline import STRICT, Codec, Colour, DecodeContext, Frame, Header, ItemError, Metadata, Pixels, Size, Spec
+from stages.media import exif, icc, jpeg_stream, signatures, vips
 from stages.media.background import flattened, require_opaque
+from stages.media.jpeg_stream import SOFS
+from stages.media.shrinking import by_halves, factor_of
 
-SOS, EOI, APP1, APP2 = 0xFFDA, 0xFFD9, 0xFFE1, 0xFFE2
-SOFS = frozenset(range(0xFFC0, 0xFFD0)) - {0xFFC4, 0xFFC8, 0xFFCC}  # frame headers (ITU-T T.81, table B.1)
-TOLD = SOFS | {APP1, APP2}
-ENDS = frozenset((SOS, EOI))
-BARE = frozenset(range(0xFFD0, 0xFFD9)) | {0xFF01}  # markers without a length
+APP1, APP2, JPEG_LS = 0xE1, 0xE2, 0xF7
+SCALES = (8, 4, 2)
+LOSSLESS, ARITHMETIC = frozenset((0xC3, 0xC5, 0xC6, 0xC7, 0xCB, 0xCD, 0xCE, 0xCF)), frozenset((0xC9, 0xCA))
+LOADER = vips.Loader("JPEG", "jpegload_source")
+# Of libjpeg's warnings those that say nothing of pixels, after the stream was mended (jerror.h, JWRN_*).
+HARMLESS = re.compile("extraneous bytes before marker|unknown adobe color transform", re.IGNORECASE)
+UNNAMED = "subsampling level"  # of its message about sampling factors that it has no name for
 SPACES = {"gray": "GRAY", "rgb": "RGB", "cmyk": "CMYK"}
-EXIF, XMP, ICC = b"Exif\0\0", b"http://ns.adobe.com/xap/1.0/\0", b"ICC_PROFILE\0"
+XMP, ICC = b"http://ns.adobe.com/xap/1.0/\0", b"ICC_PROFILE\0"
+APP2_CODE = 0xFFE2
 ICC_CHUNK = 65535 - 2 - 14  # what an APP2 segment holds beside its length, name and two counters
-_FRAME, _SEGMENT = struct.Struct(">BHHB").unpack_from, struct.Struct(">HH").unpack_from
+_FRAME = struct.Struct(">BHHB").unpack_from
 
 
 @dataclass(frozen=True)
@@ -55,77 +65,58 @@ class Jpeg(Codec):
         import simplejpeg  # noqa: F401 - loaded before the first frame, not within it
 
     def matches(self, head: bytes) -> bool:
-        return head[:3] == b"\xff\xd8\xff"
+        return signatures.picture(head) == "jpeg"
 
     def header(self, data: memoryview) -> Header:
-        """Walk the segments up to the first scan (about 6 us); a damaged EXIF or ICC block is left out.
+        """Walk the segments up to the first scan; a damaged EXIF or ICC block is left out.
 
         Raises:
-            ItemError: cut short, no frame header, not 8 bits a sample, 2 or more than 4 components.
+            ItemError: cut short, no frame header, not 8 bits a sample, 2 or more than 4 components, another coding.
         """
-        frame, exif, xmp = None, b"", b""
-        icc: dict[int, bytes] = {}
-        for marker, start, end in _told(data):
-            if marker in SOFS:
-                frame = _FRAME(data, start) if end - start >= 6 else None
+        frame, block, xmp, kind = None, b"", b"", 0
+        parts: list[tuple[int, int, bytes]] = []
+        for marker, start, end in jpeg_stream.segments(data):
+            if marker in SOFS or marker == JPEG_LS:
+                kind, frame = marker, _FRAME(data, start) if end - start >= 6 else None
             elif marker == APP1:
-                block = bytes(data[start:end])
-                if block.startswith(EXIF):
-                    exif = exif or block[len(EXIF) :]
-                elif block.startswith(XMP):
-                    xmp = xmp or block[len(XMP) :]
+                content = bytes(data[start:end])
+                if content.startswith(exif.EXIF):
+                    block = block or content[len(exif.EXIF) :]
+                elif content.startswith(XMP):
+                    xmp = xmp or content[len(XMP) :]
             elif marker == APP2 and data[start : start + len(ICC)] == ICC and end - start > len(ICC) + 2:
-                icc[data[start + len(ICC)]] = bytes(data[start + len(ICC) + 2 : end])
+                at = start + len(ICC)
+                parts.append((data[at], data[at + 1], bytes(data[at + 2 : end])))
         if frame is None:
             raise ItemError("damaged JPEG: no frame header before the first scan")
-        precision, height, width, components = frame
-        if precision != 8:
-            raise ItemError(f"a JPEG of {precision} bits a sample", limit="8 bits are read")
-        if components not in (1, 3, 4) or not height or not width:
-            raise ItemError(f"a JPEG of {width}x{height} with {components} components", limit="1, 3 or 4 are read")
-        profile = _profile(icc, components) if icc else b""
+        components, height, width = _judged(kind, frame)
+        profile, remarks = _profile(parts, components) if parts else (b"", ())
         model = "gray" if components == 1 else "cmyk" if components == 4 and profile else "rgb"
-        spec = _spec(model, height, width, _orientation(exif) if exif else 1)
-        return Header(spec, Metadata(profile, exif, xmp)) if profile or exif or xmp else Header(spec)
+        if model == "rgb" and not profile and block and exif.is_adobe_rgb(block):
+            profile = icc.matrix_profile(icc.ADOBE_RGB, icc.ADOBE_GAMMA)
+        spec = _spec(model, height, width, exif.orientation(block, xmp) if block or xmp else 1)
+        if not (profile or block or xmp or remarks):
+            return Header(spec)
+        return Header(spec, Metadata(profile, block, xmp), remarks=remarks)
 
     def shrunk(self, spec: Spec, need: Size) -> Spec:
         """The smallest of 1/8, 2/8, 4/8 and full size, rounded up, that is at least `need` in both axes.
 
         libjpeg-turbo has vector code for these only: a 12-megapixel file takes 17, 23, 24 and 29 ms, but 29 ms at 3/8
-        and 44 to 77 ms at 5/8 to 7/8. Below 8 pixels two scales can have one size, so nothing is shrunk. A scale
-        whose last row or column is a fraction of a pixel is left out where `orientation` would make it the first:
-        a Spec says how wide the picture is, but not at which end the fraction lies.
+        and 44 to 77 ms at 5/8 to 7/8.
         """
-        if max(spec.size) < 8:
-            return spec
-        for eighths in (1, 2, 4):
-            height, width = -(-spec.full_height * eighths // 8), -(-spec.full_width * eighths // 8)
-            turned = (spec.orientation in (3, 4, 6, 7) and spec.full_height * eighths % 8) or (
-                spec.orientation in (2, 3, 7, 8) and spec.full_width * eighths % 8
-            )
-            if height >= need.height and width >= need.width and not turned:
-                return spec.shrunk(height, width)
-        return spec
+        return by_halves(spec, need, SCALES)
 
-    def decode(self, data: memoryview, spec: Spec, out: Pixels) -> None:
+    def decode(self, data: memoryview, spec: Spec, out: Pixels, how: DecodeContext = STRICT) -> None:
         """Decode into `out`, C-contiguous (H, W, 1 or 3) uint8 of `spec`, without another copy (but for CMYK).
 
         Raises:
             ItemError: truncated, damaged, or not of the size that the header says.
         """
-        import simplejpeg
-
         try:
-            # Both minima are given: with one, or a factor that cannot be met, simplejpeg decodes at full size.
-            pixels = simplejpeg.decode_jpeg(
-                data, SPACES[spec.model],
-                min_height=spec.height, min_width=spec.width, buffer=out,
-            )  # fmt: skip
+            _decoded(data, spec, out)
         except ValueError as error:
-            cut = "premature end" in str(error).lower()
-            raise ItemError(f"{'truncated' if cut else 'damaged'} JPEG: {_one_line(error)}") from error
-        if pixels.shape != spec.shape:
-            raise ItemError(f"damaged JPEG: decoded to {pixels.shape}, its header says {spec.shape} (H, W, C)")
+            _second_way(data, spec, out, how, _one_line(error))
         if spec.model == "cmyk":
             np.subtract(255, out, out=out)  # Adobe's sense, 255 for no ink: what writes such files keeps to it
 
@@ -153,48 +144,101 @@ def _spec(model: str, height: int, width: int, orientation: int) -> Spec:
     return Spec.of(model, height, width, orientation=orientation)
 
 
-def _told(data: memoryview) -> list[tuple[int, int, int]]:
-    """Marker, start and end of the content of the TOLD segments before the first scan (ITU-T T.81, B.1.1)."""
-    last, at, told = len(data) - 4, 2, []
-    while at <= last:
-        marker, length = _SEGMENT(data, at)
-        if marker in TOLD:
-            told.append((marker, at + 4, at + 2 + length))
-        elif marker in ENDS:
-            return told
-        elif marker <= 0xFF00:
-            raise ItemError(f"damaged JPEG: no marker at byte {at}")
-        elif marker == 0xFFFF:  # any number of fill bytes may stand before a marker
-            at += 1
-            continue
-        elif marker in BARE:
-            at += 2
-            continue
-        at += 2 + length
-    raise ItemError("truncated JPEG: it ends within its header")
+def _judged(kind: int, frame: tuple[int, int, int, int]) -> tuple[int, int, int]:
+    """Components, height and width of a frame header; raises ItemError with the name of what is not read."""
+    precision, height, width, components = frame
+    name = (
+        "a JPEG-LS picture" if kind == JPEG_LS
+        else "a lossless or hierarchical JPEG" if kind in LOSSLESS
+        else "a JPEG with arithmetic coding" if kind in ARITHMETIC
+        else f"a JPEG of {precision} bits a sample" if precision != 8 else ""
+    )  # fmt: skip
+    if name:
+        raise ItemError(
+            f"is {name}, which is not read", limit="baseline and progressive JPEG of 8 bits are",
+            remedy="convert it first, for example with `magick` or `djpeg`",
+        )  # fmt: skip
+    if components not in (1, 3, 4) or not height or not width:
+        raise ItemError(f"a JPEG of {width}x{height} with {components} components", limit="1, 3 or 4 are read")
+    return components, height, width
 
 
-def _profile(parts: dict[int, bytes], components: int) -> bytes:
-    """The ICC profile of numbered parts; empty where one is missing, or where four components are not its CMYK."""
-    whole = sorted(parts) == list(range(1, len(parts) + 1))
-    profile = b"".join(parts[number] for number in sorted(parts)) if whole else b""
-    return b"" if components == 4 and profile[16:20] != b"CMYK" else profile
+def _decoded(data: memoryview | bytes, spec: Spec, out: Pixels) -> None:
+    """Through libjpeg-turbo; raises ValueError where it refuses or warns, and ItemError for another size."""
+    import simplejpeg
+
+    # Both minima are given: with one, or a factor that cannot be met, simplejpeg decodes at full size.
+    pixels = simplejpeg.decode_jpeg(
+        data, SPACES[spec.model], min_height=spec.height, min_width=spec.width, buffer=out
+    )  # fmt: skip
+    if pixels.shape != spec.shape:
+        raise ItemError(f"damaged JPEG: decoded to {pixels.shape}, its header says {spec.shape} (H, W, C)")
 
 
-def _orientation(exif: bytes) -> int:
-    """Tag 0x0112 of the first directory of a TIFF block, in any place and byte order; 1 where it is not to be had."""
-    order = {b"II": "<", b"MM": ">"}.get(exif[:2])
-    if order is None or len(exif) < 10:
-        return 1
-    (first,) = struct.unpack_from(order + "I", exif, 4)
-    if first + 2 > len(exif):
-        return 1
-    (entries,) = struct.unpack_from(order + "H", exif, first)
-    for at in range(first + 2, min(first + 2 + 12 * entries, len(exif) - 11), 12):
-        tag, kind, count, value = struct.unpack_from(order + "HHIH", exif, at)
-        if tag == 0x0112:
-            return int(value) if kind == 3 and count == 1 and 1 <= value <= 8 else 1
-    return 1
+def _second_way(data: memoryview, spec: Spec, out: Pixels, how: DecodeContext, warning: str) -> None:
+    """What libjpeg-turbo refused or warned of: mended where no pixel depends on it, and through libvips.
+
+    Raises:
+        ItemError: some pixels are cut or corrupt, and not to be salvaged.
+    """
+    stream = jpeg_stream.mended(data)
+    if stream is None:
+        raise ItemError(f"damaged JPEG: {warning}")
+    finish, shrink, view = _shown(spec), factor_of(spec), memoryview(stream.data)
+    reason = _wrong(stream, spec, out)
+    if reason and not how.salvage:
+        cut = not stream.whole or "premature" in reason.lower()
+        raise ItemError(f"{'truncated' if cut else 'damaged'} JPEG: {reason}")
+    LOADER.decode(view, spec, out, how if reason else STRICT, finish, shrink=shrink)
+    if not reason and UNNAMED not in warning:
+        how.remark(f"{warning}; every pixel was read")
+
+
+def _wrong(stream: jpeg_stream.Mended, spec: Spec, out: Pixels) -> str:
+    """What is wrong with pixels; empty where nothing is.
+
+    libjpeg-turbo tells the last warning of a file, libvips the first (but none of the last rows): both must be
+    harmless. Of a sampling that TurboJPEG has no name for libvips alone can be asked.
+    """
+    if not stream.whole:
+        return "it ends before its last scan"
+    last = ""
+    try:
+        _decoded(stream.data, spec, out)
+        return ""
+    except ValueError as error:
+        last = _one_line(error)
+    if UNNAMED in last and not stream.ended:
+        return "it ends without its end mark"
+    if UNNAMED not in last and not HARMLESS.search(last):
+        return last
+    try:
+        LOADER.decode(memoryview(stream.data), spec, out, STRICT, _shown(spec), strict=True, shrink=factor_of(spec))
+    except ItemError as error:
+        first = error.what.partition(": ")[2]
+        return "" if HARMLESS.search(first) else first
+    return ""
+
+
+def _shown(spec: Spec) -> Callable[[Any], Any]:
+    """From libvips' picture to the samples that libjpeg-turbo would give."""
+
+    def finish(image: Any) -> Any:
+        if image.interpretation != "cmyk":
+            return image
+        return image.invert() if spec.model == "cmyk" else vips.without_ink(image)
+
+    return finish
+
+
+def _profile(parts: list[tuple[int, int, bytes]], components: int) -> tuple[bytes, tuple[str, ...]]:
+    """The ICC profile of numbered parts, and what there is to say of it; empty where one is missing."""
+    found = {number: part for number, _, part in parts}
+    whole = sorted(found) == list(range(1, len(found) + 1)) and all(count == len(found) for _, count, _ in parts)
+    profile = icc.trimmed(b"".join(found[number] for number in sorted(found))) if whole else b""
+    if not whole:
+        return b"", ("its ICC profile is broken and was not used",)
+    return (b"" if components == 4 and profile[16:20] != b"CMYK" else profile), ()
 
 
 def _with_icc(encoded: bytes, icc: bytes) -> bytes:
@@ -204,7 +248,7 @@ def _with_icc(encoded: bytes, icc: bytes) -> bytes:
     if len(parts) > 255:
         raise ItemError(f"an ICC profile of {len(icc)} bytes", limit=f"{255 * ICC_CHUNK} bytes fit a JPEG")
     segments = (
-        struct.pack(">HH", APP2, len(part) + 16) + ICC + bytes((number, len(parts))) + part
+        struct.pack(">HH", APP2_CODE, len(part) + 16) + ICC + bytes((number, len(parts))) + part
         for number, part in enumerate(parts, 1)
     )
     return b"".join((encoded[:start], *segments, encoded[start:]))

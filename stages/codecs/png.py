@@ -1,47 +1,26 @@
-"""PNG through Pillow; 16-bit colour through OpenCV, which is imported for such files only."""
+"""PNG through libvips: streamed, and shrunk on the way."""
 
 from __future__ import annotations
 
-import io
 import struct
 import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, NamedTuple
+from functools import partial
+from typing import Any, ClassVar
 
-import numpy as np
+from pipeline import STRICT, Codec, DecodeContext, Frame, Header, ItemError, Metadata, Pixels, Size, Spec
+from stages.media import exif, icc, signatures, vips
+from stages.media.shrinking import by_halves, factor_of
 
-from pipeline import Codec, Frame, Header, ItemError, Metadata, Pixels, Spec
-
-SIGNATURE = b"\x89PNG\r\n\x1a\n"
 MODELS = {0: "gray", 2: "rgb", 3: "rgb", 4: "gray_alpha", 6: "rgba"}  # by colour type
-SAMPLES = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 DEPTHS = {0: (1, 2, 4, 8, 16), 2: (8, 16), 3: (1, 2, 4, 8), 4: (8, 16), 6: (8, 16)}
-TYPES = {"gray": 0, "rgb": 2, "gray_alpha": 4, "rgba": 6}
-ADAM7 = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
-XMP = b"XML:com.adobe.xmp\0\0\0\0\0"  # key word; not compressed, no language, no translation
-MAX_INFLATED = 1 << 20  # of a compressed profile, in bytes
-PIECE = 1 << 20  # bytes that are inflated at a time where only their number matters
-
-
-class _Ihdr(NamedTuple):
-    width: int
-    height: int
-    depth: int
-    kind: int
-    compression: int
-    filter: int
-    interlace: int
-
-    @property
-    def raw_nbytes(self) -> int:
-        """Size of the inflated data: each row of each pass has a filter byte before it (PNG 3rd ed., 7.2)."""
-        total = 0
-        for x, y, across, down in ADAM7 if self.interlace else ((0, 0, 1, 1),):
-            columns, rows = -(-(self.width - x) // across), -(-(self.height - y) // down)
-            if columns > 0 and rows > 0:
-                total += rows * (1 + (columns * SAMPLES[self.kind] * self.depth + 7) // 8)
-        return total
+XMP, RAW_EXIF = b"XML:com.adobe.xmp", (b"Raw profile type exif", b"Raw profile type APP1")  # key words of texts
+TEXTS = (b"tEXt", b"zTXt", b"iTXt")
+COLOURS = (b"cICP", b"iCCP", b"sRGB", b"gAMA", b"cHRM")
+PIECE = 1 << 20  # bytes that are inflated at a time
+MAX_INFLATED = 1 << 24  # of a compressed profile or text, in bytes
+LOADER = vips.Loader("PNG", "pngload_source")
 
 
 @dataclass(frozen=True)
@@ -58,203 +37,161 @@ class Png(Codec):
     )
 
     extensions: ClassVar[tuple[str, ...]] = ("png", "apng")
+    pixels_version: ClassVar[int] = 2
     models: ClassVar[tuple[str, ...]] = ("gray", "rgb", "gray_alpha", "rgba")
+    dtypes: ClassVar[tuple[str, ...]] = ("uint8", "uint16")
     example: ClassVar[Mapping[str, Any]] = {"compress_level": 1}
 
     def open(self) -> None:
-        from PIL import PngImagePlugin  # noqa: F401 - loaded before the first frame, not within it
+        vips.library()
 
     def matches(self, head: bytes) -> bool:
-        return head[:8] == SIGNATURE
+        return signatures.picture(head) == "png"
 
     def header(self, data: memoryview) -> Header:
-        """Walk all chunks and check their sums; inflates nothing but the profile.
+        """Walk the chunks; inflates nothing but the profile and a text that may hold the orientation.
 
         Raises:
-            ItemError: cut short, a wrong check sum, an impossible header, or less data than its size can need.
+            ItemError: no header, an impossible one, no pixels, or less data than its size can need.
         """
-        ihdr, blocks, data_nbytes = _ihdr(data), {}, 0
+        width, height, depth, kind = _ihdr(data)
+        blocks: dict[bytes, bytes] = {}
+        remarks: list[str] = []
+        data_nbytes, ended = 0, False
         for name, start, end in _chunks(data):
-            if zlib.crc32(data[start - 4 : end]) != int.from_bytes(data[end : end + 4], "big"):
-                raise ItemError(f"damaged PNG: wrong check sum of chunk {name.decode('latin-1')!r} at byte {start - 8}")
             if name == b"IDAT":
                 data_nbytes += end - start
-            elif name in (b"tRNS", b"iCCP", b"eXIf") or (name == b"iTXt" and data[start : start + len(XMP)] == XMP):
-                blocks[name] = bytes(data[start:end])
-        if ihdr.raw_nbytes > 1032 * data_nbytes + 64:  # no deflate stream expands further (zlib.net/zlib_tech.html)
-            raise ItemError(f"damaged PNG: {data_nbytes} bytes of data cannot hold {ihdr.width}x{ihdr.height} pixels")
-        model = MODELS[ihdr.kind]
+            elif name == b"IEND":
+                ended = True
+            elif name == b"acTL":
+                remarks.append("is an animation (APNG): only its default image was read")
+            elif name in TEXTS:
+                key = bytes(data[start : min(start + 79, end)]).partition(b"\0")[0]
+                blocks.setdefault(key, _text(name, bytes(data[start:end])) if key in (XMP, *RAW_EXIF) else b"")
+            elif name in (b"tRNS", b"eXIf", *COLOURS):
+                blocks.setdefault(name, bytes(data[start:end]))
+        if not ended:
+            remarks.append("its end mark (IEND) is missing")
+        # No deflate stream expands further (zlib.net/zlib_tech.html).
+        if width * height * depth // 8 > 1032 * data_nbytes + 64:
+            raise ItemError(f"damaged PNG: {data_nbytes} bytes of data cannot hold {width}x{height} pixels")
+        model = MODELS[kind]
         if b"tRNS" in blocks:
             model = {"gray": "gray_alpha", "rgb": "rgba"}.get(model, model)
-        exif = blocks.get(b"eXIf", b"")
-        dtype = "uint16" if ihdr.depth == 16 else "uint8"
-        spec = Spec.of(model, ihdr.height, ihdr.width, dtype=dtype, orientation=_orientation(exif) if exif else 1)
-        return Header(spec, Metadata(_profile(blocks.get(b"iCCP", b"")), exif, blocks.get(b"iTXt", b"")[len(XMP) :]))
+        texts = [exif.raw_profile(blocks[key]) for key in RAW_EXIF if key in blocks]
+        block, xmp = next(filter(None, [blocks.get(b"eXIf", b""), *texts]), b""), blocks.get(XMP, b"")
+        profile, transfer = _colours(blocks, gray=model.startswith("gray"))
+        spec = Spec.of(
+            model, height, width, dtype="uint16" if depth == 16 else "uint8",
+            orientation=exif.orientation(block, xmp), transfer=transfer,
+        )  # fmt: skip
+        return Header(spec, Metadata(profile, block, xmp), remarks=tuple(remarks))
 
-    def scratch_nbytes(self, spec: Spec) -> int:
-        """Pillow's own picture of 4 bytes a pixel and one copy."""
-        return 4 * spec.height * spec.width + spec.nbytes
+    def shrunk(self, spec: Spec, need: Size) -> Spec:
+        """By 1/2, 1/4 ... 1/32, rounded up: pixels are averaged while the file is read."""
+        return by_halves(spec, need)
 
-    def decode(self, data: memoryview, spec: Spec, out: Pixels) -> None:
+    def decode(self, data: memoryview, spec: Spec, out: Pixels, how: DecodeContext = STRICT) -> None:
         """Decode into `out`, (H, W, C) of `spec`.
 
         Raises:
             ItemError: damaged, or fewer pixels than the header says.
         """
-        ihdr = _ihdr(data)
-        try:
-            samples = _deep(data, ihdr) if ihdr.depth == 16 and ihdr.kind else _shallow(data)
-        except (OSError, SyntaxError, ValueError, EOFError, IndexError, OverflowError, struct.error) as error:
-            raise ItemError(f"damaged PNG: {' '.join(str(error).split())}") from error
-        if samples.shape != (*spec.size, SAMPLES[ihdr.kind]):
-            raise ItemError(f"damaged PNG: decoded to {samples.shape}, its header says {spec.shape} (H, W, C)")
-        # Missing rows come out as zeros and without an error; only then is the data inflated again to be measured.
-        if not samples[-2:].any(axis=(1, 2)).all() and _inflated_nbytes(data) < ihdr.raw_nbytes:
-            raise ItemError("truncated PNG: its data ends before its last row")
-        if ihdr.kind == 3:
-            out[...] = _colours(data)[:, : spec.channels][samples[:, :, 0]]
-        elif spec.channels == samples.shape[2]:
-            out[...] = samples
-        else:
-            opaque = 65535 if ihdr.depth == 16 else 255
-            out[:, :, :-1] = samples
-            out[:, :, -1] = np.where((samples == _hidden_colour(data, ihdr)).all(axis=2), 0, opaque)
+        small = vips.shrunk_by(factor_of(spec), alpha=spec.has_alpha)
+        LOADER.decode(data, spec, out, how, small, is_whole=partial(_inflates, data))
 
-    def encode(self, frame: Frame) -> bytes | memoryview:
+    def encode(self, frame: Frame) -> bytes:
         """The file; `frame.pixels` is C-contiguous (H, W, 1 to 4), any alpha last.
 
         Raises:
             SpecError: a dtype that is not uint8 or uint16, or another colour model.
         """
-        spec, icc = frame.spec, frame.metadata.icc
-        spec.require(dtype=("uint8", "uint16"), model=self.models)
-        if spec.dtype == "uint16":
-            encoded: bytes | memoryview = _encoded_deep(frame.pixels, TYPES[spec.model], self.compress_level)
-        else:
-            from PIL import Image
-
-            file = io.BytesIO()
-            pixels = frame.pixels[:, :, 0] if spec.channels == 1 else frame.pixels
-            Image.fromarray(pixels).save(file, "PNG", compress_level=self.compress_level)
-            encoded = file.getbuffer()
+        frame.spec.require(dtype=("uint8", "uint16"), model=self.models)
+        image = vips.image_of(frame, b"")
+        encoded: bytes = image.pngsave_buffer(compression=self.compress_level, filter="all", keep="none")
+        icc = frame.metadata.icc
         if not icc:
             return encoded
-        return b"".join((encoded[:33], _chunk(b"iCCP", b"ICC\0\0" + zlib.compress(icc)), encoded[33:]))  # after IHDR
+        # By hand: libpng leaves out, without a word, what it does not like in a profile.
+        content = b"iCCPICC\0\0" + zlib.compress(icc)
+        chunk = struct.pack(">I", len(content) - 4) + content + struct.pack(">I", zlib.crc32(content))
+        return b"".join((encoded[:33], chunk, encoded[33:]))  # behind IHDR
 
 
-def _ihdr(data: memoryview) -> _Ihdr:
+def _ihdr(data: memoryview) -> tuple[int, int, int, int]:
+    """Width, height, depth and colour type."""
     if len(data) < 33 or bytes(data[12:16]) != b"IHDR":
-        raise ItemError("truncated PNG: it ends within its header")
-    ihdr = _Ihdr(*struct.unpack_from(">IIBBBBB", data, 16))
-    if not (0 < ihdr.width < 1 << 31 and 0 < ihdr.height < 1 << 31) or ihdr.depth not in DEPTHS.get(ihdr.kind, ()):
-        raise ItemError(f"damaged PNG: {ihdr.width}x{ihdr.height} of colour type {ihdr.kind} and depth {ihdr.depth}")
-    return ihdr
+        cgbi = bytes(data[12:16]) == b"CgBI"
+        raise ItemError(
+            "is a PNG in Apple's own form (CgBI), which is not read"
+            if cgbi
+            else "truncated PNG: it ends within its header",
+            remedy="convert it back, for example with `pngcrush -revert-iphone-optimizations`" if cgbi else "",
+        )
+    width, height, depth, kind = struct.unpack_from(">IIBB", data, 16)
+    if not (0 < width < 1 << 31 and 0 < height < 1 << 31) or depth not in DEPTHS.get(kind, ()):
+        raise ItemError(f"damaged PNG: {width}x{height} of colour type {kind} and depth {depth}")
+    return width, height, depth, kind
 
 
 def _chunks(data: memoryview) -> Iterator[tuple[bytes, int, int]]:
-    """Name, start and end of the content of each chunk up to IEND; raises ItemError where the file ends before."""
+    """Name, start and end of the content of each chunk up to IEND, or as far as the file goes."""
     at, size = 8, len(data)
-    while at + 12 <= size:
+    while at + 8 <= size:
         length, name = struct.unpack_from(">I4s", data, at)
-        if at + 12 + length > size:
-            break
-        yield name, at + 8, at + 8 + length
+        yield name, at + 8, min(at + 8 + length, size)
         if name == b"IEND":
             return
         at += 12 + length
-    raise ItemError("truncated PNG: it ends before its end mark")
 
 
-def _shallow(data: memoryview) -> Pixels:
-    """Samples as stored (H, W, S), those of 1, 2 and 4 bits stretched to 8 except in palettes; gray of 16 too."""
-    from PIL.PngImagePlugin import PngImageFile  # this class alone: no other format is tried, and no size is judged
-
-    with PngImageFile(io.BytesIO(data)) as image:
-        samples = np.asarray(image.convert("L") if image.mode == "1" else image)
-    return samples.reshape(*samples.shape[:2], -1)
-
-
-def _deep(data: memoryview, ihdr: _Ihdr) -> Pixels:
-    """Samples of 16 bits in colour or with alpha (H, W, S), which Pillow cuts to 8 (python-pillow/Pillow#1888)."""
-    try:
-        import cv2
-    except ImportError as error:
-        remedy = "apt install libgl1, or install opencv-python-headless"
-        raise ItemError(f"16-bit colour PNG needs OpenCV: {error}", remedy=remedy) from error
-    pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
-    if pixels is None or pixels.ndim != 3:
-        raise ItemError("damaged PNG: OpenCV gives no pixels")
-    return pixels[:, :, {2: [2, 1, 0], 4: [0, 3], 6: [2, 1, 0, 3]}[ihdr.kind]]
-
-
-def _colours(data: memoryview) -> Pixels:
-    """The palette as (256, 4) uint8 with alpha; entries that are not defined are opaque black."""
-    colours = np.zeros((256, 4), np.uint8)
-    colours[:, 3] = 255
-    for name, start, end in _chunks(data):
-        entries = np.frombuffer(data[start:end], np.uint8)[: 768 if name == b"PLTE" else 256]
-        if name == b"PLTE":
-            colours[: len(entries) // 3, :3] = entries[: len(entries) // 3 * 3].reshape(-1, 3)
-        elif name == b"tRNS":
-            colours[: len(entries), 3] = entries
-    return colours
-
-
-def _hidden_colour(data: memoryview, ihdr: _Ihdr) -> Pixels:
-    """The sample values of the transparent colour, stretched as `_shallow` stretches samples."""
-    key = next(np.frombuffer(data[start:end], ">u2") for name, start, end in _chunks(data) if name == b"tRNS")
-    most = (1 << ihdr.depth) - 1
-    return (key & most) * (255 // most if ihdr.depth < 8 else 1)
-
-
-def _inflated_nbytes(data: memoryview) -> int:
-    """Size of the inflated image data, which is not kept; what follows a damaged place is not counted."""
-    inflate, total = zlib.decompressobj(), 0
+def _inflates(data: memoryview) -> bool:
+    """Whether the image data is one whole zlib stream with the right sum; nothing of it is kept."""
+    inflate = zlib.decompressobj()
     for name, start, end in _chunks(data):
         piece: bytes | memoryview = data[start:end] if name == b"IDAT" else b""
         while piece and not inflate.eof:
             try:
-                total += len(inflate.decompress(piece, PIECE))
+                inflate.decompress(piece, PIECE)
             except zlib.error:
-                return total
+                return False
             piece = inflate.unconsumed_tail
-    return total + len(inflate.flush())
+    return inflate.eof
 
 
-def _profile(block: bytes) -> bytes:
-    """The ICC profile of an iCCP chunk; empty where it is damaged or larger than a megabyte."""
+def _text(name: bytes, chunk: bytes) -> bytes:
+    """The text of a tEXt, zTXt or iTXt chunk (PNG 3rd ed., 11.3.3); empty where it is damaged."""
+    _, _, rest = chunk.partition(b"\0")
+    if name == b"tEXt":
+        return rest
+    if name == b"zTXt":
+        return _inflated(rest[1:])
+    packed, rest = rest[:1] == b"\1", rest[2:].partition(b"\0")[2].partition(b"\0")[2]
+    return _inflated(rest) if packed else rest
+
+
+def _colours(blocks: dict[bytes, bytes], *, gray: bool) -> tuple[bytes, str]:
+    """The profile and the transfer by the first chunk that says them (PNG 3rd ed., 4.3 and 11.3.2)."""
+    codes = blocks.get(b"cICP", b"")
+    if len(codes) == 4:
+        return icc.of_codes(codes[0], codes[1], gray=gray), icc.HDR.get(codes[1], "unspecified")
+    if b"iCCP" in blocks:
+        return icc.trimmed(_inflated(blocks[b"iCCP"].partition(b"\0")[2][1:])), "unspecified"
+    gamma, primaries = blocks.get(b"gAMA", b""), blocks.get(b"cHRM", b"")
+    if b"sRGB" in blocks or not (gamma or primaries):
+        return b"", "unspecified"
+    display = 1e5 / max(1, int.from_bytes(gamma[:4], "big")) if gamma else 0.0
+    points = None
+    if len(primaries) == 32:
+        white, red, green, blue = ((x / 1e5, y / 1e5) for x, y in struct.iter_unpack(">II", primaries))
+        points = icc.Primaries(red, green, blue, white)
+    return icc.of_gamma(display, points, gray=gray), "unspecified"
+
+
+def _inflated(packed: bytes) -> bytes:
     inflate = zlib.decompressobj()
     try:
-        profile = inflate.decompress(block.partition(b"\0")[2][1:], MAX_INFLATED)
+        whole = inflate.decompress(packed, MAX_INFLATED)
     except zlib.error:
         return b""
-    return profile if inflate.eof else b""
-
-
-def _orientation(exif: bytes) -> int:
-    from PIL import Image
-
-    tags = Image.Exif()
-    try:
-        tags.load(exif)
-        value = tags.get(0x0112, 1)
-    except (OSError, SyntaxError, ValueError, TypeError, KeyError, struct.error):
-        return 1
-    return value if isinstance(value, int) and 1 <= value <= 8 else 1
-
-
-def _chunk(name: bytes, content: bytes) -> bytes:
-    return b"".join((struct.pack(">I", len(content)), name, content, struct.pack(">I", zlib.crc32(name + content))))
-
-
-def _encoded_deep(pixels: Pixels, kind: int, level: int) -> bytes:
-    """A file of 16-bit samples, each row stored as its difference to the row above (PNG 3rd ed., 9.2, filter 2)."""
-    height, width = pixels.shape[:2]
-    rows = pixels.astype(">u2").view(np.uint8).reshape(height, -1)
-    filtered = np.empty((height, rows.shape[1] + 1), np.uint8)
-    filtered[:, 0] = 2
-    filtered[0, 1:] = rows[0]
-    np.subtract(rows[1:], rows[:-1], out=filtered[1:, 1:])
-    ihdr = struct.pack(">IIBBBBB", width, height, 16, kind, 0, 0, 0)
-    chunks = (_chunk(b"IHDR", ihdr), _chunk(b"IDAT", zlib.compress(filtered.data, level)), _chunk(b"IEND", b""))
-    return b"".join((SIGNATURE, *chunks))
+    return whole if inflate.eof else b""

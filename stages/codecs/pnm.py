@@ -9,7 +9,8 @@ from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
-from pipeline import Codec, Colour, Frame, Header, ItemError, Pixels, Spec
+from pipeline import STRICT, Codec, Colour, DecodeContext, Frame, Header, ItemError, Pixels, Spec
+from stages.media import signatures
 from stages.media.background import flattened, require_opaque
 
 GAP = rb"(?:[ \t\n\v\f\r]|#[^\n\r]*[\n\r])+"  # white space and comments
@@ -62,13 +63,14 @@ class Pnm(Codec):
 
     extensions: ClassVar[tuple[str, ...]] = ("ppm", "pgm", "pbm", "pnm")
     models: ClassVar[tuple[str, ...]] = ("gray", "rgb", "gray_alpha", "rgba")
+    dtypes: ClassVar[tuple[str, ...]] = ("uint8", "uint16")
     example: ClassVar[Mapping[str, Any]] = {"background": "#ffffff"}
 
     def __post_init__(self) -> None:
         require_opaque(self.background)
 
     def matches(self, head: bytes) -> bool:
-        return re.match(rb"P[1-6][ \t\n\v\f\r]+[#\d]", head) is not None
+        return signatures.picture(head) == "pnm"
 
     def header(self, data: memoryview) -> Header:
         """Read the headers of all pictures; looks at no sample.
@@ -84,11 +86,7 @@ class Pnm(Codec):
         return Header(Spec.of("rgb" if head.samples == 3 else "gray", head.height, head.width, dtype=head.dtype),
                       frames=frames)  # fmt: skip
 
-    def scratch_nbytes(self, spec: Spec) -> int:
-        """Samples of 4 bytes where they have to be stretched or are text, and one copy."""
-        return spec.height * spec.width * spec.channels * 8
-
-    def decode(self, data: memoryview, spec: Spec, out: Pixels) -> None:
+    def decode(self, data: memoryview, spec: Spec, out: Pixels, how: DecodeContext = STRICT) -> None:
         """Decode into `out`, (H, W, 1 or 3) of `spec`.
 
         Raises:

@@ -10,14 +10,14 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from pipeline import Item, Part, ReadContext, Reader, UsageError
+from pipeline import Item, Part, PictureReader, ReadContext, UsageError
 
 BLOCK = 1 << 16
 CHUNK = 512  # paths between two answers of `count`, so that its thread can be stopped
 
 
 @dataclass(frozen=True)
-class List(Reader):
+class List(PictureReader):
     """One frame for each path, in the order of the list. Blank lines are left out; nothing is unquoted.
 
     Paths are relative to the working directory. `{dir}` of an output is the path's folder below `base`; a path
@@ -67,7 +67,7 @@ class List(Reader):
 
     def read(self, item: Item, context: ReadContext) -> Iterator[Part]:
         """One frame: the picture at the smallest scale that the chain takes."""
-        yield context.picture(context.load(item.source))
+        yield self.decoded(context, item.source)
 
     @property
     def _again(self) -> bool:

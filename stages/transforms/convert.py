@@ -37,11 +37,6 @@ class Convert(Transform):
     identity_when_equal: ClassVar[bool] = True
     example: ClassVar[Mapping[str, Any]] = {"model": "rgb", "dtype": "uint8"}
 
-    @property
-    def any_colour(self) -> bool:
-        """Whether samples are only narrowed to 8 bits, which a conversion to sRGB can follow; luma is of sRGB."""
-        return self.model is None and self.dtype == "uint8"
-
     def __post_init__(self) -> None:
         if self.model is None and self.dtype is None:
             raise UsageError("convert has neither model nor dtype", remedy="give one or both")

@@ -16,6 +16,8 @@ from stages.media.background import samples
 from stages.media.position import Position, anchor
 from stages.media.resampling import Box, Resampler, Resampling
 
+SCALES = (1 / 32, 1 / 16, *(eighths / 8 for eighths in range(1, 9)))  # exact in binary, as the products with sides are
+
 
 class ResizeJob(NamedTuple):
     """What `process` needs for a Spec: how it is resampled, and the edges and margins that are ours to do."""
@@ -248,12 +250,12 @@ def _scaled(side: int, ratio: tuple[int, int]) -> int:
 def _scale(spec: Spec) -> tuple[float, float]:
     """Decoded pixels for each of the file's, down and across.
 
-    A JPEG decoder that shrinks by eighths rounds its size up: the picture is full_width * M / 8 pixels wide, and
-    the last column stands for the fraction that is left over (python-pillow/Pillow#4231).
+    A decoder that shrinks by a whole factor, or JPEG's by eighths, rounds its size up: the picture is
+    full_width * M / 8 pixels wide, and the last column stands for what is left over (python-pillow/Pillow#4231).
     """
-    for eighths in range(1, 9):
-        if spec.size == (-(-spec.full_height * eighths // 8), -(-spec.full_width * eighths // 8)):
-            return eighths / 8, eighths / 8
+    for scale in SCALES:
+        if spec.size == (math.ceil(spec.full_height * scale), math.ceil(spec.full_width * scale)):
+            return scale, scale
     return spec.height / spec.full_height, spec.width / spec.full_width
 
 

@@ -1,16 +1,17 @@
-"""Converts pictures with an ICC profile to sRGB, through LittleCMS (in Pillow)."""
+"""Converts pictures with an ICC profile to sRGB, through LittleCMS: 8 bits in Pillow, 16 bits in libvips."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from functools import cached_property, lru_cache
+from functools import cached_property, lru_cache, partial
 from typing import Any, ClassVar, Literal
 
 import numpy as np
 
 from pipeline import Frame, Pixels, Size, Spec, Transform
 
+DTYPES = ("uint8", "uint16")
 MODES = {"gray": "L", "rgb": "RGB", "cmyk": "CMYK"}  # Pillow's names of the profile's side
 INTENTS = {"perceptual": 0, "relative": 1, "saturation": 2, "absolute": 3}  # ICC.1:2022, 7.2.15
 NOTHING = 1  # a difference of this number of levels is rounding: the profile is that of sRGB
@@ -20,8 +21,8 @@ NOTHING = 1  # a difference of this number of levels is rounding: the profile is
 class Srgb(Transform):
     """Applies the ICC profile of frames whose Spec has primaries "icc"; all others pass untouched.
 
-    Takes uint8 (H, W, C); gray stays gray, cmyk becomes rgb, alpha is copied. Frames of 16 bits and floats keep their
-    profile, for LittleCMS is used with 8 bits here; encoders of such pictures write it. The plan puts this stage in
+    Takes uint8 and uint16 (H, W, C); gray stays gray, cmyk becomes rgb, alpha is copied. Floats keep their profile, and
+    encoders of such pictures write it. The plan puts this stage in
     by itself where the writer asks for `icc: srgb`: behind the stages that only move pixels, so that few are
     converted (0.3 ms for 256x192), and before those that have colours of their own. A profile that LittleCMS refuses
     is left out with a remark, and the picture is taken as sRGB.
@@ -34,15 +35,16 @@ class Srgb(Transform):
         default=False, metadata={"doc": "convert CMYK only, which few formats can hold, and leave the rest"}
     )
 
+    pixels_version: ClassVar[int] = 2
     identity_when_equal: ClassVar[bool] = True
     planes: ClassVar[bool] = True
     example: ClassVar[Mapping[str, Any]] = {"intent": "relative"}
 
     def output_spec(self, spec: Spec) -> Spec:
-        """The same with primaries "srgb"; cmyk becomes rgb. Raises SpecError for deep CMYK."""
+        """The same with primaries "srgb"; cmyk becomes rgb. Raises SpecError for CMYK of floats."""
         if spec.model == "cmyk":
-            return replace(spec.require(dtype="uint8").in_model("rgb"), primaries="srgb")
-        taken = spec.base_model in ("gray", "rgb") and spec.dtype == "uint8"
+            return replace(spec.require(dtype=DTYPES).in_model("rgb"), primaries="srgb")
+        taken = spec.base_model in ("gray", "rgb") and spec.dtype in DTYPES
         if self.only_cmyk or spec.primaries != "icc" or not taken:
             return spec
         return replace(spec, primaries="srgb")
@@ -57,7 +59,7 @@ class Srgb(Transform):
     def process(self, frame: Frame, out: Pixels) -> None:
         """Write the picture in sRGB into `out`."""
         spec, pixels = frame.spec, frame.pixels
-        convert = self._converter(frame.metadata.icc, spec.base_model)
+        convert = self._converter(frame.metadata.icc, spec.base_model, spec.dtype)
         if convert is None:
             frame.remark("its ICC profile cannot be applied; its colours were taken as sRGB")
             out[...] = _without_profile(pixels) if spec.model == "cmyk" else pixels
@@ -68,16 +70,23 @@ class Srgb(Transform):
             out[...] = convert(pixels)
 
     @cached_property
-    def _converter(self) -> Callable[[bytes, str], Callable[[Pixels], Pixels] | None]:
+    def _converter(self) -> Callable[[bytes, str, str], Callable[[Pixels], Pixels] | None]:
         return lru_cache(maxsize=32)(self._new_converter)
 
-    def _new_converter(self, icc: bytes, model: str) -> Callable[[Pixels], Pixels] | None:
+    def _new_converter(self, icc: bytes, model: str, dtype: str) -> Callable[[Pixels], Pixels] | None:
         """From (H, W, C) of `model` to sRGB; None where the profile is refused."""
+        shallow = self._shallow(icc, MODES[model])
+        if shallow is None or dtype == "uint8":
+            return shallow
+        if shallow is _as_it_is:
+            return shallow
+        return partial(_deep, icc=icc, model=model, intent=self.intent)
+
+    def _shallow(self, icc: bytes, mode: str) -> Callable[[Pixels], Pixels] | None:
         import io
 
         from PIL import Image, ImageCms
 
-        mode = MODES[model]
         try:
             transform = ImageCms.buildTransform(
                 ImageCms.ImageCmsProfile(io.BytesIO(icc)), ImageCms.createProfile("sRGB"), mode, "RGB",
@@ -97,6 +106,15 @@ class Srgb(Transform):
         return convert
 
 
+def _deep(pixels: Pixels, *, icc: bytes, model: str, intent: str) -> Pixels:
+    """(H, W, C) uint16 to sRGB of as many channels, three for cmyk."""
+    from stages.media import vips
+
+    image = vips.image_in(pixels, model, icc)
+    result = vips.array_of(image.icc_transform("srgb", embedded=True, intent=intent, depth=16))
+    return result[..., :1] if model == "gray" else result
+
+
 def _samples(channels: int) -> Pixels:
     """(N, 1, C) uint8: all combinations of levels 0, 15 ... 255 of each channel."""
     axes = np.meshgrid(*[np.arange(0, 256, 15, dtype=np.uint8)] * channels, indexing="ij")
@@ -108,6 +126,7 @@ def _as_it_is(pixels: Pixels) -> Pixels:
 
 
 def _without_profile(pixels: Pixels) -> Pixels:
-    """CMYK (H, W, 4) uint8, 255 full ink, to RGB: what passes the ink of the colour and then the black."""
-    light = 255 - pixels[..., :3].astype(np.uint16)
-    return ((light * (255 - pixels[..., 3:].astype(np.uint16)) + 127) // 255).astype(np.uint8)
+    """CMYK (H, W, 4), the largest sample full ink, to RGB: what passes the ink of the colour and then the black."""
+    white = int(np.iinfo(pixels.dtype).max)
+    light = white - pixels[..., :3].astype(np.uint64)
+    return ((light * (white - pixels[..., 3:].astype(np.uint64)) + white // 2) // white).astype(pixels.dtype)

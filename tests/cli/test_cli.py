@@ -163,7 +163,7 @@ def test_run_ends_with_a_summary_and_the_reports_exit_code(config: str, ended: l
     lines = result.stderr.splitlines()
     assert lines[:2] == ["2 files done, 1 skipped, 12 failed in 4.0 s, 0.5 files/s", "24.1 MB in, 300.0 kB out"]
     assert lines[2] == r"input: in/a\x1b[31mred\x07\n\xe9\u202e.jpg (jpeg): is cut short"
-    assert lines[12:] == ["and 2 more; --json lists them", "reader is busy 97%"]
+    assert lines[12:] == ["and 2 more; --json lists them", "skipped: 1 file: too small", "reader is busy 97%"]
     assert "reader: 2 workers, 3 frames" in pipe("run", config, "-v").stderr
     assert "files done" not in pipe("run", config, "-q").stderr
 
@@ -201,7 +201,8 @@ def test_a_dry_run_says_where_everything_would_go(pictures: str, tmp_path: Path)
     assert result.stdout.splitlines() == [
         f"{tmp_path}/in/a\\x1b[31mred\\x07\\n\\xe9\\u202e.jpg -> {tmp_path}/out/a\\x1b[31mred\\x07\\n\\xe9\\u202e.jpg",
         f"{tmp_path}/in/a.jpg -> {tmp_path}/out/a.jpg",
-        f"{tmp_path}/in/a.png: refused: collides with '{tmp_path}/in/a.jpg': both would be '{tmp_path}/out/a.jpg'",
+        f"{tmp_path}/in/a.png: refused: collides with '{tmp_path}/in/a.jpg': both would be '{tmp_path}/out/a.jpg'; they"
+        " differ in their endings only, as RAW+JPEG pairs and Live Photos do: put {ext} into the path",
     ]
     entries = json.loads(pipe("run", pictures, "--dry-run", "--json", "--limit", "1").stdout)["entries"]
     assert entries == [

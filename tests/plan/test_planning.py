@@ -345,13 +345,14 @@ FOLDER, JPEGS = "{use: folder, path: .}", "{use: files, path: 'out/{stem}.jpg'}"
 @pytest.mark.parametrize(
     ("transforms", "stages"),
     [
-        ("[]", ["folder | srgb files"]),
-        ("[T]", ["folder | orient resize srgb | files"]),
-        ("[{name: a, stages: [orient]}, {name: b, stages: [identity]}]", ["folder | orient | identity srgb | files"]),
-        ("[{name: a, stages: [resize: {width: 9, height: 9, fit: contain}]}]", ["folder | srgb resize | files"]),
+        ("[]", ["folder | srgb narrow files"]),
+        ("[T]", ["folder | orient resize srgb narrow | files"]),
+        ("[{name: a, stages: [orient]}, {name: b, stages: [identity]}]",
+         ["folder | orient | identity srgb narrow | files"]),
+        ("[{name: a, stages: [resize: {width: 9, height: 9, fit: contain}]}]", ["folder | srgb resize narrow | files"]),
         ("[{name: a, stages: [orient, {use: 'OWN:Alone'}, crop: {width: 1, height: 1}]}]",
-         ["folder | orient srgb Alone crop | files"]),
-        ("[{name: a, stages: [srgb: {intent: relative}, orient]}]", ["folder | srgb orient | files"]),
+         ["folder | orient srgb Alone crop narrow | files"]),
+        ("[{name: a, stages: [srgb: {intent: relative}, orient]}]", ["folder | srgb orient narrow | files"]),
     ],
 )  # fmt: skip
 def test_profiles_are_applied_where_fewest_pixels_pass(making: Making, transforms: str, stages: list[str]) -> None:
@@ -363,7 +364,7 @@ def test_profiles_are_applied_where_fewest_pixels_pass(making: Making, transform
 
 def test_profiles_that_are_kept_are_applied_to_cmyk_only(making: Making) -> None:
     """And where nothing is encoded, or the reader makes frames itself, there is no such stage at all."""
-    (stage, _) = making.plan(reader=FOLDER, writer="{use: files, path: 'out/{stem}.jpg', icc: keep}").groups[-1].stages
+    stage, *_ = making.plan(reader=FOLDER, writer="{use: files, path: 'out/{stem}.jpg', icc: keep}").groups[-1].stages
     assert (stage.label, stage.params) == ("srgb", {"only_cmyk": True})
     assert len(making.plan(reader=FOLDER).groups[-1].stages) == 1
     assert len(making.plan(writer=JPEGS.replace("stem", "index")).groups[-1].stages) == 1

@@ -48,7 +48,7 @@ def counted(policy: OnError, *outcomes: str) -> list[Halt | None]:
         assert told.cause is (BAD if outcome != "done" else None)
         said.append(halt)
     assert budget.ledger.balances
-    return [*said, budget.final()]
+    return [*said, budget.ending(next(filter(None, said), None), all_found=True)]
 
 
 def test_every_outcome_is_counted_and_only_losses_are_judged() -> None:
@@ -59,9 +59,10 @@ def test_every_outcome_is_counted_and_only_losses_are_judged() -> None:
 
 def test_stop_is_at_the_first_failure() -> None:
     """The reason is that of the item, in one line."""
-    _, halt, _ = counted(OnError(policy="stop", max_failures=MaxFailures()), "done", "quarantined")
+    _, halt, ending = counted(OnError(policy="stop", max_failures=MaxFailures()), "done", "quarantined")
     told = "stopped at the first failure (`on_error: {policy: stop}`): is bad; at most 3"
     assert halt == Halt(Exit.STOPPED, told)
+    assert ending is None, "there was nothing left to stop"
 
 
 def test_a_number_of_failures_stops_at_once() -> None:
@@ -71,13 +72,24 @@ def test_a_number_of_failures_stops_at_once() -> None:
     assert said[3] == Halt(Exit.STOPPED, "more than 2 items failed (`on_error: {max_failures}`)")
 
 
-def test_a_share_is_judged_after_200_items_and_at_the_end() -> None:
-    """Five per cent of few items mean nothing while the run goes, and count when it is over."""
+def test_a_share_is_judged_from_200_items_on() -> None:
+    """Five per cent of few items mean nothing; and a run that tried all of them was not stopped."""
     share = OnError(max_failures=MaxFailures(share=0.05))
-    *during, final = counted(share, "failed", *["done"] * 18, "failed")
-    assert during == [None] * 20
-    assert final == Halt(Exit.STOPPED, "2 of 20 items failed, more than the 5% of `on_error: {max_failures}`")
-    *during, last, _ = counted(share, *["failed"] * 10, *["done"] * 189, "failed")
+    assert counted(share, "failed", *["done"] * 18, "failed") == [None] * 21
+    *during, last, ending = counted(share, *["failed"] * 10, *["done"] * 189, "failed")
     assert during == [None] * 199
     assert last == Halt(Exit.STOPPED, "11 of 200 items failed, more than the 5% of `on_error: {max_failures}`")
+    assert ending is None
     assert counted(share, *["failed"] * 10, *["done"] * 190) == [None] * 201
+
+
+def test_a_halt_with_items_left_stands() -> None:
+    """Not all found, or some cancelled: the run was stopped. What is no matter of failures always stands."""
+    budget, halt = Budget(OnError()), Halt(Exit.STOPPED, "too many")
+    budget.count(Item(0, "a"), "failed", BAD)
+    assert budget.ending(halt, all_found=False) is halt
+    assert budget.ending(halt, all_found=True) is None
+    environment = Halt(Exit.ENVIRONMENT, "disk full")
+    assert budget.ending(environment, all_found=True) is environment
+    budget.count(Item(1, "b"), "cancelled")
+    assert budget.ending(halt, all_found=True) is halt

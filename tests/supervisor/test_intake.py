@@ -60,7 +60,10 @@ def test_names_are_claimed_in_input_order(pictures: Path) -> None:
     assert [each.item.number for each in found] == [0, 1, 2, 3, 4]
     assert [each.item.name for each in found] == ["a.jpg", "a.png", "b.jpg", "c.jpg", "a.jpg"]
     assert found[0] == Found(found[0].item, f"{pictures}/out/a.png")
-    assert reason(found[1]) == f"collides with '{pictures}/in/a.jpg': both would be '{pictures}/out/a.png'"
+    first, _, hint = reason(found[1]).partition("; ")
+    assert first == f"collides with '{pictures}/in/a.jpg': both would be '{pictures}/out/a.png'"
+    assert "RAW+JPEG pairs" in hint
+    assert "{ext}" in hint
     assert "symbolic link" in reason(found[3])
     assert found[4].target == f"{pictures}/out/sub/a.png"
 

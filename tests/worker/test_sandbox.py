@@ -210,7 +210,7 @@ import stages.codecs.png as codec  # the codec of the engine itself, taken over 
 
 OUTSIDE = {outside!r}
 
-def decode(*_):
+def decode(*_, **__):
     def write():
         open(OUTSIDE + "/evil.txt", "w")
 

@@ -14,8 +14,12 @@ import pytest
 from harness import ROOT
 from PIL import Image
 
-from pipeline import Frame, Item, ItemError, Metadata, Spec, SpecError
-from stages.codecs.png import ADAM7, DEPTHS, SAMPLES, SIGNATURE, Png
+from pipeline import DecodeContext, Frame, Item, ItemError, Metadata, Spec, SpecError
+from stages.codecs.png import DEPTHS, Png
+
+SIGNATURE = b"\x89PNG\r\n\x1a\n"
+SAMPLES = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
+ADAM7 = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
 
 TYPES = [(kind, depth) for kind, depths in DEPTHS.items() for depth in depths]
 HEIGHT, WIDTH = 11, 13
@@ -166,14 +170,31 @@ def test_large_pictures_do_not_warn() -> None:
     assert not out.any()
 
 
-def test_a_wrong_check_sum_is_damage() -> None:
-    """In any chunk: image data, header or text."""
-    data = bytearray(png(samples_of(2, 8), 2, 8, chunk(b"tEXt", b"Comment\0hello")))
-    for name in (b"IHDR", b"tEXt", b"IDAT"):
-        damaged = data.copy()
-        damaged[data.index(name) + 9] ^= 1
-        with pytest.raises(ItemError, match="damaged"):
-            Png().header(memoryview(damaged))
+@pytest.mark.parametrize("name", [b"IHDR", b"tEXt", b"IDAT"])
+def test_a_wrong_check_sum_over_right_data_is_harmless(name: bytes) -> None:
+    """In any chunk: every pixel is there."""
+    samples = samples_of(2, 8)
+    data = bytearray(png(samples, 2, 8, chunk(b"tEXt", b"Comment\0hello")))
+    at = data.index(name)
+    data[at + 4 + int.from_bytes(data[at - 4 : at], "big")] ^= 1
+    assert (decoded(bytes(data))[1] == samples).all()
+
+
+def test_changed_pixels_are_damage_and_may_be_salvaged() -> None:
+    """A byte within the packed data: refused, or read up to there with a remark that says so."""
+    samples = np.random.default_rng(3).integers(0, 256, (200, 90, 3), np.uint8)
+    data = bytearray(png(samples, 2, 8))
+    data[len(data) * 3 // 4] ^= 0x55
+    view = memoryview(data)
+    spec = Png().header(view).spec
+    out = np.zeros(spec.shape, np.uint8)
+    with pytest.raises(ItemError, match="damaged PNG"):
+        Png().decode(view, spec, out)
+    said: list[str] = []
+    Png().decode(view, spec, out, DecodeContext(salvage=True, remark=said.append))
+    assert (out[:128] == samples[:128]).all()
+    assert "salvaged" in said[0]
+    assert "of 200 rows" in said[0]
 
 
 def test_metadata_is_found() -> None:

@@ -17,7 +17,7 @@ PLAN = Plan(
 @pytest.mark.parametrize(
     ("head", "name"),
     [
-        (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "HEIC picture"),
+        (b"\0\0\0\x18ftypmif1\0\0\0\0mif1hvt1", "HEIF picture of another coding than HEVC and AV1"),
         (b"\0\0\0\x18ftypcrx \0\0\0\1crx isom", "camera raw file (CR3)"),
         (b"FUJIFILMCCD-RAW 0201FF129502X-T3", "camera raw file (RAF)"),
         (b"\0\0\0\x1cftypisom\0\0\2\0isomiso2", "video (MP4 or QuickTime)"),

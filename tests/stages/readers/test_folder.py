@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from pipeline import ItemError, UsageError
-from pipeline.contracts.folder_listing import LINK, RUN
-from stages.readers.folder import Folder
+from pipeline.contracts.folder_listing import HIDDEN, LINK, RUN
+from stages.readers.folder import NO_PICTURE, Folder
 
 
 def touch(root: Path, *names: str) -> None:
@@ -25,7 +25,7 @@ def found(root: Path, without: str | None = None, **params: object) -> list[str]
     items = list(reader.discover(without))
     assert sum(reader.count(without)) == len(items)
     assert [item.source for item in items] == [str(root / item.dir / item.name) for item in items]
-    return [os.path.join(item.dir, item.name) for item in items]
+    return [os.path.join(item.dir, item.name) for item in items if item.skip in ("", LINK)]
 
 
 def test_files_come_by_name_then_folders_by_name(tmp_path: Path) -> None:
@@ -45,7 +45,7 @@ def test_files_come_by_name_then_folders_by_name(tmp_path: Path) -> None:
         (["**/*.jpg"], ["d/**"], ["a.jpg", "e/c.jpg"]),
         (["**/[ab].jpg"], ["*.jpg"], ["d/b.jpg"]),
         (["**/?.JPG"], [], ["a.jpg", "d/b.jpg", "e/c.jpg"]),
-        ([], [], []),
+        ([], [], ["a.jpg", "d/b.jpg", "e/c.jpg"]),
     ],
 )
 def test_globs_choose(tmp_path: Path, include: list[str], exclude: list[str], want: list[str]) -> None:
@@ -54,7 +54,7 @@ def test_globs_choose(tmp_path: Path, include: list[str], exclude: list[str], wa
     assert found(tmp_path, include=include, exclude=exclude) == want
     reader = Folder(str(tmp_path), include=include, exclude=exclude)
     every = ["a.jpg", "d/b.jpg", "d/n.txt", "e/c.jpg"]
-    assert [name for name in every if reader.holds(f"{tmp_path}/{name}")] == want
+    assert [name for name in every if reader.would_read(f"{tmp_path}/{name}")] == want
 
 
 def test_hidden_names_are_left_out_unless_asked_for(tmp_path: Path) -> None:
@@ -64,6 +64,21 @@ def test_hidden_names_are_left_out_unless_asked_for(tmp_path: Path) -> None:
     assert found(tmp_path, hidden=True) == [".a.jpg", "c.jpg", ".git/b.jpg", "d/.e/f.jpg"]
     assert not Folder(str(tmp_path)).holds(f"{tmp_path}/.git/b.jpg")
     assert Folder(str(tmp_path), hidden=True).holds(f"{tmp_path}/.git/b.jpg")
+
+
+def test_what_is_left_out_is_told(tmp_path: Path) -> None:
+    """By its name, or its first bytes where that says nothing; hidden files and folders once each."""
+    touch(tmp_path, ".a.jpg", ".git/b.jpg", "a.CR2", "a.jpg", "a.mov", "notes.txt", "x.jfif", "empty")
+    (tmp_path / "scan").write_bytes(b"II*\0" + bytes(30))
+    (tmp_path / "paper.dat1").write_bytes(b"%PDF-1.7 and so on")
+    told = {item.name: item.skip for item in Folder(str(tmp_path)).discover()}
+    assert told == {
+        ".a.jpg": HIDDEN, ".git": HIDDEN, "a.CR2": "a format that is not read (.cr2)", "a.jpg": "", "a.mov": NO_PICTURE,
+        "notes.txt": NO_PICTURE, "x.jfif": "", "empty": NO_PICTURE, "scan": "",
+        "paper.dat1": "a format that is not read (PDF document)",
+    }  # fmt: skip
+    everything = Folder(str(tmp_path), include=["**/*"]).discover()
+    assert not [item.name for item in everything if item.skip]
 
 
 def test_names_that_are_not_utf8_are_found(tmp_path: Path) -> None:
@@ -85,8 +100,10 @@ def test_links_are_skipped_and_said_so_or_followed(tmp_path: Path) -> None:
     (root / "loop").symlink_to(root)
     assert [(item.name, item.skip) for item in Folder(str(root)).discover()] == [
         ("a.jpg", ""),
+        ("far", LINK),
         ("gone.jpg", LINK),
         ("link.jpg", LINK),
+        ("loop", LINK),
     ]
     assert found(root, follow_symlinks=True) == ["a.jpg", "gone.jpg", "link.jpg", "far/b.jpg"]
 

@@ -99,8 +99,7 @@ class TestConvert:
             Convert(model="rgb").output_spec(Spec.of("cmyk", 2, 2))
         assert caught.value.remedy
 
-    def test_only_a_narrowing_works_in_any_colour_space(self) -> None:
-        """8 bits can be converted to sRGB afterwards; luma and 16 bits come after that."""
-        assert Convert(dtype="uint8").any_colour
-        assert not Convert(dtype="uint16").any_colour
+    def test_it_works_in_srgb(self) -> None:
+        """Colours are in sRGB before it, at whatever depth they come: luma is of sRGB, and CMYK no model of it."""
+        assert not Convert(dtype="uint8").any_colour
         assert not Convert(dtype="uint8", model="gray").any_colour

@@ -1,0 +1,88 @@
+"""HEIC: read through pi-heif (libheif and libde265), shrunk by its embedded thumbnail where that is enough."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from pipeline import STRICT, Codec, DecodeContext, Header, Health, ItemError, Metadata, Pixels, Spec
+from stages.media import exif, heif, icc, signatures
+
+MODES = {"L": "gray", "LA": "gray_alpha", "RGB": "rgb", "RGBA": "rgba"}
+DEEP = {"I;16": "gray", "RGB;16": "rgb", "RGBA;16": "rgba"}
+
+
+@dataclass(frozen=True)
+class Heic(Codec):
+    """HEIC and HEIF of HEVC, as phones write them; of several pictures the primary one is read. Nothing is written.
+
+    Decodes to rgb or rgba (H, W, C), uint8; files of 10 and 12 bits to uint16, stretched to its range; straight alpha
+    last. `irot`, `imir` and `clap` are applied. Colours come from the profile, or else from the codes in `nclx`.
+    """
+
+    models: ClassVar[tuple[str, ...]] = ()
+
+    @classmethod
+    def health(cls) -> Health:
+        """Whether its library is there."""
+        cls().open()
+        return Health("reads .heic .heif .hif")
+
+    def open(self) -> None:
+        import pi_heif
+
+        pi_heif.options.DECODE_THREADS = 1
+
+    def matches(self, head: bytes) -> bool:
+        return signatures.picture(head) == "heic"
+
+    def header(self, data: memoryview) -> Header:
+        """Read the boxes; decodes no pixel.
+
+        Raises:
+            ItemError: cut short, damaged, or nothing that libheif knows.
+        """
+        file = _opened(data)
+        told = file.info
+        width, height = file.size
+        model, deep = (DEEP[file.mode], True) if file.mode in DEEP else (MODES.get(file.mode, ""), False)
+        if not model or not width or not height:
+            raise ItemError(f"damaged HEIC: {width}x{height} pixels of mode {file.mode}")
+        codes = heif.properties(data)
+        profile = told.get("icc_profile") or b""
+        spec = Spec.of(
+            model, height, width, dtype="uint16" if deep else "uint8",
+            transfer="unspecified" if profile else icc.HDR.get(codes.transfer, "unspecified"),
+        )  # fmt: skip
+        block = (told.get("exif") or b"").removeprefix(exif.EXIF)
+        beside = Metadata(
+            icc.trimmed(profile) or icc.of_codes(codes.primaries, codes.transfer), block, told.get("xmp") or b""
+        )
+        return Header(spec, beside, len(file))
+
+    def decode(self, data: memoryview, spec: Spec, out: Pixels, how: DecodeContext = STRICT) -> None:
+        """Decode the primary picture into `out`, (H, W, C) of `spec`.
+
+        Raises:
+            ItemError: damaged or truncated.
+        """
+        file = _opened(data)
+        try:
+            pixels = np.asarray(file)
+        except Exception as error:
+            raise ItemError(f"damaged HEIC: {' '.join(str(error).split())}") from error
+        pixels = pixels.reshape(*pixels.shape[:2], -1)
+        if pixels.shape != out.shape:
+            raise ItemError(f"damaged HEIC: decoded to {pixels.shape}, its header says {spec.shape} (H, W, C)")
+        out[...] = pixels
+
+
+def _opened(data: memoryview) -> Any:
+    import pi_heif
+
+    try:
+        return pi_heif.open_heif(bytes(data), convert_hdr_to_8bit=False)
+    except Exception as error:  # it raises ValueError, RuntimeError, EOFError and what libheif makes of a file
+        raise ItemError(f"damaged HEIC: {' '.join(str(error).split())}") from error

@@ -1,0 +1,70 @@
+"""Orientation, wherever writers put it: an EXIF block (TIFF bytes), an XMP packet, ImageMagick's text."""
+
+from __future__ import annotations
+
+import re
+import struct
+from collections.abc import Iterator
+
+ORIENTATION = 0x0112
+EXIF = b"Exif\0\0"  # JPEG's mark before the block; some writers put it into other formats too
+EXIF_DIRECTORY, INTEROPERABILITY, INDEX = 0x8769, 0xA005, 0x0001  # tags; the last within the second one's directory
+ASCII = 2
+INTEGERS = {1: "B", 3: "H", 4: "I", 6: "b", 8: "h", 9: "i"}  # by type of the field (TIFF 6.0, section 2)
+_XMP = re.compile(rb"tiff:Orientation\s*(?:=\s*[\"']|>)\s*([1-8])")
+_RAW = re.compile(rb"\s*(?:exif|app1|APP1|generic)?\s*\d+\s+([0-9a-fA-F\s]+)")
+
+
+def orientation(exif: bytes, xmp: bytes = b"") -> int:
+    """1 to 8, by the first directory of the block, or else by the packet; 1 where none says it.
+
+    A tag of any integer type counts, in any place and byte order: exiftool, libvips and ImageMagick honour them too.
+    """
+    for tag, kind, value in _entries(exif.removeprefix(EXIF)):
+        if tag == ORIENTATION and kind in INTEGERS:
+            order = "<" if exif.removeprefix(EXIF)[:1] == b"I" else ">"
+            (number,) = struct.unpack_from(order + INTEGERS[kind], value)
+            if 1 <= number <= 8:
+                return int(number)
+    found = _XMP.search(xmp)
+    return int(found[1]) if found else 1
+
+
+def is_adobe_rgb(exif: bytes) -> bool:
+    """Whether the block says that colours are AdobeRGB: R03, "DCF optional file" (Exif 2.32, 4.6.7; DCF 2.0)."""
+    interoperability = _pointed(exif, (EXIF_DIRECTORY, INTEROPERABILITY))
+    return any(tag == INDEX and value == b"R03\0" for tag, _, value in interoperability)
+
+
+def _pointed(block: bytes, path: tuple[int, ...]) -> Iterator[tuple[int, int, bytes]]:
+    """The fields of the directory that these tags lead to, one after the other."""
+    block = block.removeprefix(EXIF)
+    order, at = "<" if block[:1] == b"I" else ">", None
+    for wanted in path:
+        at = next((struct.unpack(order + "I", value)[0] for tag, _, value in _entries(block, at) if tag == wanted), -1)
+    yield from _entries(block, at)
+
+
+def raw_profile(text: bytes) -> bytes:
+    """The block that ImageMagick writes as hexadecimal text into PNG ("Raw profile type exif"); empty where damaged."""
+    found = _RAW.fullmatch(text.strip())
+    try:
+        return bytes.fromhex(found[1].decode()).removeprefix(EXIF) if found else b""
+    except ValueError:
+        return b""
+
+
+def _entries(block: bytes, first: int | None = None) -> Iterator[tuple[int, int, bytes]]:
+    """Tag, type and four bytes of the value of each short field of a directory: at an offset, or the first."""
+    order = {b"II": "<", b"MM": ">"}.get(block[:2])
+    if order is None or len(block) < 10:
+        return
+    if first is None:
+        (first,) = struct.unpack_from(order + "I", block, 4)
+    if first < 8 or first + 2 > len(block):
+        return
+    (entries,) = struct.unpack_from(order + "H", block, first)
+    for at in range(first + 2, min(first + 2 + 12 * entries, len(block) - 11), 12):
+        tag, kind, count, value = struct.unpack_from(order + "HHI4s", block, at)
+        if count == 1 or (kind == ASCII and count == 4):
+            yield tag, kind, value

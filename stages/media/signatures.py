@@ -1,0 +1,89 @@
+"""What a file is, by its first bytes: the formats that codecs read, and those that can be named and are not read."""
+
+from __future__ import annotations
+
+import re
+
+HEAD_NBYTES = 32
+_AVIF, _HEIC_BRANDS = (b"avif", b"avis"), (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx")
+_GENERAL = (b"mif1", b"msf1", b"miaf")  # major brands of files that tell by the others what they hold
+_BMP_HEADERS = (12, 40, 52, 56, 64, 108, 124)  # sizes of the information header, which tell its version
+_STARTS = (
+    (b"\xff\xd8\xff", "jpeg"), (b"\x89PNG\r\n\x1a\n", "png"), (b"GIF87a", "gif"), (b"GIF89a", "gif"),
+    (b"II*\0", "tiff"), (b"MM\0*", "tiff"), (b"II+\0", "tiff"), (b"MM\0+", "tiff"),
+)  # fmt: skip
+_PNM = re.compile(rb"P[1-6][ \t\n\v\f\r]+[#\d]")
+_CONVERT = "convert it to JPEG, PNG or TIFF first"
+_RAW = (
+    "develop it first (darktable, RawTherapee, dcraw); the camera's own JPEG can be had with `exiftool -b -JpgFromRaw`"
+)
+_VIDEO = "frames of videos cannot be read by this reader"
+_BRANDS = {  # of an ISO base media file (ISO/IEC 14496-12), bytes 8 to 12
+    **dict.fromkeys(_GENERAL, ("HEIF picture of another coding than HEVC and AV1", _CONVERT)),
+    b"crx ": ("camera raw file (CR3)", _RAW),
+    b"jxl ": ("JPEG XL picture", _CONVERT),
+}
+_HEADS = (
+    (b"\x00\x00\x00\x0cJXL ", "JPEG XL picture", _CONVERT),
+    (b"\xff\x0a", "JPEG XL picture", _CONVERT),
+    (b"\x00\x00\x00\x0cjP  ", "JPEG 2000 picture", _CONVERT),
+    (b"\xff\x4f\xff\x51", "JPEG 2000 picture", _CONVERT),
+    (b"FUJIFILMCCD-RAW", "camera raw file (RAF)", _RAW),
+    (b"IIU\x00", "camera raw file (RW2)", _RAW),
+    (b"IIRO", "camera raw file (ORF)", _RAW),
+    (b"IIRS", "camera raw file (ORF)", _RAW),
+    (b"8BPS", "Photoshop document", "save it flattened as TIFF or PNG first"),
+    (b"\x76\x2f\x31\x01", "OpenEXR picture", _CONVERT),
+    (b"P7\n", "PAM picture", _CONVERT),
+    (b"PF\n", "PFM picture", _CONVERT),
+    (b"#?R", "Radiance HDR picture", _CONVERT),
+    (b"\x00\x00\x01\x00", "icon (ICO)", _CONVERT),
+    (b"<svg", "drawing (SVG)", "render it first, for example with `rsvg-convert`"),
+    (b"%PDF", "PDF document", "render its pages first, for example with `pdftoppm`"),
+    (b"%!PS", "PostScript document", "render its pages first, for example with `gs`"),
+    (b"\x1a\x45\xdf\xa3", "video (Matroska or WebM)", _VIDEO),
+    (b"PK\x03\x04", "zip archive", "unpack it first"),
+    (b"version https://git-lfs", "Git LFS pointer", "fetch the file itself with `git lfs pull`"),
+    (b"<!doctype", "web page", "the download of this file went wrong: fetch it again"),
+    (b"<html", "web page", "the download of this file went wrong: fetch it again"),
+)
+
+
+def picture(head: bytes) -> str:
+    """The codec's name of a picture with these first 32 bytes; "" where it is none that is read."""
+    for start, name in _STARTS:
+        if head.startswith(start):
+            return name
+    if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
+        return "webp"
+    if head[4:8] == b"ftyp":
+        return _of_brands(head)
+    if head[:2] == b"BM" and int.from_bytes(head[14:18], "little") in _BMP_HEADERS:
+        return "bmp"
+    return "pnm" if _PNM.match(head) else ""
+
+
+def _of_brands(head: bytes) -> str:
+    """By the major brand or, for general containers, the first four that the file is compatible to."""
+    end = min(len(head), int.from_bytes(head[:4], "big"))
+    brands = [head[8:12]]
+    if head[8:12] in _GENERAL:
+        brands += [head[at : at + 4] for at in range(16, end - 3, 4)]
+    return (
+        "avif"
+        if any(brand in _AVIF for brand in brands)
+        else "heic"
+        if any(brand in _HEIC_BRANDS for brand in brands)
+        else ""
+    )
+
+
+def named(head: bytes) -> tuple[str, str]:
+    """What a file with these first 32 bytes is, and what can be done about it; two empty texts where it is unknown."""
+    if head[4:8] == b"ftyp":
+        return _BRANDS.get(head[8:12], ("video (MP4 or QuickTime)", _VIDEO))
+    folded = head.lstrip().lower() if head.lstrip()[:1] == b"<" else head
+    for start, name, remedy in _HEADS:
+        if folded.startswith(start):
+            return name, remedy
+    return "", ""
