@@ -135,7 +135,7 @@ def _jobs(source: Path, out: Path, files: int, extension: str = "jpg") -> dict[s
     ours = (
         sys.executable, "-m", "pipeline.cli", "run", config, "--json", "-q",
         "--set", f"reader.path={source}", "--set", f"writer.path={out}/{{stem}}.{extension}",
-        "--set", f"state_dir={out}.state", "--fresh", "--set", "durability=none",
+        "--set", "durability=none",
     )  # fmt: skip
     peer = (sys.executable, "-m", "bench.peers.vips_pool", str(source), str(out), "--extension", extension)
     return {name: Job(name, argv, environment(), out, files) for name, argv in (("pipeline", ours), ("pyvips", peer))}
@@ -176,7 +176,7 @@ def likeness(folder: Path, scratch: Path) -> dict[str, float]:
     for who, job in _jobs(source, scratch / "out", FEW, "png").items():
         run(job)
         found = []
-        for path in sorted((scratch / "out").iterdir()):
+        for path in sorted((scratch / "out").glob("*.png")):
             with Image.open(path) as image:
                 found.append(psnr(np.asarray(image.convert("RGB")), reference[path.stem]))
         told[who] = statistics.median(found)

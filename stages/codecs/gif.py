@@ -7,7 +7,7 @@ import io
 import struct
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import numpy as np
 
@@ -15,6 +15,9 @@ from pipeline import STRICT, Codec, Colour, DecodeContext, Frame, Header, ItemEr
 from stages.media import signatures
 from stages.media.background import flattened, require_opaque
 from stages.media.shrinking import by_halves, factor_of
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 MOST = 65535  # rows and columns of a picture: 16 bits
 IMAGE, EXTENSION, TRAILER, GRAPHIC_CONTROL = 0x2C, 0x21, 0x3B, 0xF9
@@ -92,30 +95,16 @@ class Gif(Codec):
         Raises:
             ItemError: damaged or truncated.
         """
-        from PIL import Image
-
         first = _walked(data)
         indices = self._indices(data, first, how)
         if indices.shape != spec.full_size or spec.model != first.model or out.shape != spec.shape:
             raise ItemError(f"damaged GIF: decoded to {indices.shape}, its header says {spec.full_size} (H, W)")
-        samples = spec.channels - spec.has_alpha
-        picture = np.empty((*spec.full_size, spec.channels), np.uint8) if spec.size != spec.full_size else out
-        picture[..., :samples] = first.colours[:, :samples][indices]
-        if spec.has_alpha:
-            picture[..., -1] = 0
-            picture[..., -1][first.box] = np.where(indices[first.box] == first.key, 0, 255)
-        if picture is out:
-            return
-        modes = {
-            1: "L",
-            2: "La",
-            3: "RGB",
-            4: "RGBa",
-        }  # Pillow's reduce takes alpha for a colour, so it is premultiplied
-        image = Image.fromarray(picture[..., 0] if spec.channels == 1 else picture)
-        straight = image.mode
-        small = image.convert(modes[spec.channels]).reduce(factor_of(spec)).convert(straight)
-        out[...] = np.asarray(small).reshape(out.shape)
+        picture = _straight(indices, first) if spec.has_alpha else _opaque(indices, first)
+        factor = factor_of(spec)
+        if factor > 1:  # Pillow averages alpha as a colour, so the others must be weighed by it before
+            straight, weighed = picture.mode, {"LA": "La", "RGBA": "RGBa"}.get(picture.mode, picture.mode)
+            picture = picture.convert(weighed).reduce(factor).convert(straight)
+        out[...] = np.asarray(picture).reshape(out.shape)
 
     def _indices(self, data: memoryview, first: _First, how: DecodeContext) -> Pixels:
         """(H, W) of the canvas; what is not there is 0 where that is to be salvaged."""
@@ -153,6 +142,30 @@ class Gif(Codec):
         file = io.BytesIO()
         image.save(file, "GIF")
         return file.getbuffer()
+
+
+def _opaque(indices: Pixels, first: _First) -> Image.Image:
+    """The colours of (H, W) indices, through Pillow's tables: four times as fast as numpy's."""
+    from PIL import Image
+
+    height, width = indices.shape
+    indices = np.ascontiguousarray(indices)
+    if first.model == "gray":
+        return Image.frombuffer("L", (width, height), indices, "raw", "L", 0, 1).point(first.colours[:, 0].tolist())
+    picture = Image.frombuffer("P", (width, height), indices, "raw", "P", 0, 1)
+    picture.putpalette(first.colours.tobytes())
+    return picture.convert("RGB")
+
+
+def _straight(indices: Pixels, first: _First) -> Image.Image:
+    """The same with alpha: 0 for the transparent colour, and for what the frame leaves free of the canvas."""
+    from PIL import Image
+
+    samples = 1 if first.model == "gray_alpha" else 3
+    pixels = np.zeros((*indices.shape, samples + 1), np.uint8)
+    pixels[..., :samples] = first.colours[:, :samples][indices]
+    pixels[..., -1][first.box] = np.where(indices[first.box] == first.key, 0, 255)
+    return Image.fromarray(pixels)
 
 
 def _walked(data: memoryview) -> _First:
