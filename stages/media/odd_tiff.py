@@ -63,10 +63,19 @@ def header(data: memoryview, directory: Directory) -> Header:
     Raises:
         ItemError: damaged, or of a kind that is not read either.
     """
-    page = _page(data)
+    try:
+        return _header(_page(data), directory)
+    except ItemError:
+        raise
+    except Exception as error:  # tifffile raises whatever a damaged file makes of its arithmetic
+        raise ItemError(f"damaged TIFF: {' '.join(str(error).split())}") from error
+
+
+def _header(page: Any, directory: Directory) -> Header:
     kind, bits = int(page.photometric), int(page.bitspersample)
     if kind not in COLOURS or bits > 16 or page.sampleformat != 1 or (kind in (*LABS, YCBCR) and bits != 8):
-        what = f"a TIFF of {page.photometric.name}, {page.samplesperpixel} samples of {bits} bits"
+        name = getattr(page.photometric, "name", f"photometric interpretation {kind}")
+        what = f"a TIFF of {name}, {page.samplesperpixel} samples of {bits} bits"
         raise ItemError(what, limit="gray, RGB, CMYK, YCbCr and L*a*b* of whole numbers are read")
     profile = b"" if kind in LABS else icc.trimmed(page.iccprofile or b"")
     ink = kind == INK and profile[16:20] == b"CMYK"
@@ -88,11 +97,16 @@ def decode(data: memoryview, spec: Spec, out: Pixels) -> None:
     Raises:
         ItemError: damaged or truncated.
     """
-    page = _page(data)
     try:
-        samples = page.asarray()
-    except Exception as error:  # tifffile raises whatever a damaged file makes of its arithmetic
+        _decode(_page(data), spec, out)
+    except ItemError:
+        raise
+    except Exception as error:  # as above
         raise ItemError(f"damaged TIFF: {' '.join(str(error).split())}") from error
+
+
+def _decode(page: Any, spec: Spec, out: Pixels) -> None:
+    samples = page.asarray()
     if page.planarconfig == 2 and samples.ndim == 3:
         samples = samples.transpose(1, 2, 0)
     samples = samples.reshape(*samples.shape[:2], -1)
