@@ -30,6 +30,7 @@ REMEMBERED = 100_000  # items that failed, whose pauses are kept; items that wer
 OLD_S = (
     90_000.0  # an input that was not changed for a day and an hour is whole, whatever zone a file server's clock is in
 )
+MOST_PENDING = 20_000  # items that wait to settle, about 10 MB: a look through a folder of millions sees all of them
 AWAY_S = 2.0  # between two looks for a folder that is not there
 
 
@@ -114,7 +115,7 @@ class Watched:
             try:
                 for item in self._reader.discover(self._without):
                     self._see(item)
-                    yield from self._settled()
+                    yield from self._with_room()
                     if self._stop.is_set():
                         return
                 self.looks += 1
@@ -146,6 +147,7 @@ class Watched:
             for path in sorted(hints):
                 for item in self._reader.at(path, self._without):
                     self._see(item)
+                    yield from self._with_room()
             for key in again:
                 self._look_again(key)
             yield from self._settled()
@@ -185,6 +187,12 @@ class Watched:
             return False
         self._told[key] = stamp
         return True
+
+    def _with_room(self) -> Iterator[Item]:
+        """What has settled by now; and where very many wait, what settles until there is room for one more."""
+        yield from self._settled()
+        while len(self._pending) >= MOST_PENDING and not self._stop.wait(max(0.0, self._due[0][0] - time.monotonic())):
+            yield from self._settled()
 
     def _settled(self) -> Iterator[Item]:
         """Items that nobody touched for so long, and that are not under way."""

@@ -216,6 +216,26 @@ def test_lost_events_are_made_up_for(tmp_path: Path, monkeypatch: pytest.MonkeyP
     watched._listener.join(DEADLINE_S)
 
 
+def test_few_items_wait_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many a folder holds: a look through it goes on when there is room, and comes to all of them."""
+    monkeypatch.setattr("pipeline.supervisor.watching.MOST_PENDING", 3)
+    (tmp_path / "in").mkdir()
+    for number in range(20):
+        (tmp_path / "in" / f"{number:02d}.png").write_bytes(b"x")
+    plan = plan_of(
+        tmp_path, {"use": "folder", "path": str(tmp_path / "in")}, [],
+        {"use": "files", "path": f"{tmp_path}/out/{{stem}}.jpg"},
+    )  # fmt: skip
+    watched = Watched(plan.reader.build(), None, 0.02, polling=True)
+    items, seen, most = watched.items(), set(), 0
+    while len(seen) < 20:
+        seen.add(next(items).name)
+        most = max(most, len(watched._pending))
+    watched.stop()
+    items.close()  # type: ignore[attr-defined]
+    assert most <= 3
+
+
 def test_a_file_that_is_renamed_keeps_the_name_of_its_output(tmp_path: Path) -> None:
     """`a.png` becomes `a.PNG` and has the output that it had; a hidden or excluded folder is not looked into."""
     ramp(tmp_path / "in/a.png", 20, 20)
