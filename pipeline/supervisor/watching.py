@@ -30,7 +30,7 @@ REMEMBERED = 100_000  # items that failed, whose pauses are kept; items that wer
 OLD_S = (
     90_000.0  # an input that was not changed for a day and an hour is whole, whatever zone a file server's clock is in
 )
-MOST_PENDING = 5_000  # items that wait to settle, about 3 MB: a look through a folder of millions comes to all of them
+MOST_PENDING = 20_000  # items that wait to settle, about 10 MB: a look through a folder of millions sees all of them
 AWAY_S = 2.0  # between two looks for a folder that is not there
 
 
