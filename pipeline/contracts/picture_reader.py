@@ -18,7 +18,7 @@ class PictureReader(Reader):
         kw_only=True,
         metadata={
             "doc": "what becomes of a picture whose pixels are cut or corrupt: fail it, or salvage what can be read"
-            " (JPEG, PNG, GIF, BMP and TIFF in strips), with a remark that says which part"
+            " (JPEG, PNG and TIFF), with a remark that says which part"
         },
     )
 

@@ -189,8 +189,11 @@ def _second_way(data: memoryview, spec: Spec, out: Pixels, how: DecodeContext, w
     if reason and not how.salvage:
         cut = not stream.whole or "premature" in reason.lower()
         raise ItemError(f"{'truncated' if cut else 'damaged'} JPEG: {reason}")
-    LOADER.decode(view, spec, out, how if reason else STRICT, finish, shrink=shrink)
-    if not reason and UNNAMED not in warning:
+    LOADER.decode(view, spec, out, STRICT, finish, shrink=shrink)
+    if reason:
+        rows = LOADER.rows(view, finish, "warning", {"shrink": shrink})
+        how.remark(f"damaged JPEG: {reason}; salvaged: about {rows} of {spec.height} rows are whole")
+    elif UNNAMED not in warning:
         how.remark(f"{warning}; every pixel was read")
 
 

@@ -101,7 +101,7 @@ class Loader:
             except ItemError as error:
                 if not how.salvage:
                     raise
-                rows = self._rows(data, finish, options)
+                rows = self.rows(data, finish, self.harmless, options)
                 self._write(data, out, "none", finish, options)
                 how.remark(f"{error.what}; salvaged: about {rows} of {spec.height} rows were read")
             else:
@@ -121,10 +121,10 @@ class Loader:
         except vips.Error as error:
             raise ItemError(f"damaged {self.format}: {reason(error)}") from error
 
-    def _rows(self, data: memoryview, finish: Callable[[Image], Image], options: Mapping[str, Any]) -> int:
-        """How many rows are read before the first damage."""
+    def rows(self, data: memoryview, finish: Callable[[Image], Image], fail_on: str, options: Mapping[str, Any]) -> int:
+        """How many rows are read before the first damage at this level."""
         vips = library()
-        image = finish(self.open(data, self.harmless, **options))
+        image = finish(self.open(data, fail_on, **options))
         region = vips.Region.new(image)
         for top in range(0, image.height, STRIP):
             try:

@@ -10,7 +10,7 @@ import pytest
 from harness import ROOT
 from PIL import Image
 
-from pipeline import Colour, Frame, Item, ItemError, Metadata, Size, Spec, SpecError, UsageError
+from pipeline import Colour, DecodeContext, Frame, Item, ItemError, Metadata, Size, Spec, SpecError, UsageError
 from stages.codecs.jpeg import ICC_CHUNK, Jpeg
 
 PHOTOS = ROOT / "samples/photos"
@@ -224,3 +224,19 @@ def test_the_profile_of_a_photograph_survives() -> None:
     header = Jpeg().header(memoryview(source))
     again = encoded(decoded(source), "rgb", icc=header.metadata.icc)
     assert Image.open(io.BytesIO(again)).info["icc_profile"] == Image.open(io.BytesIO(source)).info["icc_profile"]
+
+
+@pytest.mark.parametrize("options", [{}, {"progressive": True}])
+def test_what_is_cut_may_be_salvaged(options: dict[str, object]) -> None:
+    """Refused by default; else what is there is read, and the remark never says that all of it was."""
+    file = io.BytesIO()
+    Image.fromarray(pixels(400, 300)).save(file, "JPEG", **options)
+    data = memoryview(file.getvalue()[: len(file.getvalue()) * 2 // 3])
+    spec, said = Jpeg().header(data).spec, list[str]()
+    out = np.zeros(spec.shape, np.uint8)
+    with pytest.raises(ItemError, match="truncated"):
+        Jpeg().decode(data, spec, out)
+    Jpeg().decode(data, spec, out, DecodeContext(salvage=True, remark=said.append))
+    assert len(said) == 1
+    assert "salvaged" in said[0]
+    assert np.abs(out[:100].astype(int) - pixels(400, 300)[:100]).mean() < (30 if options else 4)
