@@ -1,4 +1,4 @@
-"""HEIC: read through pi-heif (libheif and libde265), shrunk by its embedded thumbnail where that is enough."""
+"""HEIC: read through pi-heif (libheif and libde265), at full size."""
 
 from __future__ import annotations
 
