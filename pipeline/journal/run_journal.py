@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from ..contracts.cause import Cause
 from ..contracts.frame import Item
 from ..contracts.stage import Reader
+from ..contracts.stamp import Stamp
 from ..contracts.template import Template
 from ..errors import Exit, PipelineError, UsageError
 from ..plan.model import Plan
@@ -165,6 +166,12 @@ class Journal:
     def is_open(self, item: Item) -> bool:
         """Whether this item was let in and its end is not in the journal yet; only where items may come again."""
         return os.fsencode(self._reader.key(item)) in self._under_way
+
+    def saw(self, item: Item, stamp: Stamp) -> bool:
+        """Whether the input was the same, by size and time, when this item last ended. In the discovery thread."""
+        with refusals(self.path):
+            row = self.lookup.row_of(os.fsencode(self._reader.key(item)))
+        return row is not None and (row.size, row.mtime_ns) == (stamp.size, stamp.mtime_ns)
 
     def adopted(self, looked: Looked) -> None:
         """An output that is there was taken as ours."""

@@ -168,10 +168,14 @@ class Watched:
         stamp, now = self._reader.stamp(item), time.monotonic()
         if self._pauses(key, stamp):
             return
-        age_s = time.time() - stamp.mtime_ns / 1e9 if stamp is not None else 0.0
-        wait_s = 0.0 if age_s > OLD_S else self._settle_s
+        wait_s = 0.0 if stamp is not None and self._is_whole(item, stamp) else self._settle_s
         self._pending[key] = (item, stamp)
         heapq.heappush(self._due, (now + wait_s, next(self._order), key))
+
+    def _is_whole(self, item: Item, stamp: Stamp) -> bool:
+        """Whether nobody can be writing it: it has been like this for a day, or was like this when it was done."""
+        old = time.time() - stamp.mtime_ns / 1e9 > OLD_S
+        return old or (self.journal is not None and self.journal.saw(item, stamp))
 
     def _pauses(self, key: str, stamp: Stamp | None) -> bool:
         """Whether an item failed a short while ago, and is as it was then."""

@@ -21,6 +21,9 @@ from harness import DEADLINE_S, cli, command, environment, listed, plan_of, unti
 from pictures import ramp
 
 from pipeline.contracts.frame import Item
+from pipeline.journal import Options
+from pipeline.supervisor import execution
+from pipeline.supervisor.keeping import kept
 from pipeline.supervisor.watching import Watched
 
 
@@ -234,6 +237,34 @@ def test_few_items_wait_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     watched.stop()
     items.close()  # type: ignore[attr-defined]
     assert most <= 3
+
+
+def test_what_was_done_as_it_is_waits_for_nothing(tmp_path: Path) -> None:
+    """A folder of hundreds of thousands is looked through without all of them waiting to settle in memory."""
+    for name in ("old.png", "new.png"):
+        ramp(tmp_path / "in" / name, 20, 20)
+    now = time.time()
+    os.utime(tmp_path / "in/old.png", (now - 60, now - 60))
+    plan = plan_of(
+        tmp_path, {"use": "folder", "path": str(tmp_path / "in"), "include": ["old.png"]}, [],
+        {"use": "files", "path": f"{tmp_path}/out/{{stem}}.jpg"},
+    )  # fmt: skip
+    reader = plan.reader.build()
+    [item] = reader.discover(None)
+    stamp = reader.stamp(item)
+    assert stamp is not None
+    execution.run(plan, keep=Options())
+    with kept(plan, Options(), execution.NOTHING) as journal:
+        assert journal is not None
+        assert journal.saw(item, stamp)
+        assert not journal.saw(item, stamp._replace(mtime_ns=stamp.mtime_ns + 1))
+        assert not journal.saw(item._replace(source=str(tmp_path / "in/new.png"), name="new.png"), stamp)
+        watched = Watched(reader, None, 3600.0, polling=True)
+        watched.journal = journal
+        items = watched.items()
+        assert next(items).name == "old.png"
+        watched.stop()
+        items.close()  # type: ignore[attr-defined]
 
 
 def test_a_file_that_is_renamed_keeps_the_name_of_its_output(tmp_path: Path) -> None:
