@@ -9,8 +9,9 @@
 `rerun --files 2000000 --rounds 1 --tmpfs FOLDER`.
 
 *Accounted* is the processor time of the journal's threads and of every call into it, over that of the whole run. A pair
-is one run with and one without, in turn; a ratio is with / without, so less is better. Every fourth pair has a third
-run whose calls into the journal are timed. The interval is that of the median, by resampling the pairs (percentile
+is two runs with and two without, one kind between the two of the other, so that a machine that grows slower meanwhile
+tells nothing; a ratio is with / without, so less is better. Every fourth pair has one more run whose calls into the
+journal are timed. The interval is that of the median, by resampling the pairs (percentile
 bootstrap, 95 %).
 """
 
@@ -109,23 +110,27 @@ def cost(args: argparse.Namespace) -> tuple[float, tuple[float, float], float]:
     """With and without, in pairs: share of CPU accounted, interval of the ratios of CPU, median ratio of wall time."""
     source = _many(args.cache, args.files)
     out = Path(args.out) / "bench-journal"
-    accounted, cpu, wall = [], [], []
+    accounted: list[float] = []
+    ratios: dict[str, list[float]] = {"cpu": [], "wall": []}
     for pair in range(args.pairs):
-        order = ["", args.durability] if pair % 2 else [args.durability, ""]
-        figures = {how: once(source, out, args.files, how) for how in order}
-        kept, without = figures[args.durability], figures[""]
+        first, second = ["", args.durability] if pair % 2 else [args.durability, ""]
+        figures: dict[str, list[dict[str, float]]] = {"": [], args.durability: []}
+        for how in (first, second, second, first):
+            figures[how].append(once(source, out, args.files, how))
         if pair % 4 == 0:
             looked_at = once(source, out, args.files, args.durability, accounted=True)
             accounted.append(looked_at["accounted_s"] / looked_at["cpu_s"])
-        cpu.append(kept["cpu_s"] / without["cpu_s"])
-        wall.append(kept["wall_s"] / without["wall_s"])
-        print(f"  pair {pair + 1:2}  accounted {accounted[-1]:.2%}  cpu {cpu[-1]:.3f}  wall {wall[-1]:.3f}", flush=True)
+        for name, told in ratios.items():
+            kept, without = (sum(each[f"{name}_s"] for each in figures[how]) for how in (args.durability, ""))
+            told.append(kept / without)
+        last = "  ".join(f"{name} {told[-1]:.3f}" for name, told in ratios.items())
+        print(f"  pair {pair + 1:2}  accounted {accounted[-1]:.2%}  {last}", flush=True)
     print(f"durability {args.durability}, {args.files} files, {args.pairs} pairs, out on {args.out}")
     print(f"accounted CPU  median {statistics.median(accounted):.2%}")
-    for name, ratios in (("cpu", cpu), ("wall", wall)):
-        low, high = interval(ratios)
-        print(f"{name:4} with / without  median {statistics.median(ratios):.3f}  [{low:.3f}, {high:.3f}]")
-    return statistics.median(accounted), interval(cpu), statistics.median(wall)
+    for name, told in ratios.items():
+        low, high = interval(told)
+        print(f"{name:4} with / without  median {statistics.median(told):.3f}  [{low:.3f}, {high:.3f}]")
+    return statistics.median(accounted), interval(ratios["cpu"]), statistics.median(ratios["wall"])
 
 
 def _many(cache: Path, files: int) -> Path:
@@ -179,11 +184,11 @@ def bars(args: argparse.Namespace) -> None:
     told.append(
         (pace >= 40_000 and rss <= 150, f"200,000: {pace:,.0f} files/s, {rss:.0f} MB", ">= 40,000/s, <= 150 MB")
     )
-    pairs = _with(args, durability="none", files=10_000, out="/dev/shm")
+    pairs = _with(args, durability="none", files=2000, pairs=20, out="/dev/shm")
     accounted, (_, high), _ = cost(pairs)
     told.append((accounted <= 0.02, f"journal, `none`: {accounted:.2%} of CPU accounted", "<= 2 %"))
     told.append((high <= 1.03, f"journal, `none`: upper end of the pairs {100 * (high - 1):+.1f} points", "<= +3"))
-    on_disk = _with(args, durability="batch", files=10_000, out=args.disk)
+    on_disk = _with(args, durability="batch", files=2000, pairs=6, out=args.disk)
     _, _, wall = cost(on_disk)
     told.append((wall <= 1.10, f"journal, `batch` on {args.disk}: {100 * (wall - 1):+.1f} % of wall time", "<= 10 %"))
     print("figures of the journal")
@@ -231,7 +236,6 @@ def main() -> None:
     reruns.add_argument("--rounds", type=int, default=3)
     reruns.add_argument("--tmpfs", default="/dev/shm")
     all_bars = commands.add_parser("bars")
-    all_bars.add_argument("--pairs", dest="pairs", type=int, default=6)
     all_bars.add_argument("--disk", default=tempfile.gettempdir())
     commands.add_parser("child").add_argument("settings", type=json.loads)
     args = parser.parse_args()

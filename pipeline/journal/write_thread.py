@@ -20,8 +20,9 @@ from .ended import Cells, Ended
 from .ownership import on_disk
 from .store import refusal
 from .tables import DONE
+from .verdict import OnDisk
 
-PACE_S = 0.05  # between commits while nobody waits for one: what a kill can cost
+PACE_S = 0.2  # between commits while nobody waits for one: what a kill can cost
 SYNC_S = 0.5  # between two batches that are brought to the disk
 MOST_WAITING = 20_000  # items and claims; beyond it no item is let in
 AT_ONCE = (64, 16, 4, 1)  # rows in one statement: few texts, each compiled once; few hand-overs of the interpreter
@@ -31,6 +32,7 @@ CLAIMS = ("INSERT OR REPLACE INTO claims VALUES", 6)
 ITEMS = ("INSERT OR REPLACE INTO items VALUES", 15)
 PARTS = ("INSERT OR REPLACE INTO parts VALUES", 5)
 FAILURES = ("INSERT OR REPLACE INTO failures VALUES", 5)
+NOTHING = OnDisk(0, 0)  # of an item that has no output of its own
 Ask = Callable[[], Cells | Cause]  # the claim, or why there is none
 Answer = Callable[[Cause | None], None]  # None where the claim is in the journal, or the reason against it
 
@@ -252,20 +254,24 @@ class WriteThread:
                 failures.append((self._run_number, *one.failed))
             if not one.row:
                 continue
+            there, count = on_disk(one.target) if one.target else NOTHING, -1
             if one.parts is not None:
-                self._db.execute("DELETE FROM parts WHERE job = ? AND item = ?", one.head[:2])
-            lie = [(output, on_disk(target)) for target, output in one.parts or ((one.target, one.output),) if target]
-            left = [(output, there) for output, there in lie if there is not None]
-            if one.outcome == DONE and len(left) < len(lie):  # gone already: without a row the item is done again
+                left = self._parts_of(one)
+                parts += left
+                there, count = NOTHING if len(left) == len(one.parts) else None, len(left)
+            if there is None and one.outcome == DONE:  # gone already: without a row the item is done again
                 self._db.execute("DELETE FROM items WHERE job = ? AND item = ?", one.head[:2])
                 continue
-            if one.parts is not None:
-                parts += [(*one.head[:2], output, *there) for output, there in left]
-            count = -1 if one.parts is None else len(left)
-            there = left[0][1] if one.parts is None and left else (0, 0)
+            there = there or NOTHING
             items.append((*one.head, one.outcome, self._run_number, count, one.output, *there, one.busy_us, one.cause))
         for statement, rows in ((PARTS, parts), (ITEMS, items), (FAILURES, failures)):
             self._insert(statement, rows)
+
+    def _parts_of(self, one: Ended) -> list[Cells]:
+        """New rows of an item's outputs that lie there, in place of those that it had."""
+        self._db.execute("DELETE FROM parts WHERE job = ? AND item = ?", one.head[:2])
+        lie = [(output, on_disk(target)) for target, output in one.parts or ()]
+        return [(*one.head[:2], output, *there) for output, there in lie if there is not None]
 
     def _insert(self, statement: tuple[str, int], rows: Sequence[Cells]) -> None:
         text, columns = statement
