@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from pipeline import Writer, registry
+from pipeline import registry
 from pipeline.config import keys
 from pipeline.contracts.parameters import Parameter, holds_keys, parameters
 
@@ -67,7 +67,7 @@ def _example(kind: str, name: str, params: dict[str, Any]) -> str:
         ends["writer"] = f"{{use: files, path: '{path}'" + (f", {name}: {{{flow}}}" if flow else "") + "}"
     else:
         quoted = f'"{name}"' if name == "null" else name
-        if kind == "writer" and registry.load(registry.resolve(kind, name)).yuv is not Writer.yuv:
+        if kind == "writer" and registry.load(registry.resolve(kind, name)).joins:
             ends["reader"] = "{use: video, path: samples/clips}"
         ends[kind] = f"{{use: {quoted}" + (f", {flow}" if flow else "") + "}"
     return f"version: 1\nreader: {ends['reader']}\ntransforms: {transforms}\nwriter: {ends['writer']}\n"

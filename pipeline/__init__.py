@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .api import frames, run
-    from .contracts.codec import STRICT, Codec, DecodeContext, Header
+    from .contracts.codec import STRICT, Codec, DecodeContext, Header, Picture
     from .contracts.contexts import Limits, Part, ReadContext, Skip, WriteContext
     from .contracts.folder_listing import Listing
     from .contracts.frame import NO_METADATA, Frame, Item, Metadata
@@ -41,7 +41,7 @@ _HOMES = {
     "contracts.frame": ("NO_METADATA", "Frame", "Item", "Metadata"),
     "contracts.spec": ("Pixels", "Size", "Spec"),
     "contracts.stage": ("Health", "Reader", "Transform", "Writer"),
-    "contracts.codec": ("STRICT", "Codec", "DecodeContext", "Header"),
+    "contracts.codec": ("STRICT", "Codec", "DecodeContext", "Header", "Picture"),
     "contracts.contexts": ("Limits", "Part", "ReadContext", "Skip", "WriteContext"),
     "contracts.folder_listing": ("Listing",),
     "contracts.stamp": ("Stamp",),
@@ -57,7 +57,8 @@ _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 __version__ = "0.1.0"
 __all__ = [
     "NO_METADATA", "STRICT", "Clip", "Codec", "Colour", "ConfigError", "DecodeContext", "EnvironmentRefusal", "Frame",
-    "Header", "Health", "Item", "ItemError", "Limits", "Listing", "Metadata", "MissingCodec", "Part", "PictureReader",
+    "Header", "Health", "Item", "ItemError", "Limits", "Listing", "Metadata", "MissingCodec", "Part", "Picture",
+    "PictureReader",
     "PipelineError", "Pixels", "ReadContext", "Reader", "Report", "Size", "Skip", "Spec", "SpecError", "Stamp",
     "StopRun", "Template", "Transform", "UsageError", "WriteContext", "Writer", "__version__", "frames",
     "load_opencv", "run",

@@ -38,6 +38,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "Pad": {"width": 29, "height": 20, "background": Colour(0x33, 0x66, 0x99, 0x80)},
     "Resize": {"width": 7, "height": 6, "fit": "contain"},
     "Files": {"path": "out/{dir}/{stem}.jpg"},
+    "Animation": {"path": "out/{dir}/{stem}.gif"},
 }
 # More parameters for transforms whose example refuses Specs that others of their parameters take.
 MORE: dict[str, list[dict[str, Any]]] = {"Resize": [{"width": 7, "height": 6}]}

@@ -67,6 +67,7 @@ def _picture(path: str, name: str, codec: Any, data: bytes) -> dict[str, Any]:
             "width": spec.width, "height": spec.height, "model": spec.model, "dtype": spec.dtype,
             "orientation": spec.orientation, "frames": header.frames,
             "icc_nbytes": len(beside.icc), "exif_nbytes": len(beside.exif), "xmp_nbytes": len(beside.xmp),
+            "iptc_nbytes": len(beside.iptc), "density": [round(each, 2) for each in beside.density],
         },
         "warnings": [f"turned: EXIF orientation {spec.orientation}"] if spec.orientation != 1 else [],
     }  # fmt: skip

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import ClassVar
 
+from .contexts import Fill
 from .frame import NO_METADATA, Frame, Metadata
 from .spec import Pixels, Size, Spec
 from .stage import Health, Stage
@@ -17,6 +19,7 @@ class Header:
 
     Attributes:
         frames: pictures or pages in the file.
+        plays: how often an animation is shown, 0 for ever; None where it is none.
         remarks: what did not fail and may surprise the owner of the file.
     """
 
@@ -24,6 +27,21 @@ class Header:
     metadata: Metadata = NO_METADATA
     frames: int = 1
     remarks: tuple[str, ...] = ()
+    plays: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """One of the pictures of a file, whole as people see it: of an animation the canvas after its disposal.
+
+    Attributes:
+        fill: decodes it into an array of `spec`; raises ItemError as `Codec.decode` does.
+        duration_ms: how long it is shown; 0 for a page.
+    """
+
+    spec: Spec
+    fill: Fill
+    duration_ms: int = 0
 
 
 def _unheard(_: str) -> None:
@@ -55,12 +73,14 @@ class Codec(Stage):
     Class constants:
         extensions: lower case, without the dot; the first is the usual one.
         models: colour models that `encode` takes. dtypes: types of samples that it takes.
+        holds: what `encode` writes of a frame's metadata beside the ICC profile: exif, xmp, iptc, comment, density.
         last_resort: asked for its magic bytes after all others: it only knows what it refuses.
     """
 
     extensions: ClassVar[tuple[str, ...]] = ()
     models: ClassVar[tuple[str, ...]] = ("gray", "rgb")
     dtypes: ClassVar[tuple[str, ...]] = ("uint8",)
+    holds: ClassVar[frozenset[str]] = frozenset()
     last_resort: ClassVar[bool] = False
 
     @classmethod
@@ -100,6 +120,14 @@ class Codec(Stage):
         """
         raise NotImplementedError
 
+    def pictures(self, data: memoryview, header: Header, how: DecodeContext = STRICT) -> Iterator[Picture]:
+        """All pictures of the file at full size, in order; each is filled or passed over before the next is asked for.
+
+        Raises:
+            ItemError: damaged or truncated.
+        """
+        yield Picture(header.spec, partial(self.decode, data, header.spec, how=how))
+
     def encode(self, frame: Frame) -> bytes | memoryview:
-        """The encoded file; the pixels are read-only and C-contiguous."""
+        """The encoded file; the pixels are read-only and C-contiguous. Of the metadata it writes all that it holds."""
         raise NotImplementedError

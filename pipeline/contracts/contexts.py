@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from .frame import NO_METADATA, Frame, Metadata
 from .parameter_types import Nbytes
@@ -12,6 +13,9 @@ from .spec import Pixels, Spec
 
 if TYPE_CHECKING:
     from .codec import Codec
+
+
+Which = Literal["first", "all", "middle"] | int  # of the pictures in a file; a number counts from 0
 
 
 class Skip(Exception):
@@ -92,6 +96,13 @@ class ReadContext(Protocol):
             ItemError: unknown format, damaged header, beyond a limit.
         """
 
+    def pictures(self, data: memoryview, which: Which, *, salvage: bool = False) -> Iterator[Part]:
+        """Of a file that may hold several pictures: all, the middle one, or the one of this number from 0; full size.
+
+        Raises:
+            ItemError: as `picture` does, and where there is none of this number.
+        """
+
 
 class WriteContext(Protocol):
     """What the engine lends to `Writer.write`, in the worker.
@@ -104,10 +115,11 @@ class WriteContext(Protocol):
     encoder: Codec | None
     target: str
 
-    def save(self, data: bytes | memoryview) -> int:
+    def save(self, data: bytes | memoryview, *, mtime_ns: int | None = None) -> int:
         """Write the current output: a temporary file beside the target, renamed when it is whole.
 
-        Returns the bytes written. Raises ItemError where the target is one of the input's files.
+        `mtime_ns` is the time of its last change, in nanoseconds since 1970, in place of now. Returns the bytes
+        written. Raises ItemError where the target is one of the input's files.
         """
 
     def temporary(self) -> str:

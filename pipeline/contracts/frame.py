@@ -2,24 +2,51 @@
 
 from __future__ import annotations
 
+import struct
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Final, NamedTuple, Self
 
 from .properties import Properties
 from .spec import Pixels, Spec
 
+UNKNOWN_DENSITY: Final = (0.0, 0.0)
+_DENSITY = struct.Struct("<2d")
+
 
 @dataclass(frozen=True, slots=True)
 class Metadata:
-    """What a file says beside its pixels, as plain bytes; whether it is kept is the writer's policy."""
+    """What a file says beside its pixels; whether it is kept is the writer's policy.
+
+    Attributes:
+        icc: an ICC profile. exif: a TIFF structure, without "Exif" before it. xmp: a packet of XML.
+        iptc: records of IPTC-IIM. comment: a text for people, UTF-8 where the format says so.
+        density: pixels an inch, across and down; 0 where the file does not say it.
+    """
 
     icc: bytes = b""
     exif: bytes = b""
     xmp: bytes = b""
+    iptc: bytes = b""
+    comment: bytes = b""
+    density: tuple[float, float] = UNKNOWN_DENSITY
+
+    @property
+    def blocks(self) -> tuple[bytes, ...]:
+        """All of it as bytes; `of_blocks` is the way back."""
+        density = b"" if self.density == UNKNOWN_DENSITY else _DENSITY.pack(*self.density)
+        return self.icc, self.exif, self.xmp, self.iptc, self.comment, density
+
+    @classmethod
+    def of_blocks(cls, blocks: Sequence[bytes]) -> Self:
+        """The metadata that these blocks tell."""
+        across, down = _DENSITY.unpack(blocks[5]) if blocks[5] else UNKNOWN_DENSITY
+        icc, exif, xmp, iptc, comment = blocks[:5]
+        return cls(icc, exif, xmp, iptc, comment, (across, down))
 
     @property
     def nbytes(self) -> int:
-        return len(self.icc) + len(self.exif) + len(self.xmp)
+        return sum(map(len, self.blocks))
 
     @property
     def icc_model(self) -> str:
@@ -75,8 +102,8 @@ class Frame(Properties):
         spec: what `pixels` are.
         pixels: array of `spec.shape` and `spec.dtype`. It is a read-only view of memory that the
             engine owns. Copy what must outlive the call.
-        metadata: ICC, EXIF, XMP of the item.
-        pts, time_base, duration, clip, row, column: see `Properties`.
+        metadata: what the item's file says beside its pixels.
+        pts, time_base, duration, clip, plays, row, column: see `Properties`.
         remarks: what stages had to say of it; see `remark`.
     """
 

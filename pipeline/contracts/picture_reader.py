@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Literal
 
-from .contexts import Part, ReadContext
+from .contexts import Part, ReadContext, Which
 from .stage import Reader
 
 
@@ -18,10 +19,28 @@ class PictureReader(Reader):
         kw_only=True,
         metadata={
             "doc": "what becomes of a picture whose pixels are cut or corrupt: fail it, or salvage what can be read"
-            " (JPEG, PNG and TIFF), with a remark that says which part"
+            " (JPEG, PNG, TIFF, GIF, plain BMP), with a remark that says which part"
         },
     )
 
-    def decoded(self, context: ReadContext, path: str) -> Part:
-        """The first frame of the picture in a file. Raises what `context.load` and `context.picture` raise."""
-        return context.picture(context.load(path), salvage=self.on_damage == "salvage")
+    frames: Which = field(
+        default="first",
+        kw_only=True,
+        metadata={
+            "ge": 0,
+            "doc": "of animations and files of several pages: the first picture, all (as frames of one item, with the"
+            " times they are shown for), the middle one, or the one of this number, from 0",
+        },
+    )
+
+    @property
+    def streams(self) -> bool:
+        return self.frames == "all"
+
+    def decoded(self, context: ReadContext, path: str) -> Iterator[Part]:
+        """The pictures in a file that are asked for. Raises what `context.load` and `context.picture` raise."""
+        salvage = self.on_damage == "salvage"
+        if self.frames == "first":
+            yield context.picture(context.load(path), salvage=salvage)
+        else:
+            yield from context.pictures(context.load(path), self.frames, salvage=salvage)

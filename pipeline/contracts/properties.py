@@ -35,6 +35,7 @@ class Properties:
         pts, time_base: presentation time stamp of the source in units of numerator/denominator seconds, or None.
         duration: how long it is shown, in the same units; 0 where that is unknown.
         clip: what part of its stream the item is; None where it is no stream in time.
+        plays: how often an animation is shown, 0 for ever; None where it is none.
         row, column: place among the parts of the picture it was cut from, from 0; None where it was not cut.
     """
 
@@ -42,6 +43,7 @@ class Properties:
     time_base: tuple[int, int] = (0, 1)
     duration: int = 0
     clip: Clip | None = None
+    plays: int | None = None
     row: int | None = None
     column: int | None = None
 

@@ -65,6 +65,7 @@ class Transform(Stage):
     Class constants:
         inspect: looks only; the frame goes on in the memory it lies in, and `process` gets no output.
         identity_when_equal: a frame whose `output_spec` equals its Spec passes untouched (nothing is called).
+        takes_hdr: makes pictures for common screens of those in PQ and HLG, which a chain without it refuses.
 
     Properties that the plan asks once; a class constant of the name serves where parameters do not decide:
         any_colour: moves or looks at pixels and gives their values no meaning, so it may work before the picture is
@@ -75,6 +76,7 @@ class Transform(Stage):
 
     inspect: ClassVar[bool] = False
     identity_when_equal: ClassVar[bool] = False
+    takes_hdr: ClassVar[bool] = False
 
     @property
     def any_colour(self) -> bool:
@@ -226,6 +228,7 @@ class Writer(Stage):
         generic: fields that set the encoder's field of the same name.
         ordered: takes the frames of an item in order (a muxer): one worker has the whole item, from its first frame to
             `finish`. A writer with `encodes` gets the frames of a stream as they come, on all its workers.
+        joins: makes one file of all frames of an item, so it wants a reader of streams.
         discards: leaves nothing behind, so that a trial run may call it on real input. Outputs of other writers
             are led to a scratch folder for trials, which takes a `destination`.
 
@@ -237,6 +240,7 @@ class Writer(Stage):
     encodes: ClassVar[bool] = False
     discards: ClassVar[bool] = False
     ordered: ClassVar[bool] = False
+    joins: ClassVar[bool] = False
     generic: ClassVar[tuple[str, ...]] = ()
 
     @property

@@ -201,6 +201,11 @@ class Lookup:
         """What the journal knows of one item."""
         return self._rows([key]).get(key)
 
+    def saw(self, item: Item, stamp: Stamp) -> bool:
+        """Whether the input was the same, by size and time, when this item last ended."""
+        row = self.row_of(os.fsencode(self._reader.key(item)))
+        return row is not None and (row.size, row.mtime_ns) == (stamp.size, stamp.mtime_ns)
+
     def chain_words(self, chain: int) -> str:
         """What differs from a chain of the journal to that of now, old -> new."""
         if chain not in self._chains:

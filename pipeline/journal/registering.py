@@ -6,8 +6,9 @@ import json
 import os
 import sqlite3
 import time
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from typing import Any, NamedTuple
 
 from .. import __version__
 from ..contracts.template import Template
@@ -90,6 +91,18 @@ def _same_outputs(db: sqlite3.Connection, plan: Plan) -> None:
             )  # fmt: skip
     db.execute("DELETE FROM outputs")
     db.execute("INSERT INTO outputs VALUES (?, ?, ?)", (os.fsencode(root), status.st_dev, status.st_ino))
+
+
+def never_began(db: sqlite3.Connection, run: int) -> None:
+    """The last run is the last one that did something: one that was refused leaves no row."""
+    with suppress(sqlite3.Error):  # why it was refused is what the user is told
+        db.execute("DELETE FROM runs WHERE id = ?", (run,))
+
+
+def end_run(db: sqlite3.Connection, run: int, exit_code: int, report: Mapping[str, Any]) -> None:
+    """The run's row says how it ended."""
+    told = (time.time_ns(), exit_code, json.dumps(dict(report), default=str), run)
+    db.execute("UPDATE runs SET ended_ns = ?, exit_code = ?, report = ? WHERE id = ?", told)
 
 
 def seen(db: sqlite3.Connection, number: int, root: str | None) -> None:

@@ -7,7 +7,6 @@ import os
 import sqlite3
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from queue import SimpleQueue
 from typing import Any, NamedTuple
 
@@ -24,7 +23,7 @@ from .lock import RunLock
 from .lookup import Looked, Lookup, recorded
 from .preflight import refuse_standing
 from .prune import Gone, gone, in_words, refuse_too_many, remove
-from .registering import register, seen
+from .registering import end_run, never_began, register, seen
 from .run_options import NOTHING, USUAL, Options, Told
 from .store import make_folder, open_to_read, open_to_write, path_in, refusals
 from .sweep import sweep_dead
@@ -97,7 +96,7 @@ class Journal:
                 )  # fmt: skip
         except BaseException:
             if self.run:
-                self._never_began()
+                never_began(self._db, self.run)
             self._let_go()
             raise
         self._thread = WriteThread(self._db, self.path, self.durability, self.run)
@@ -108,11 +107,6 @@ class Journal:
         while self._opened:
             self._opened.pop().close()
         self._lock.release()
-
-    def _never_began(self) -> None:
-        """The last run is the last one that did something: one that was refused leaves no row."""
-        with suppress(sqlite3.Error):  # why it was refused is what the user is told
-            self._db.execute("DELETE FROM runs WHERE id = ?", (self.run,))
 
     def _refuse_standing(self, reader: Reader) -> None:
         """A journal that was made just now knows nothing: outputs of an older version are not taken for foreign."""
@@ -170,8 +164,7 @@ class Journal:
     def saw(self, item: Item, stamp: Stamp) -> bool:
         """Whether the input was the same, by size and time, when this item last ended. In the discovery thread."""
         with refusals(self.path):
-            row = self.lookup.row_of(os.fsencode(self._reader.key(item)))
-        return row is not None and (row.size, row.mtime_ns) == (stamp.size, stamp.mtime_ns)
+            return self.lookup.saw(item, stamp)
 
     def adopted(self, looked: Looked) -> None:
         """An output that is there was taken as ours."""
@@ -296,12 +289,9 @@ class Journal:
         self._thread.close()
         with refusals(self.path):
             if exit_code == Exit.USAGE and not report.get("found"):
-                self._never_began()
+                never_began(self._db, self.run)
             elif self._thread.error is None:
                 if report.get("up_to_date") or report.get("done"):
                     seen(self._db, self._root, self._reader.root)
-                self._db.execute(
-                    "UPDATE runs SET ended_ns = ?, exit_code = ?, report = ? WHERE id = ?",
-                    (time.time_ns(), exit_code, json.dumps(dict(report), default=str), self.run),
-                )
+                end_run(self._db, self.run, exit_code, report)
         self._let_go()

@@ -164,7 +164,7 @@ def _examples(parts: Parts, without: str) -> Iterator[Item]:
 
 def _streams(config: Config, parts: Parts, readers: int, writers: int, findings: Findings) -> None:
     """A stream has a writer of its own: more readers than writers wait for nothing."""
-    if parts.reader is not None and parts.writer is not None and parts.writer.instance.yuv is not None:
+    if parts.reader is not None and parts.writer is not None and parts.writer.instance.joins:
         _one_stream(config, parts, findings)
     if placement.in_streams(parts) and readers > writers:
         what = f"{readers} readers and {writers} writers: at most {writers} streams are under way"
@@ -172,12 +172,14 @@ def _streams(config: Config, parts: Parts, readers: int, writers: int, findings:
 
 
 def _one_stream(config: Config, parts: Parts, findings: Findings) -> None:
-    """A writer of video wants a reader of streams, and one frame for each frame on the way."""
+    """A writer of whole items wants a reader of streams, and one frame for each frame on the way."""
     assert parts.reader is not None
     if not parts.reader.instance.streams:
-        what = f"{parts.reader.plan.label} gives single pictures, and {config.writer.stages[0].label} writes videos"
-        findings.add(parts.reader.plan.mark, what, "", "use the reader `sequence` to make a video of pictures")
+        what = f"{parts.reader.plan.label} gives single pictures, and {config.writer.stages[0].label} joins frames"
+        animations = "`frames: all` reads animations whole, and " if hasattr(parts.reader.instance, "frames") else ""
+        remedy = f"{animations}the reader `sequence` makes a stream of the pictures of a folder"
+        findings.add(parts.reader.plan.mark, what, "", remedy)
     for part in (part for group in parts.transforms for part in group):
         if part.instance.expanding:
-            what = f"{part.plan.label} makes several frames of one, and {config.writer.stages[0].label} writes a video"
+            what = f"{part.plan.label} makes several frames of one, and {config.writer.stages[0].label} joins frames"
             findings.add(part.plan.mark, what, "", "write pictures instead")

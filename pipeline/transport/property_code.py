@@ -77,9 +77,10 @@ def _type(hint: Any) -> _Type:
 
 _hints = get_type_hints(Properties)
 _ALL = _members(tuple, tuple(_hints[name] for name in _NAMES))
-_STRUCT = struct.Struct(f"<{_ALL.codes}3I")  # and the lengths of ICC, EXIF, XMP
+_BLOCKS = 6  # of the metadata
+_STRUCT = struct.Struct(f"<{_ALL.codes}{_BLOCKS}I")  # and the lengths of its blocks
 assert _STRUCT.size <= HEADER_NBYTES, _STRUCT.size
-Lengths = tuple[int, int, int]
+Lengths = tuple[int, ...]
 
 
 def are_usual(properties: Properties) -> bool:
@@ -97,5 +98,4 @@ def unpack_properties(memory: memoryview, offset: int, properties: Properties) -
     told = iter(_STRUCT.unpack_from(memory, offset))
     for name, value in zip(_NAMES, _ALL.read(told), strict=True):
         setattr(properties, name, value)
-    icc, exif, xmp = told
-    return icc, exif, xmp
+    return tuple(told)

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
 
 from ..contracts.codec import Codec, DecodeContext, Header
-from ..contracts.contexts import Part
+from ..contracts.contexts import Part, Which
 from ..contracts.frame import NO_METADATA, Metadata
 from ..contracts.spec import Spec
+from ..contracts.stage import Transform
 from ..errors import ItemError, MissingCodec
 from ..plan.model import Plan
 from ..transport.records import SIDECAR_NBYTES
@@ -41,6 +42,8 @@ class Loading:
         self.alive = alive
         self._with_icc: dict[Spec, Spec] = {}
         self.limits = plan.settings.limits
+        stages = [stage.build() for group in plan.groups for stage in group.stages]
+        self._takes_hdr = any(stage.takes_hdr for stage in stages if isinstance(stage, Transform))
         self.nbytes_read = 0
         self._full: Spec | None = None
         self._decode: Spec
@@ -104,7 +107,7 @@ class Loading:
             self.remark(remark)
         if header.frames > 1:
             self.remark("holds several frames or pages: only the first was read")
-        _refuse_hdr(spec)
+        self._refuse_hdr(spec)
         if metadata.icc:
             spec, metadata = self._coloured(spec, metadata)
         if spec is not self._full:  # checked and asked before for this very Spec, as for most files of a folder
@@ -112,6 +115,36 @@ class Loading:
             self._full, self._decode = spec, self.smallest(spec, codec)
         how = self._salvaging if salvage else self._failing
         return Part(self._decode, partial(codec.decode, data, self._decode, how=how), metadata)
+
+    def pictures(self, data: memoryview, which: Which, *, salvage: bool = False) -> Iterator[Part]:
+        """Those asked for of a file that may hold several, at full size; in an animation with their times."""
+        codec, header = self._header(data)
+        for remark in header.remarks:
+            self.remark(remark)
+        wanted = {"first": 0, "middle": header.frames // 2}.get(str(which), which)
+        if isinstance(wanted, int) and wanted >= header.frames:
+            raise ItemError(f"has no picture {wanted}", limit=f"it holds {header.frames}, numbered from 0")
+        metadata, clock, known = carry(header.metadata), 0, dict[Spec, Spec]()
+        for number, each in enumerate(codec.pictures(data, header, self._salvaging if salvage else self._failing)):
+            spec = known.setdefault(each.spec, each.spec)  # the same object for the same Spec: quick to recognise
+            if wanted in ("all", number):
+                self._refuse_hdr(spec)
+                self.check(spec)
+                told = metadata
+                if metadata.icc:
+                    spec, told = self._coloured(spec, metadata)
+                part = Part(spec, each.fill, told)
+                if header.plays is not None and wanted == "all":
+                    part.pts, part.duration, part.time_base, part.plays = (
+                        clock,
+                        each.duration_ms,
+                        (1, 1000),
+                        header.plays,
+                    )
+                yield part
+            if wanted == number:
+                return
+            clock += each.duration_ms
 
     def full(self, data: memoryview) -> tuple[Spec, Codec]:
         """Spec at full size and codec of an encoded picture, within the limits; what `plan` samples."""
@@ -146,6 +179,13 @@ class Loading:
                 remedy="raise it on the command line with --set limits.pixels=N if the file is to be trusted",
             )
 
+    def _refuse_hdr(self, spec: Spec) -> None:
+        if spec.is_hdr and not self._takes_hdr:
+            raise ItemError(
+                f"is an HDR picture ({spec.transfer.upper()}), whose light a chain for screens would show wrong",
+                remedy="add the stage `tone_map` to the config",
+            )
+
     def _header(self, data: memoryview) -> tuple[Codec, Header]:
         codec = self._codec(data)
         try:
@@ -169,14 +209,6 @@ class Loading:
         )
 
 
-def _refuse_hdr(spec: Spec) -> None:
-    if spec.is_hdr:
-        raise ItemError(
-            f"is an HDR picture ({spec.transfer.upper()}), whose light a chain for screens would show wrong",
-            remedy="tone-map it to SDR first",
-        )
-
-
 def _kind(mode: int) -> str:
     for test, name in (
         (stat.S_ISDIR, "a folder"), (stat.S_ISFIFO, "a FIFO"), (stat.S_ISSOCK, "a socket"),
@@ -191,7 +223,7 @@ def carry(metadata: Metadata) -> Metadata:
     """The metadata as far as it fits the sidecar of 1 MiB: the largest block is dropped first."""
     if metadata is NO_METADATA or metadata.nbytes <= SIDECAR_NBYTES:
         return metadata
-    keep = {"icc": metadata.icc, "exif": metadata.exif, "xmp": metadata.xmp}
-    while sum(map(len, keep.values())) > SIDECAR_NBYTES:
-        keep[max(keep, key=lambda name: len(keep[name]))] = b""
-    return Metadata(**keep)
+    blocks = list(metadata.blocks)
+    while sum(map(len, blocks)) > SIDECAR_NBYTES:
+        blocks[max(range(len(blocks)), key=lambda place: len(blocks[place]))] = b""
+    return Metadata.of_blocks(blocks)

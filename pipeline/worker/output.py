@@ -68,8 +68,8 @@ class Output:
             frame.remark(f"its ICC profile was dropped: it is for {model} pictures, and the output is {spec.model}")
         frame.metadata = replace(frame.metadata, icc=b"")
 
-    def save(self, data: bytes | memoryview) -> int:
-        """Write the whole output; the bytes written.
+    def save(self, data: bytes | memoryview, *, mtime_ns: int | None = None) -> int:
+        """Write the whole output, with this time of its last change where one is given; the bytes written.
 
         Raises:
             ItemError: the target is a file of the input.
@@ -79,6 +79,8 @@ class Output:
         try:
             try:
                 written = _write_all(fd, data)
+                if mtime_ns is not None:
+                    os.utime(fd, ns=(mtime_ns, mtime_ns))
                 if self._durable:
                     os.fsync(fd)
             finally:

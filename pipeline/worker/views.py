@@ -107,11 +107,11 @@ class Views:
 
     def _write_properties(self, part: Part, offset: int, beside: int) -> int:
         """Properties and metadata into the region; the flag that says that they are there, or 0."""
-        metadata = part.metadata
-        if not metadata.nbytes and are_usual(part):
+        blocks = part.metadata.blocks
+        if not any(blocks) and are_usual(part):
             return 0
-        pack_properties(self._writable, offset, part, (len(metadata.icc), len(metadata.exif), len(metadata.xmp)))
-        for block in (metadata.icc, metadata.exif, metadata.xmp):
+        pack_properties(self._writable, offset, part, tuple(map(len, blocks)))
+        for block in blocks:
             self._writable[beside : beside + len(block)] = block
             beside += len(block)
         return PROPERTIES
@@ -121,4 +121,4 @@ class Views:
         for length in unpack_properties(self._read_only, offset, frame):
             blocks.append(bytes(self._read_only[beside : beside + length]))
             beside += length
-        frame.metadata = Metadata(*blocks)
+        frame.metadata = Metadata.of_blocks(blocks)

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 
-from pipeline import STRICT, Codec, DecodeContext, Frame, Header, ItemError, Metadata, Pixels, Spec
-from stages.media import heif, icc, signatures
+from pipeline import STRICT, Codec, DecodeContext, Frame, Header, ItemError, Metadata, Picture, Pixels, Spec
+from stages.media import exif, heif, icc, pillow_frames, signatures
 
 if TYPE_CHECKING:
     from PIL.AvifImagePlugin import AvifImageFile
@@ -26,7 +26,7 @@ class Avif(Codec):
 
     Decodes to gray, rgb or rgba (H, W, C), uint8; files of 10 and 12 bits to uint16, stretched to its range; straight
     alpha last. `clap` is applied, `irot` and `imir` become the orientation of the Spec. Colours come from the profile,
-    or else from the codes in `nclx`. Encodes uint8; an ICC profile is kept.
+    or else from the codes in `nclx`. Encodes uint8; an ICC profile, EXIF and XMP are written.
     """
 
     quality: int = field(default=75, metadata={"ge": 1, "le": 100, "doc": "libavif's scale; 50 small, 90 fine"})
@@ -41,6 +41,7 @@ class Avif(Codec):
     extensions: ClassVar[tuple[str, ...]] = ("avif", "avifs")
     pixels_version: ClassVar[int] = 2
     models: ClassVar[tuple[str, ...]] = ("gray", "rgb", "gray_alpha", "rgba")
+    holds: ClassVar[frozenset[str]] = frozenset(("exif", "xmp"))
     example: ClassVar[Mapping[str, Any]] = {"quality": 60}
 
     def open(self) -> None:
@@ -73,7 +74,9 @@ class Avif(Codec):
             transfer="unspecified" if profile else icc.HDR.get(told.transfer, "unspecified"),
         )  # fmt: skip
         codes = icc.of_codes(told.primaries, told.transfer, gray=spec.base_model == "gray")
-        return Header(spec, Metadata(profile or codes, block.removeprefix(b"Exif\0\0"), xmp), frames)
+        block = block.removeprefix(exif.EXIF)
+        beside = Metadata(profile or codes, block, xmp, density=exif.density(block))
+        return Header(spec, beside, frames, plays=0 if frames > 1 else None)
 
     def decode(self, data: memoryview, spec: Spec, out: Pixels, how: DecodeContext = STRICT) -> None:
         """Decode the first frame into `out`, (H, W, C) of `spec`.
@@ -96,6 +99,14 @@ class Avif(Codec):
             pixels = (pixels.astype(np.uint32) * 65535 + most // 2) // most
         out[...] = pixels
 
+    def pictures(self, data: memoryview, header: Header, how: DecodeContext = STRICT) -> Iterator[Picture]:
+        """The frames of a sequence, in 8 bits; a single picture as `decode` gives it."""
+        if header.frames == 1:
+            yield from super().pictures(data, header, how)
+            return
+        with _opened(data) as image:
+            yield from pillow_frames.pictures(image, header.spec, range(header.frames), _damaged)
+
     def encode(self, frame: Frame) -> memoryview:
         """The file; `frame.pixels` is C-contiguous (H, W, 1 to 4) uint8, any alpha last.
 
@@ -115,9 +126,13 @@ class Avif(Codec):
         file = io.BytesIO()
         Image.fromarray(pixels[:, :, 0] if spec.channels == 1 else pixels).save(
             file, "AVIF", quality=self.quality, subsampling=subsampling, speed=self.speed, icc_profile=icc,
-            max_threads=1,
+            max_threads=1, exif=frame.metadata.exif, xmp=frame.metadata.xmp,
         )  # fmt: skip
         return file.getbuffer()
+
+
+def _damaged(error: Exception) -> ItemError:
+    return ItemError(f"damaged AVIF: {' '.join(str(error).split())}")
 
 
 @contextlib.contextmanager
@@ -132,7 +147,7 @@ def _opened(data: memoryview) -> Iterator[AvifImageFile]:
     except ItemError:
         raise
     except Exception as error:  # Pillow raises what libavif and its own reading of the boxes make of a file
-        raise ItemError(f"damaged AVIF: {' '.join(str(error).split())}") from error
+        raise _damaged(error) from error
     finally:
         AvifImagePlugin.DEFAULT_MAX_THREADS = threads
 
@@ -146,7 +161,7 @@ def _picture(data: memoryview, out: Pixels | None) -> Pixels:
     try:
         pixels: Pixels = imagecodecs.avif_decode(bytes(data), numthreads=1, out=target)
     except Exception as error:  # it raises AvifError, and ValueError where `out` is of another shape
-        raise ItemError(f"damaged AVIF: {' '.join(str(error).split())}") from error
+        raise _damaged(error) from error
     return pixels
 
 

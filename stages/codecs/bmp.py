@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import numpy as np
 
-from pipeline import STRICT, Codec, DecodeContext, Frame, Header, ItemError, Pixels, Spec
+from pipeline import NO_METADATA, STRICT, Codec, DecodeContext, Frame, Header, ItemError, Metadata, Pixels, Spec
 from stages.media import signatures
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ MODELS = {"1": "gray", "L": "gray", "P": "rgb", "RGB": "rgb", "RGBA": "rgba"}  #
 BITFIELDS, ALPHABITFIELDS, RLE = 3, 6, (1, 2)  # compressions
 USUAL_MASKS = {16: (0x7C00, 0x3E0, 0x1F, 0), 32: (0xFF0000, 0xFF00, 0xFF, 0)}
 V5, EMBEDDED = 124, b"DEBM"  # size of the header that may tell of a profile, and its mark for one in the file
+INCH, SCREEN = 0.0254, 72.0  # metres; pixels an inch where nothing is said
 HEAD_NBYTES = 1 << 19  # more than all headers and a palette of 65536 colours
 DAMAGE = (OSError, SyntaxError, ValueError, TypeError, IndexError, EOFError, OverflowError, MemoryError, struct.error)
 
@@ -41,18 +42,28 @@ class Fields(NamedTuple):
         return -(-self.width * self.bits // 32) * 4
 
 
+class Rows(NamedTuple):
+    """Where the rows lie: the first byte, bytes a row, the first byte behind them, and whether the lowest is first."""
+
+    start: int
+    stride: int
+    end: int
+    upwards: bool
+
+
 @dataclass(frozen=True)
 class Bmp(Codec):
     """Windows bitmap: 1, 4, 8, 16, 24 and 32 bits a pixel, plain and run-length encoded.
 
     Decodes to gray, rgb or rgba (H, W, C) uint8; palettes become rgb, or gray where they are the gray scale. Alpha
     counts only where the file says which bits it has; samples of more than 8 bits are rounded. Encodes uint8 in 8, 24
-    or 32 bits. A profile is neither used nor written.
+    or 32 bits, with the density. A profile is neither used nor written.
     """
 
     extensions: ClassVar[tuple[str, ...]] = ("bmp", "dib")
     pixels_version: ClassVar[int] = 2
     models: ClassVar[tuple[str, ...]] = ("gray", "rgb", "gray_alpha", "rgba")
+    holds: ClassVar[frozenset[str]] = frozenset(("density",))
 
     def open(self) -> None:
         from PIL import BmpImagePlugin  # noqa: F401 - loaded before the first frame, not within it
@@ -66,24 +77,12 @@ class Bmp(Codec):
         Raises:
             ItemError: damaged, unsupported, or fewer bytes than its size needs.
         """
-        fields = _fields(data)
-        if fields is not None:
-            end = fields.start + fields.stride * fields.height
-            spec = Spec.of("rgba" if len(fields.masks) == 4 else "rgb", fields.height, fields.width)
-        else:
-            with _opened(data[:HEAD_NBYTES]) as image:
-                (width, height), mode, (tile,) = image.size, image.mode, image.tile
-            if mode not in MODELS or not 0 < width < 1 << 31 or not 0 < height < 1 << 31:
-                raise ItemError(f"damaged BMP: {width}x{height} pixels of mode {mode}")
-            spec, end = Spec.of(MODELS[mode], height, width), tile.offset + 1
-            if tile.codec_name == "raw":
-                layout: Any = tile.args  # raw mode, bytes a row, direction
-                end = tile.offset + layout[1] * height
-        if end > len(data):
-            raise ItemError(f"truncated BMP: {len(data)} of {end} bytes are there")
-        return Header(
-            spec, remarks=("its ICC profile was not used, as other programs do",) if _has_profile(data) else ()
-        )
+        spec, rows = _layout(data)
+        if rows.start + rows.stride > len(data):
+            raise ItemError(f"truncated BMP: {len(data)} of {rows.end} bytes are there")
+        remarks = ("its ICC profile was not used, as other programs do",) if _has_profile(data) else ()
+        density = _density(data)
+        return Header(spec, Metadata(density=density) if all(density) else NO_METADATA, remarks=remarks)
 
     def decode(self, data: memoryview, spec: Spec, out: Pixels, how: DecodeContext = STRICT) -> None:
         """Decode into `out`, (H, W, C) uint8 of `spec`.
@@ -91,6 +90,14 @@ class Bmp(Codec):
         Raises:
             ItemError: damaged or truncated.
         """
+        _, rows = _layout(data)
+        if rows.end > len(data):
+            if not how.salvage:
+                raise ItemError(f"truncated BMP: {len(data)} of {rows.end} bytes are there")
+            there = (len(data) - rows.start) // rows.stride
+            data = memoryview(bytes(data) + bytes(rows.end - len(data)))
+            where = "the lower" if rows.upwards else "the upper"
+            how.remark(f"truncated BMP; salvaged: {where} {there} of {spec.height} rows were read")
         fields = _fields(data)
         if fields is not None:
             _from_fields(data, fields, out)
@@ -120,7 +127,7 @@ class Bmp(Codec):
         else:  # b, g, r, and any alpha
             view[..., :3] = pixels[..., 2::-1] if spec.channels > 2 else pixels[..., :1]
             view[..., 3:] = pixels[..., spec.channels - channels + 3 :] if channels == 4 else 0
-        return _file(spec, channels, rows)
+        return _file(spec, channels, rows, frame.metadata.density)
 
 
 def _fields(data: memoryview) -> Fields | None:
@@ -160,7 +167,32 @@ def _has_profile(data: memoryview) -> bool:
     return len(data) >= 138 and int.from_bytes(data[14:18], "little") == V5 and data[70:74] == EMBEDDED
 
 
-def _file(spec: Spec, channels: int, rows: Pixels) -> bytes:
+def _layout(data: memoryview) -> tuple[Spec, Rows]:
+    """What the headers say; raises ItemError where that is no picture."""
+    fields = _fields(data)
+    if fields is not None:
+        spec = Spec.of("rgba" if len(fields.masks) == 4 else "rgb", fields.height, fields.width)
+        return spec, Rows(fields.start, fields.stride, fields.start + fields.stride * fields.height, fields.upwards)
+    with _opened(data[:HEAD_NBYTES]) as image:
+        (width, height), mode, (tile,) = image.size, image.mode, image.tile
+    if mode not in MODELS or not 0 < width < 1 << 31 or not 0 < height < 1 << 31:
+        raise ItemError(f"damaged BMP: {width}x{height} pixels of mode {mode}")
+    spec = Spec.of(MODELS[mode], height, width)
+    if tile.codec_name != "raw":  # packed: how long its rows are is not known
+        return spec, Rows(tile.offset, 1, tile.offset + 1, upwards=True)
+    layout: Any = tile.args  # raw mode, bytes a row, direction
+    return spec, Rows(tile.offset, layout[1], tile.offset + layout[1] * height, layout[2] == -1)
+
+
+def _density(data: memoryview) -> tuple[float, float]:
+    """Pixels an inch, of headers that say it; 0 for those that do not."""
+    if len(data) < 54 or int.from_bytes(data[14:18], "little") < 40:
+        return NO_METADATA.density
+    across, down = struct.unpack_from("<ii", data, 38)
+    return round(max(0, across) * INCH, 2), round(max(0, down) * INCH, 2)
+
+
+def _file(spec: Spec, channels: int, rows: Pixels, density: tuple[float, float]) -> bytes:
     """Headers and rows, which stand from the bottom up; with alpha a V4 header, which says that there is alpha."""
     palette = np.zeros((256 if channels == 1 else 0, 4), np.uint8)
     palette[:, :3] = np.arange(len(palette))[:, None]
@@ -172,7 +204,7 @@ def _file(spec: Spec, channels: int, rows: Pixels) -> bytes:
     head = struct.pack("<2sIII", b"BM", nbytes, 0, start)
     info = struct.pack(
         "<IiiHHIIiiII", 40 + len(more), spec.width, spec.height, 1, 8 * channels, 3 if more else 0, rows.nbytes,
-        2835, 2835, len(palette), 0,
+        *(round((each or SCREEN) / INCH) for each in density), len(palette), 0,
     )  # fmt: skip
     return b"".join((head, info, more, palette.tobytes(), rows[::-1].tobytes()))
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
 
-from pipeline import STRICT, Codec, DecodeContext, Header, Health, ItemError, Metadata, Pixels, Spec
+from pipeline import STRICT, Codec, DecodeContext, Header, Health, ItemError, Metadata, Picture, Pixels, Spec
 from stages.media import exif, heif, icc, signatures
 
 MODES = {"L": "gray", "LA": "gray_alpha", "RGB": "rgb", "RGBA": "rgba"}
@@ -46,19 +48,16 @@ class Heic(Codec):
         """
         file = _opened(data)
         told = file.info
-        width, height = file.size
-        model, deep = (DEEP[file.mode], True) if file.mode in DEEP else (MODES.get(file.mode, ""), False)
-        if not model or not width or not height:
-            raise ItemError(f"damaged HEIC: {width}x{height} pixels of mode {file.mode}")
         codes = heif.properties(data)
         profile = told.get("icc_profile") or b""
-        spec = Spec.of(
-            model, height, width, dtype="uint16" if deep else "uint8",
-            transfer="unspecified" if profile else icc.HDR.get(codes.transfer, "unspecified"),
-        )  # fmt: skip
+        transfer = "unspecified" if profile else icc.HDR.get(codes.transfer, "unspecified")
+        spec = replace(_spec(file), transfer=transfer)
         block = (told.get("exif") or b"").removeprefix(exif.EXIF)
         beside = Metadata(
-            icc.trimmed(profile) or icc.of_codes(codes.primaries, codes.transfer), block, told.get("xmp") or b""
+            icc.trimmed(profile) or icc.of_codes(codes.primaries, codes.transfer),
+            block,
+            told.get("xmp") or b"",
+            density=exif.density(block),
         )
         return Header(spec, beside, len(file))
 
@@ -68,15 +67,37 @@ class Heic(Codec):
         Raises:
             ItemError: damaged or truncated.
         """
+        _fill(_opened(data), out)
+
+    def pictures(self, data: memoryview, header: Header, how: DecodeContext = STRICT) -> Iterator[Picture]:
+        """The pictures of the file that are to be shown, the primary one first."""
         file = _opened(data)
-        try:
-            pixels = np.asarray(file)
-        except Exception as error:
-            raise ItemError(f"damaged HEIC: {' '.join(str(error).split())}") from error
-        pixels = pixels.reshape(*pixels.shape[:2], -1)
-        if pixels.shape != out.shape:
-            raise ItemError(f"damaged HEIC: decoded to {pixels.shape}, its header says {spec.shape} (H, W, C)")
-        out[...] = pixels
+        first = file.primary_index
+        for number in (first, *(each for each in range(len(file)) if each != first)):
+            picture = file[number]
+            spec = header.spec if number == first else _spec(picture)
+            yield Picture(spec, partial(_fill, picture))
+
+
+def _spec(picture: Any) -> Spec:
+    """What the decoder makes of a picture; raises ItemError where that is nothing."""
+    width, height = picture.size
+    deep = picture.mode in DEEP
+    model = DEEP[picture.mode] if deep else MODES.get(picture.mode, "")
+    if not model or not width or not height:
+        raise ItemError(f"damaged HEIC: {width}x{height} pixels of mode {picture.mode}")
+    return Spec.of(model, height, width, dtype="uint16" if deep else "uint8")
+
+
+def _fill(picture: Any, out: Pixels) -> None:
+    try:
+        pixels = np.asarray(picture)
+    except Exception as error:  # libheif's errors come as several kinds
+        raise ItemError(f"damaged HEIC: {' '.join(str(error).split())}") from error
+    pixels = pixels.reshape(*pixels.shape[:2], -1)
+    if pixels.shape != out.shape:
+        raise ItemError(f"damaged HEIC: decoded to {pixels.shape}, its header says {out.shape} (H, W, C)")
+    out[...] = pixels
 
 
 def _opened(data: memoryview) -> Any:

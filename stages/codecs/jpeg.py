@@ -6,7 +6,6 @@ What that one refuses or warns of goes the second way: mended where no pixel is 
 from __future__ import annotations
 
 import re
-import struct
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -14,13 +13,25 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 
-from pipeline import STRICT, Codec, Colour, DecodeContext, Frame, Header, ItemError, Metadata, Pixels, Size, Spec
-from stages.media import exif, icc, jpeg_stream, signatures, vips
+from pipeline import (
+    NO_METADATA,
+    STRICT,
+    Codec,
+    Colour,
+    DecodeContext,
+    Frame,
+    Header,
+    ItemError,
+    Metadata,
+    Pixels,
+    Size,
+    Spec,
+)
+from stages.media import exif, icc, jpeg_blocks, jpeg_stream, signatures, vips
 from stages.media.background import flattened, require_opaque
-from stages.media.jpeg_stream import SOFS
+from stages.media.jpeg_blocks import JPEG_LS
 from stages.media.shrinking import by_halves, factor_of
 
-APP1, APP2, JPEG_LS = 0xE1, 0xE2, 0xF7
 SCALES = (8, 4, 2)
 LOSSLESS, ARITHMETIC = frozenset((0xC3, 0xC5, 0xC6, 0xC7, 0xCB, 0xCD, 0xCE, 0xCF)), frozenset((0xC9, 0xCA))
 LOADER = vips.Loader("JPEG", "jpegload_source")
@@ -28,10 +39,6 @@ LOADER = vips.Loader("JPEG", "jpegload_source")
 HARMLESS = re.compile("extraneous bytes before marker|unknown adobe color transform", re.IGNORECASE)
 UNNAMED = "subsampling level"  # of its message about sampling factors that it has no name for
 SPACES = {"gray": "GRAY", "rgb": "RGB", "cmyk": "CMYK"}
-XMP, ICC = b"http://ns.adobe.com/xap/1.0/\0", b"ICC_PROFILE\0"
-APP2_CODE = 0xFFE2
-ICC_CHUNK = 65535 - 2 - 14  # what an APP2 segment holds beside its length, name and two counters
-_FRAME = struct.Struct(">BHHB").unpack_from
 
 
 @dataclass(frozen=True)
@@ -41,7 +48,7 @@ class Jpeg(Codec):
     Decodes to gray (H, W, 1), rgb (H, W, 3) or, for CMYK and YCCK files with an ICC profile, cmyk (H, W, 4; 255 is full
     ink) uint8. Those without a profile become rgb by 255 - ink (mean error about 12 levels against a conversion by
     profile), with Adobe's inverted sense. The EXIF block is kept as TIFF bytes. Encodes uint8; transparency is
-    flattened over `background`; an ICC profile is kept.
+    flattened over `background`; an ICC profile, EXIF, XMP, IPTC, a comment and the density are written.
     """
 
     quality: int = field(default=85, metadata={"ge": 1, "le": 100, "doc": "libjpeg's scale; 75 small, 90 fine"})
@@ -56,6 +63,7 @@ class Jpeg(Codec):
 
     extensions: ClassVar[tuple[str, ...]] = ("jpg", "jpeg", "jpe", "jfif")
     models: ClassVar[tuple[str, ...]] = ("gray", "rgb", "gray_alpha", "rgba")
+    holds: ClassVar[frozenset[str]] = frozenset(("exif", "xmp", "iptc", "comment", "density"))
     example: ClassVar[Mapping[str, Any]] = {"subsampling": "444"}
 
     def __post_init__(self) -> None:
@@ -73,31 +81,20 @@ class Jpeg(Codec):
         Raises:
             ItemError: cut short, no frame header, not 8 bits a sample, 2 or more than 4 components, another coding.
         """
-        frame, block, xmp, kind = None, b"", b"", 0
-        parts: list[tuple[int, int, bytes]] = []
-        for marker, start, end in jpeg_stream.segments(data):
-            if marker in SOFS or marker == JPEG_LS:
-                kind, frame = marker, _FRAME(data, start) if end - start >= 6 else None
-            elif marker == APP1:
-                content = bytes(data[start:end])
-                if content.startswith(exif.EXIF):
-                    block = block or content[len(exif.EXIF) :]
-                elif content.startswith(XMP):
-                    xmp = xmp or content[len(XMP) :]
-            elif marker == APP2 and data[start : start + len(ICC)] == ICC and end - start > len(ICC) + 2:
-                at = start + len(ICC)
-                parts.append((data[at], data[at + 1], bytes(data[at + 2 : end])))
-        if frame is None:
+        found = jpeg_blocks.read(data)
+        if found.frame is None:
             raise ItemError("damaged JPEG: no frame header before the first scan")
-        components, height, width = _judged(kind, frame)
-        profile, remarks = _profile(parts, components) if parts else (b"", ())
+        components, height, width = _judged(found.kind, found.frame)
+        block, xmp, profile = found.exif, found.xmp, found.profile
+        if components == 4 and profile[16:20] != b"CMYK":
+            profile = b""
         model = "gray" if components == 1 else "cmyk" if components == 4 and profile else "rgb"
         if model == "rgb" and not profile and block and exif.is_adobe_rgb(block):
             profile = icc.matrix_profile(icc.ADOBE_RGB, icc.ADOBE_GAMMA)
         spec = _spec(model, height, width, exif.orientation(block, xmp) if block or xmp else 1)
-        if not (profile or block or xmp or remarks):
-            return Header(spec)
-        return Header(spec, Metadata(profile, block, xmp), remarks=remarks)
+        if not any(beside := (profile, block, xmp, found.iptc, found.comment)) and not all(found.density):
+            return Header(spec, remarks=found.remarks)
+        return Header(spec, Metadata(*beside, found.density), remarks=found.remarks)
 
     def shrunk(self, spec: Spec, need: Size) -> Spec:
         """The smallest of 1/8, 2/8, 4/8 and full size, rounded up, that is at least `need` in both axes.
@@ -136,7 +133,7 @@ class Jpeg(Codec):
         encoded: bytes = simplejpeg.encode_jpeg(
             pixels, self.quality, "GRAY" if gray else "RGB", "Gray" if gray else self.subsampling
         )
-        return _with_icc(encoded, frame.metadata.icc) if frame.metadata.icc else encoded
+        return encoded if frame.metadata is NO_METADATA else jpeg_blocks.with_blocks(encoded, frame)
 
 
 @lru_cache(maxsize=64)  # a folder has few sizes, and a Spec seen before is the same object: quick to look up by
@@ -232,29 +229,6 @@ def _shown(spec: Spec) -> Callable[[Any], Any]:
         return image.invert() if spec.model == "cmyk" else vips.without_ink(image)
 
     return finish
-
-
-def _profile(parts: list[tuple[int, int, bytes]], components: int) -> tuple[bytes, tuple[str, ...]]:
-    """The ICC profile of numbered parts, and what there is to say of it; empty where one is missing."""
-    found = {number: part for number, _, part in parts}
-    whole = sorted(found) == list(range(1, len(found) + 1)) and all(count == len(found) for _, count, _ in parts)
-    profile = icc.trimmed(b"".join(found[number] for number in sorted(found))) if whole else b""
-    if not whole:
-        return b"", ("its ICC profile is broken and was not used",)
-    return (b"" if components == 4 and profile[16:20] != b"CMYK" else profile), ()
-
-
-def _with_icc(encoded: bytes, icc: bytes) -> bytes:
-    """The file with the profile in APP2 segments after the JFIF segment (ICC.1:2022, B.4)."""
-    start = 4 + int.from_bytes(encoded[4:6], "big")
-    parts = [icc[at : at + ICC_CHUNK] for at in range(0, len(icc), ICC_CHUNK)]
-    if len(parts) > 255:
-        raise ItemError(f"an ICC profile of {len(icc)} bytes", limit=f"{255 * ICC_CHUNK} bytes fit a JPEG")
-    segments = (
-        struct.pack(">HH", APP2_CODE, len(part) + 16) + ICC + bytes((number, len(parts))) + part
-        for number, part in enumerate(parts, 1)
-    )
-    return b"".join((encoded[:start], *segments, encoded[start:]))
 
 
 def _one_line(error: Exception) -> str:

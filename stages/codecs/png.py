@@ -2,24 +2,32 @@
 
 from __future__ import annotations
 
+import io
 import struct
-import zlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, ClassVar
 
-from pipeline import STRICT, Codec, DecodeContext, Frame, Header, ItemError, Metadata, Pixels, Size, Spec
-from stages.media import exif, icc, signatures, vips
+from pipeline import (
+    STRICT,
+    Codec,
+    DecodeContext,
+    Frame,
+    Header,
+    ItemError,
+    Metadata,
+    Picture,
+    Pixels,
+    Size,
+    Spec,
+)
+from stages.media import exif, jpeg_blocks, pillow_frames, png_chunks, signatures, vips
 from stages.media.shrinking import by_halves, factor_of
 
 MODELS = {0: "gray", 2: "rgb", 3: "rgb", 4: "gray_alpha", 6: "rgba"}  # by colour type
 DEPTHS = {0: (1, 2, 4, 8, 16), 2: (8, 16), 3: (1, 2, 4, 8), 4: (8, 16), 6: (8, 16)}
-XMP, RAW_EXIF = b"XML:com.adobe.xmp", (b"Raw profile type exif", b"Raw profile type APP1")  # key words of texts
-TEXTS = (b"tEXt", b"zTXt", b"iTXt")
-COLOURS = (b"cICP", b"iCCP", b"sRGB", b"gAMA", b"cHRM")
-PIECE = 1 << 20  # bytes that are inflated at a time
-MAX_INFLATED = 1 << 24  # of a compressed profile or text, in bytes
+BESIDE = (b"tRNS", b"eXIf", b"pHYs", b"cICP", b"iCCP", b"sRGB", b"gAMA", b"cHRM")
 LOADER = vips.Loader("PNG", "pngload_source")
 
 
@@ -28,8 +36,8 @@ class Png(Codec):
     """PNG of every colour type and depth; lossless, and 16 bits stay 16 bits.
 
     Decodes to gray, gray_alpha, rgb or rgba (H, W, C), uint8 or uint16, straight alpha last; palettes become rgb, a
-    transparent colour becomes alpha. Of an animation the default image is read. Encodes the same; an ICC profile is
-    kept.
+    transparent colour becomes alpha. Of an animation the default image is read. Encodes the same; an ICC profile, EXIF,
+    XMP, IPTC (as ImageMagick writes it), a comment and the density are written.
     """
 
     compress_level: int = field(
@@ -40,6 +48,7 @@ class Png(Codec):
     pixels_version: ClassVar[int] = 2
     models: ClassVar[tuple[str, ...]] = ("gray", "rgb", "gray_alpha", "rgba")
     dtypes: ClassVar[tuple[str, ...]] = ("uint8", "uint16")
+    holds: ClassVar[frozenset[str]] = frozenset(("exif", "xmp", "iptc", "comment", "density"))
     example: ClassVar[Mapping[str, Any]] = {"compress_level": 1}
 
     def open(self) -> None:
@@ -57,18 +66,19 @@ class Png(Codec):
         width, height, depth, kind = _ihdr(data)
         blocks: dict[bytes, bytes] = {}
         remarks: list[str] = []
-        data_nbytes, ended = 0, False
-        for name, start, end in _chunks(data):
+        data_nbytes, ended, frames, plays = 0, False, 1, 0
+        for name, start, end in png_chunks.chunks(data):
             if name == b"IDAT":
                 data_nbytes += end - start
             elif name == b"IEND":
                 ended = True
-            elif name == b"acTL":
-                remarks.append("is an animation (APNG): only its default image was read")
-            elif name in TEXTS:
-                key = bytes(data[start : min(start + 79, end)]).partition(b"\0")[0]
-                blocks.setdefault(key, _text(name, bytes(data[start:end])) if key in (XMP, *RAW_EXIF) else b"")
-            elif name in (b"tRNS", b"eXIf", *COLOURS):
+            elif name == b"acTL" and end - start >= 8:
+                frames, plays = struct.unpack_from(">II", data, start)
+            elif name in png_chunks.TEXTS:
+                key = png_chunks.keyword(data[start:end])
+                if key in png_chunks.READ_TEXTS:
+                    blocks.setdefault(key, png_chunks.text(name, bytes(data[start:end])))
+            elif name in BESIDE:
                 blocks.setdefault(name, bytes(data[start:end]))
         if not ended:
             remarks.append("its end mark (IEND) is missing")
@@ -78,14 +88,13 @@ class Png(Codec):
         model = MODELS[kind]
         if b"tRNS" in blocks:
             model = {"gray": "gray_alpha", "rgb": "rgba"}.get(model, model)
-        texts = [exif.raw_profile(blocks[key]) for key in RAW_EXIF if key in blocks]
-        block, xmp = next(filter(None, [blocks.get(b"eXIf", b""), *texts]), b""), blocks.get(XMP, b"")
-        profile, transfer = _colours(blocks, gray=model.startswith("gray"))
+        profile, transfer = png_chunks.colours(blocks, gray=model.startswith("gray"))
+        beside = _beside(blocks, profile)
         spec = Spec.of(
             model, height, width, dtype="uint16" if depth == 16 else "uint8",
-            orientation=exif.orientation(block, xmp), transfer=transfer,
+            orientation=exif.orientation(beside.exif, beside.xmp), transfer=transfer,
         )  # fmt: skip
-        return Header(spec, Metadata(profile, block, xmp), remarks=tuple(remarks))
+        return Header(spec, beside, max(1, frames), tuple(remarks), plays if frames > 1 else None)
 
     def shrunk(self, spec: Spec, need: Size) -> Spec:
         """By 1/2, 1/4 ... 1/32, rounded up: pixels are averaged while the file is read."""
@@ -98,7 +107,23 @@ class Png(Codec):
             ItemError: damaged, or fewer pixels than the header says.
         """
         small = vips.shrunk_by(factor_of(spec), alpha=spec.has_alpha)
-        LOADER.decode(data, spec, out, how, small, is_whole=partial(_inflates, data))
+        LOADER.decode(data, spec, out, how, small, is_whole=partial(png_chunks.inflates, data))
+
+    def pictures(self, data: memoryview, header: Header, how: DecodeContext = STRICT) -> Iterator[Picture]:
+        """The frames of an animation, in 8 bits and not the default image beside them; else what `decode` gives."""
+        if header.frames == 1:
+            yield from super().pictures(data, header, how)
+            return
+        from PIL.PngImagePlugin import PngImageFile
+
+        try:
+            image = PngImageFile(io.BytesIO(data))
+        except Exception as error:  # Pillow raises what its reading of the chunks makes of a file
+            raise _damaged(error) from error
+        spec = replace(header.spec.in_model("rgba"), dtype="uint8")
+        with image:
+            beside = int(bool(image.default_image))
+            yield from pillow_frames.pictures(image, spec, range(beside, image.n_frames), _damaged)
 
     def encode(self, frame: Frame) -> bytes:
         """The file; `frame.pixels` is C-contiguous (H, W, 1 to 4), any alpha last.
@@ -109,13 +134,11 @@ class Png(Codec):
         frame.spec.require(dtype=("uint8", "uint16"), model=self.models)
         image = vips.image_of(frame, b"")
         encoded: bytes = image.pngsave_buffer(compression=self.compress_level, filter="all", keep="none")
-        icc = frame.metadata.icc
-        if not icc:
-            return encoded
-        # By hand: libpng leaves out, without a word, what it does not like in a profile.
-        content = b"iCCPICC\0\0" + zlib.compress(icc)
-        chunk = struct.pack(">I", len(content) - 4) + content + struct.pack(">I", zlib.crc32(content))
-        return b"".join((encoded[:33], chunk, encoded[33:]))  # behind IHDR
+        return png_chunks.with_blocks(encoded, frame.metadata)
+
+
+def _damaged(error: Exception) -> ItemError:
+    return ItemError(f"damaged PNG: {' '.join(str(error).split())}")
 
 
 def _ihdr(data: memoryview) -> tuple[int, int, int, int]:
@@ -134,64 +157,14 @@ def _ihdr(data: memoryview) -> tuple[int, int, int, int]:
     return width, height, depth, kind
 
 
-def _chunks(data: memoryview) -> Iterator[tuple[bytes, int, int]]:
-    """Name, start and end of the content of each chunk up to IEND, or as far as the file goes."""
-    at, size = 8, len(data)
-    while at + 8 <= size:
-        length, name = struct.unpack_from(">I4s", data, at)
-        yield name, at + 8, min(at + 8 + length, size)
-        if name == b"IEND":
-            return
-        at += 12 + length
-
-
-def _inflates(data: memoryview) -> bool:
-    """Whether the image data is one whole zlib stream with the right sum; nothing of it is kept."""
-    inflate = zlib.decompressobj()
-    for name, start, end in _chunks(data):
-        piece: bytes | memoryview = data[start:end] if name == b"IDAT" else b""
-        while piece and not inflate.eof:
-            try:
-                inflate.decompress(piece, PIECE)
-            except zlib.error:
-                return False
-            piece = inflate.unconsumed_tail
-    return inflate.eof
-
-
-def _text(name: bytes, chunk: bytes) -> bytes:
-    """The text of a tEXt, zTXt or iTXt chunk (PNG 3rd ed., 11.3.3); empty where it is damaged."""
-    _, _, rest = chunk.partition(b"\0")
-    if name == b"tEXt":
-        return rest
-    if name == b"zTXt":
-        return _inflated(rest[1:])
-    packed, rest = rest[:1] == b"\1", rest[2:].partition(b"\0")[2].partition(b"\0")[2]
-    return _inflated(rest) if packed else rest
-
-
-def _colours(blocks: dict[bytes, bytes], *, gray: bool) -> tuple[bytes, str]:
-    """The profile and the transfer by the first chunk that says them (PNG 3rd ed., 4.3 and 11.3.2)."""
-    codes = blocks.get(b"cICP", b"")
-    if len(codes) == 4:
-        return icc.of_codes(codes[0], codes[1], gray=gray), icc.HDR.get(codes[1], "unspecified")
-    if b"iCCP" in blocks:
-        return icc.trimmed(_inflated(blocks[b"iCCP"].partition(b"\0")[2][1:])), "unspecified"
-    gamma, primaries = blocks.get(b"gAMA", b""), blocks.get(b"cHRM", b"")
-    if b"sRGB" in blocks or not (gamma or primaries):
-        return b"", "unspecified"
-    display = 1e5 / max(1, int.from_bytes(gamma[:4], "big")) if gamma else 0.0
-    points = None
-    if len(primaries) == 32:
-        white, red, green, blue = ((x / 1e5, y / 1e5) for x, y in struct.iter_unpack(">II", primaries))
-        points = icc.Primaries(red, green, blue, white)
-    return icc.of_gamma(display, points, gray=gray), "unspecified"
-
-
-def _inflated(packed: bytes) -> bytes:
-    inflate = zlib.decompressobj()
-    try:
-        whole = inflate.decompress(packed, MAX_INFLATED)
-    except zlib.error:
-        return b""
-    return whole if inflate.eof else b""
+def _beside(blocks: dict[bytes, bytes], profile: bytes) -> Metadata:
+    """What the chunks say beside the pixels."""
+    texts = [
+        png_chunks.raw_profile(blocks[key]).removeprefix(exif.EXIF) for key in png_chunks.RAW_EXIF if key in blocks
+    ]
+    block = next(filter(None, [blocks.get(b"eXIf", b""), *texts]), b"")
+    records = png_chunks.raw_profile(blocks.get(png_chunks.RAW_IPTC, b""))
+    return Metadata(
+        profile, block, blocks.get(png_chunks.XMP, b""), jpeg_blocks.iptc_of(records) or records,
+        blocks.get(png_chunks.COMMENT, b""), png_chunks.density(blocks.get(b"pHYs", b"")),
+    )  # fmt: skip

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, ClassVar, Literal
 
@@ -16,14 +16,15 @@ from pipeline import (
     ItemError,
     Metadata,
     MissingCodec,
+    Picture,
     Pixels,
     Size,
     Spec,
     SpecError,
 )
-from stages.media import exif, icc, odd_tiff, signatures, vips
+from stages.media import icc, odd_tiff, signatures, tiff_fields, vips
 from stages.media.shrinking import by_halves, factor_of
-from stages.media.tiff_tags import DNG, EXTRA, SUBFILE, Directory, directory, pages
+from stages.media.tiff_tags import DNG, EXTRA, IPTC, SUBFILE, XMP, Directory, directory, pages
 
 PREVIEW = 1  # bit of the tag for kinds of pages
 CANON = b"CR"  # the mark of CR2 behind the header
@@ -39,7 +40,7 @@ class Tiff(Codec):
     Decodes to gray, gray_alpha, rgb or rgba (H, W, C), uint8 or uint16, straight alpha last; 16 bits are kept
     exactly, and 12 are stretched. Palettes, YCbCr and L*a*b* become rgb, and CMYK without an ICC profile by 255 - ink;
     with one it stays cmyk (H, W, 4; the largest sample is full ink) and is converted by it. Encodes uint8 and uint16,
-    with a predictor where the compression gains from it; an ICC profile is kept.
+    with a predictor where the compression gains from it; an ICC profile, EXIF, XMP, IPTC and the density are written.
     """
 
     compression: Literal["deflate", "lzw", "zstd", "none", "jpeg"] = field(
@@ -54,6 +55,7 @@ class Tiff(Codec):
     pixels_version: ClassVar[int] = 2
     models: ClassVar[tuple[str, ...]] = ("gray", "rgb", "gray_alpha", "rgba")
     dtypes: ClassVar[tuple[str, ...]] = ("uint8", "uint16")
+    holds: ClassVar[frozenset[str]] = frozenset(("exif", "xmp", "iptc", "density"))
     example: ClassVar[Mapping[str, Any]] = {"compression": "lzw"}
 
     def open(self) -> None:
@@ -74,20 +76,7 @@ class Tiff(Codec):
                 "is a camera's raw file (its first page is a preview), which is not read",
                 remedy="develop it to TIFF or JPEG first",
             )
-        if odd_tiff.is_odd(page):
-            return odd_tiff.header(data, page)
-        image = LOADER.open(data)
-        profile = icc.trimmed(vips.block(image, "icc-profile-data"))
-        shown = _shown(page, keep_ink=profile[16:20] == b"CMYK")(image)
-        ink = shown.interpretation == "cmyk"
-        turn = int(image.get("orientation")) if image.get_typeof("orientation") else 1
-        spec = Spec.of(
-            "cmyk" if ink else vips.MODELS[shown.bands], image.height, image.width, dtype=vips.DTYPES[shown.format],
-            orientation=turn if 1 <= turn <= 8 else 1,
-        )  # fmt: skip
-        profile = b"" if image.interpretation == "cmyk" and not ink else profile
-        block, xmp = vips.block(image, "exif-data").removeprefix(exif.EXIF), vips.block(image, "xmp-data")
-        return Header(spec, Metadata(profile, block, xmp), pages(page))
+        return replace(_header(data, page), frames=sum(1 for _ in pages(page)))
 
     def shrunk(self, spec: Spec, need: Size) -> Spec:
         """By 1/2, 1/4 ... 1/32, rounded up: pixels are averaged while the file is read."""
@@ -100,13 +89,14 @@ class Tiff(Codec):
             ItemError: damaged or truncated.
         """
         page = directory(data)
-        if odd_tiff.is_odd(page):
-            odd_tiff.decode(data, spec, out)
-            return
-        data = _alone(data, page, how)
-        small = vips.shrunk_by(factor_of(spec), alpha=spec.has_alpha)
-        shown = _shown(page, keep_ink=spec.model == "cmyk")
-        LOADER.decode(data, spec, out, how, lambda image: small(shown(image)))
+        _decode(_alone(data, page, how), page, 0, spec, how, out)
+
+    def pictures(self, data: memoryview, header: Header, how: DecodeContext = STRICT) -> Iterator[Picture]:
+        """The pages, each of a size, model and depth of its own; previews and masks are none."""
+        data = _alone(data, directory(data), how)
+        for number, page in pages(directory(data)):
+            spec = header.spec if not number else _header(data, page, number).spec
+            yield Picture(spec, partial(_decode, data, page, number, spec, how))
 
     def encode(self, frame: Frame) -> bytes:
         """The file; `frame.pixels` is C-contiguous (H, W, 1 to 4), uint8 or uint16, any alpha last.
@@ -119,12 +109,43 @@ class Tiff(Codec):
         if self.compression == "jpeg" and (spec.dtype != "uint8" or spec.has_alpha):
             raise SpecError(f"{spec}", limit="JPEG holds uint8 without alpha", remedy="choose another compression")
         if self.compression == "zstd":  # which the wheel's libtiff does not have
-            return odd_tiff.encode(frame)
+            return tiff_fields.with_fields(odd_tiff.encode(frame), frame.metadata)
         predictor = "none" if self.compression in ("none", "jpeg") else "horizontal"
         encoded: bytes = vips.image_of(frame, frame.metadata.icc).tiffsave_buffer(
             compression=self.compression, Q=self.quality, predictor=predictor, keep="icc"
         )
-        return encoded
+        return tiff_fields.with_fields(encoded, frame.metadata)
+
+
+def _header(data: memoryview, page: Directory, number: int = 0) -> Header:
+    """Spec of a page, and what stands beside its pixels."""
+    if odd_tiff.is_odd(page):
+        return odd_tiff.header(data, page, number)
+    image = LOADER.open(data, page=number)
+    profile = icc.trimmed(vips.block(image, "icc-profile-data"))
+    shown = _shown(page, keep_ink=profile[16:20] == b"CMYK")(image)
+    ink = shown.interpretation == "cmyk"
+    turn = int(image.get("orientation")) if image.get_typeof("orientation") else 1
+    spec = Spec.of(
+        "cmyk" if ink else vips.MODELS[shown.bands], image.height, image.width, dtype=vips.DTYPES[shown.format],
+        orientation=turn if 1 <= turn <= 8 else 1,
+    )  # fmt: skip
+    profile = b"" if image.interpretation == "cmyk" and not ink else profile
+    beside = Metadata(
+        profile, tiff_fields.exif_of(data, page), page.block(XMP), page.block(IPTC), density=tiff_fields.density(page)
+    )
+    return Header(spec, beside)
+
+
+def _decode(
+    data: memoryview, page: Directory, number: int, spec: Spec, how: DecodeContext, out: Pixels
+) -> None:  # fmt: skip
+    if odd_tiff.is_odd(page):
+        odd_tiff.decode(data, spec, out, number)
+        return
+    small = vips.shrunk_by(factor_of(spec), alpha=spec.has_alpha)
+    shown = _shown(page, keep_ink=spec.model == "cmyk")
+    LOADER.decode(data, spec, out, how, lambda image: small(shown(image)), page=number)
 
 
 def _alone(data: memoryview, page: Directory, how: DecodeContext) -> memoryview:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from pipeline import STRICT, Codec, DecodeContext, Frame, Header, ItemError, Metadata, Pixels, Size, Spec
+from pipeline import STRICT, Codec, DecodeContext, Frame, Header, ItemError, Metadata, Picture, Pixels, Size, Spec
 from stages.media import exif, signatures, vips
 
 MOST = 16383  # rows and columns of a picture: 14 bits
@@ -20,7 +20,7 @@ class Webp(Codec):
     """WebP, lossy and lossless, with transparency; of an animation the first frame is read.
 
     Decodes to rgb or rgba (H, W, C) uint8, straight alpha last. Encodes uint8; gray becomes rgb, as the format has no
-    gray; alpha is stored without loss; an ICC profile is kept.
+    gray; alpha is stored without loss; an ICC profile, EXIF and XMP are written.
     """
 
     quality: int = field(
@@ -34,6 +34,7 @@ class Webp(Codec):
     extensions: ClassVar[tuple[str, ...]] = ("webp",)
     pixels_version: ClassVar[int] = 2
     models: ClassVar[tuple[str, ...]] = ("gray", "rgb", "gray_alpha", "rgba")
+    holds: ClassVar[frozenset[str]] = frozenset(("exif", "xmp"))
     example: ClassVar[Mapping[str, Any]] = {"lossless": True}
 
     def open(self) -> None:
@@ -58,7 +59,9 @@ class Webp(Codec):
         remarks: tuple[str, ...] = ()
         if spec.model == "rgb" and _has_hidden_alpha(data):
             remarks = ("says that it has no transparency, and has: it was read as opaque",)
-        return Header(spec, Metadata(vips.block(image, "icc-profile-data"), block, xmp), frames, remarks)
+        beside = Metadata(vips.block(image, "icc-profile-data"), block, xmp, density=exif.density(block))
+        plays = int(image.get("loop")) if frames > 1 and image.get_typeof("loop") else 0
+        return Header(spec, beside, frames, remarks, plays if frames > 1 else None)
 
     def shrunk(self, spec: Spec, need: Size) -> Spec:
         """As small as is needed: libwebp scales while it decodes, to any size."""
@@ -79,6 +82,13 @@ class Webp(Codec):
         scale = max(spec.height / spec.full_height, spec.width / spec.full_width)
         LOADER.decode(data, spec, out, how, lambda image: image, scale=scale)
 
+    def pictures(self, data: memoryview, header: Header, how: DecodeContext = STRICT) -> Iterator[Picture]:
+        """The frames; a single one as `decode` gives it."""
+        if header.frames == 1:
+            yield from super().pictures(data, header, how)
+            return
+        yield from LOADER.pictures(data)
+
     def encode(self, frame: Frame) -> memoryview:
         """The file; `frame.pixels` is C-contiguous (H, W, 1 to 4) uint8, any alpha last.
 
@@ -98,7 +108,7 @@ class Webp(Codec):
         # With lossless, libwebp's quality is a second effort; 75 is what its own presets take.
         Image.fromarray(pixels).save(
             file, "WEBP", quality=75 if self.lossless else self.quality, lossless=self.lossless, exact=self.lossless,
-            method=self.effort, icc_profile=icc,
+            method=self.effort, icc_profile=icc, exif=frame.metadata.exif, xmp=frame.metadata.xmp,
         )  # fmt: skip
         return file.getbuffer()
 

@@ -1,4 +1,4 @@
-"""Orientation, wherever writers put it: an EXIF block (TIFF bytes), an XMP packet, ImageMagick's text."""
+"""What an EXIF block (TIFF bytes), an XMP packet or ImageMagick's text say of the pixels: orientation, density, R03."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from collections.abc import Iterator
 ORIENTATION = 0x0112
 EXIF = b"Exif\0\0"  # JPEG's mark before the block; some writers put it into other formats too
 EXIF_DIRECTORY, INTEROPERABILITY, INDEX = 0x8769, 0xA005, 0x0001  # tags; the last within the second one's directory
-ASCII = 2
+ASCII, SHORT, RATIONAL = 2, 3, 5
+ACROSS, DOWN, UNIT, INCH, CENTIMETRE = 0x011A, 0x011B, 0x0128, 2, 3
 INTEGERS = {1: "B", 3: "H", 4: "I", 6: "b", 8: "h", 9: "i"}  # by type of the field (TIFF 6.0, section 2)
 _XMP = re.compile(rb"tiff:Orientation\s*(?:=\s*[\"']|>)\s*([1-8])")
-_RAW = re.compile(rb"\s*(?:exif|app1|APP1|generic)?\s*\d+\s+([0-9a-fA-F\s]+)")
 
 
 def orientation(exif: bytes, xmp: bytes = b"") -> int:
@@ -30,6 +30,36 @@ def orientation(exif: bytes, xmp: bytes = b"") -> int:
     return int(found[1]) if found else 1
 
 
+def has_fields(block: bytes, tags: tuple[int, ...]) -> bool:
+    """Whether one of these stands in the first directory."""
+    block = block.removeprefix(EXIF)
+    order = {b"II": "<", b"MM": ">"}.get(block[:2])
+    if order is None or len(block) < 10:
+        return False
+    (first,) = struct.unpack_from(order + "I", block, 4)
+    if first < 8 or first + 2 > len(block):
+        return False
+    (count,) = struct.unpack_from(order + "H", block, first)
+    fields = block[first + 2 : first + 2 + 12 * count]
+    return any(tag in tags for (tag,) in struct.iter_unpack(order + "H10x", fields[: len(fields) // 12 * 12]))
+
+
+def density(block: bytes) -> tuple[float, float]:
+    """Pixels an inch, across and down, by the first directory; 0 where it does not say."""
+    block = block.removeprefix(EXIF)
+    order, told, unit = "<" if block[:1] == b"I" else ">", dict[int, float](), INCH
+    for tag, kind, value in _entries(block):
+        if tag in (ACROSS, DOWN) and kind == RATIONAL:
+            (at,) = struct.unpack(order + "I", value)
+            part, whole = struct.unpack_from(order + "II", block, at) if at + 8 <= len(block) else (0, 0)
+            told[tag] = part / whole if whole else 0.0
+        elif tag == UNIT and kind == SHORT:
+            (unit,) = struct.unpack_from(order + "H", value)
+    across = told.get(ACROSS, 0.0)
+    scale = {INCH: 1.0, CENTIMETRE: 2.54}.get(unit, 0.0)
+    return across * scale, told.get(DOWN, across) * scale
+
+
 def is_adobe_rgb(exif: bytes) -> bool:
     """Whether the block says that colours are AdobeRGB: R03, "DCF optional file" (Exif 2.32, 4.6.7; DCF 2.0)."""
     interoperability = _pointed(exif, (EXIF_DIRECTORY, INTEROPERABILITY))
@@ -43,15 +73,6 @@ def _pointed(block: bytes, path: tuple[int, ...]) -> Iterator[tuple[int, int, by
     for wanted in path:
         at = next((struct.unpack(order + "I", value)[0] for tag, _, value in _entries(block, at) if tag == wanted), -1)
     yield from _entries(block, at)
-
-
-def raw_profile(text: bytes) -> bytes:
-    """The block that ImageMagick writes as hexadecimal text into PNG ("Raw profile type exif"); empty where damaged."""
-    found = _RAW.fullmatch(text.strip())
-    try:
-        return bytes.fromhex(found[1].decode()).removeprefix(EXIF) if found else b""
-    except ValueError:
-        return b""
 
 
 def _entries(block: bytes, first: int | None = None) -> Iterator[tuple[int, int, bytes]]:

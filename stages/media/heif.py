@@ -47,7 +47,7 @@ def properties(data: memoryview) -> HeifProperties:
     """Those of the first picture that says them."""
     told = HeifProperties(is_sequence=bytes(data[8:12]) in (b"avis", b"msf1", b"hevc", b"hevx"))
     seen: set[bytes] = set()
-    for name, start, end in _within(data, (b"meta", b"iprp", b"ipco")):
+    for name, start, end in within(data, (b"meta", b"iprp", b"ipco")):
         content = bytes(data[start : min(end, start + 64)])
         if name in seen:
             continue
@@ -65,19 +65,19 @@ def properties(data: memoryview) -> HeifProperties:
     return told
 
 
-def _within(data: memoryview, path: tuple[bytes, ...]) -> Iterator[tuple[bytes, int, int]]:
+def within(data: memoryview, path: tuple[bytes, ...]) -> Iterator[tuple[bytes, int, int]]:
     """The boxes in the first box that this path leads to."""
     start, end = 0, len(data)
     for wanted in path:
-        found = next(((at, stop) for name, at, stop in _boxes(data, start, end) if name == wanted), None)
+        found = next(((at, stop) for name, at, stop in boxes(data, start, end) if name == wanted), None)
         if found is None:
             return
         start, end = found
         start += 4 * (wanted == b"meta")  # version and flags
-    yield from _boxes(data, start, end)
+    yield from boxes(data, start, end)
 
 
-def _boxes(data: memoryview, at: int, end: int) -> Iterator[tuple[bytes, int, int]]:
+def boxes(data: memoryview, at: int, end: int) -> Iterator[tuple[bytes, int, int]]:
     """Name, start and end of the content of each box; those that reach beyond the end stop there."""
     while at + 8 <= end:
         length, name = struct.unpack_from(">I4s", data, at)

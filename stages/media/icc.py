@@ -75,12 +75,12 @@ def matrix_profile(primaries: Primaries, gamma: float) -> bytes:
 
     Empty where the chromaticities make no triangle.
     """
-    columns = _colorants(primaries)
+    columns = colorants(primaries)
     if columns is None:
         return b""
     curve = _parametric(0, (gamma,)) if gamma else _parametric(3, SRGB_CURVE)
-    colorants = {name: _xyz(column) for name, column in zip((b"rXYZ", b"gXYZ", b"bXYZ"), columns.T, strict=True)}
-    return _file(b"RGB ", colorants | dict.fromkeys((b"rTRC", b"gTRC", b"bTRC"), curve))
+    points = {name: _xyz(column) for name, column in zip((b"rXYZ", b"gXYZ", b"bXYZ"), columns.T, strict=True)}
+    return _file(b"RGB ", points | dict.fromkeys((b"rTRC", b"gTRC", b"bTRC"), curve))
 
 
 @lru_cache(maxsize=64)
@@ -119,7 +119,7 @@ def trimmed(profile: bytes) -> bytes:
     return struct.pack(">I", end) + profile[4:end] if end < len(profile) else profile
 
 
-def _colorants(primaries: Primaries) -> np.ndarray[Any, Any] | None:
+def colorants(primaries: Primaries) -> np.ndarray[Any, Any] | None:
     """(3, 3): X, Y, Z of red, green and blue in columns, seen under D50."""
     if min(y for _, y in primaries) <= 0:
         return None

@@ -12,18 +12,18 @@ from typing import Any
 import numpy as np
 
 from pipeline import Frame, Header, ItemError, Metadata, Pixels, Spec
-from stages.media import icc
+from stages.media import icc, tiff_fields
 from stages.media.tiff_tags import (
     BITS,
     COMPRESSION,
     FORMAT,
+    IPTC,
     PHOTOMETRIC,
     PLANAR,
     SAMPLES,
     TILE_WIDTH,
     XMP,
     Directory,
-    pages,
 )  # fmt: skip
 
 WHITE_IS_ZERO, BLACK_IS_ZERO, RGB, PALETTE, INK, YCBCR, LAB, ICC_LAB = (
@@ -57,14 +57,14 @@ def is_odd(page: Directory) -> bool:
     )
 
 
-def header(data: memoryview, directory: Directory) -> Header:
-    """What `Tiff.header` says, of an odd one.
+def header(data: memoryview, directory: Directory, number: int = 0) -> Header:
+    """What `Tiff.header` says, of an odd page.
 
     Raises:
         ItemError: damaged, or of a kind that is not read either.
     """
     try:
-        return _header(_page(data), directory)
+        return _header(_page(data, number), directory)
     except ItemError:
         raise
     except Exception as error:  # tifffile raises whatever a damaged file makes of its arithmetic
@@ -87,18 +87,21 @@ def _header(page: Any, directory: Directory) -> Header:
         model, page.imagelength, page.imagewidth, dtype="uint8" if bits <= 8 else "uint16",
         orientation=turn if turn in range(1, 9) else 1,
     )  # fmt: skip
-    beside = Metadata(b"" if kind == INK and not ink else profile, b"", directory.block(XMP))
-    return Header(spec, beside, pages(directory))
+    beside = Metadata(
+        b"" if kind == INK and not ink else profile, tiff_fields.exif_of(directory.data, directory),
+        directory.block(XMP), directory.block(IPTC), density=tiff_fields.density(directory),
+    )  # fmt: skip
+    return Header(spec, beside)
 
 
-def decode(data: memoryview, spec: Spec, out: Pixels) -> None:
+def decode(data: memoryview, spec: Spec, out: Pixels, number: int = 0) -> None:
     """Decode into `out`, (H, W, C) of `spec` at full size.
 
     Raises:
         ItemError: damaged or truncated.
     """
     try:
-        _decode(_page(data), spec, out)
+        _decode(_page(data, number), spec, out)
     except ItemError:
         raise
     except Exception as error:  # as above
@@ -143,11 +146,11 @@ def encode(frame: Frame) -> bytes:
     return file.getvalue()
 
 
-def _page(data: memoryview) -> Any:
+def _page(data: memoryview, number: int) -> Any:
     import tifffile
 
     try:
-        return tifffile.TiffFile(io.BytesIO(data)).pages[0]
+        return tifffile.TiffFile(io.BytesIO(data)).pages[number]
     except Exception as error:  # as above
         raise ItemError(f"damaged TIFF: {' '.join(str(error).split())}") from error
 

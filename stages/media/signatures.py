@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import struct
 
 HEAD_NBYTES = 32
 _AVIF, _HEIC_BRANDS = (b"avif", b"avis"), (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx")
@@ -10,8 +11,10 @@ _GENERAL = (b"mif1", b"msf1", b"miaf")  # major brands of files that tell by the
 _BMP_HEADERS = (12, 40, 52, 56, 64, 108, 124)  # sizes of the information header, which tell its version
 _STARTS = (
     (b"\xff\xd8\xff", "jpeg"), (b"\x89PNG\r\n\x1a\n", "png"), (b"GIF87a", "gif"), (b"GIF89a", "gif"),
+    (b"\x00\x00\x00\x0cjP  ", "jpeg2000"), (b"\xff\x4f\xff\x51", "jpeg2000"),
     (b"II*\0", "tiff"), (b"MM\0*", "tiff"), (b"II+\0", "tiff"), (b"MM\0+", "tiff"),
 )  # fmt: skip
+_TGA_KINDS = {1: 1, 9: 1, 2: 0, 3: 0, 10: 0, 11: 0}  # whether there is a palette, by kind of picture
 _PNM = re.compile(rb"P[1-6][ \t\n\v\f\r]+[#\d]")
 _CONVERT = "convert it to JPEG, PNG or TIFF first"
 _RAW = (
@@ -26,18 +29,15 @@ _BRANDS = {  # of an ISO base media file (ISO/IEC 14496-12), bytes 8 to 12
 _HEADS = (
     (b"\x00\x00\x00\x0cJXL ", "JPEG XL picture", _CONVERT),
     (b"\xff\x0a", "JPEG XL picture", _CONVERT),
-    (b"\x00\x00\x00\x0cjP  ", "JPEG 2000 picture", _CONVERT),
-    (b"\xff\x4f\xff\x51", "JPEG 2000 picture", _CONVERT),
     (b"FUJIFILMCCD-RAW", "camera raw file (RAF)", _RAW),
     (b"IIU\x00", "camera raw file (RW2)", _RAW),
     (b"IIRO", "camera raw file (ORF)", _RAW),
     (b"IIRS", "camera raw file (ORF)", _RAW),
-    (b"8BPS", "Photoshop document", "save it flattened as TIFF or PNG first"),
+    (b"8BPS\0\2", "large Photoshop document (PSB)", "save it flattened as TIFF or PNG first"),
     (b"\x76\x2f\x31\x01", "OpenEXR picture", _CONVERT),
     (b"P7\n", "PAM picture", _CONVERT),
     (b"PF\n", "PFM picture", _CONVERT),
     (b"#?R", "Radiance HDR picture", _CONVERT),
-    (b"\x00\x00\x01\x00", "icon (ICO)", _CONVERT),
     (b"<svg", "drawing (SVG)", "render it first, for example with `rsvg-convert`"),
     (b"%PDF", "PDF document", "render its pages first, for example with `pdftoppm`"),
     (b"%!PS", "PostScript document", "render its pages first, for example with `gs`"),
@@ -60,7 +60,9 @@ def picture(head: bytes) -> str:
         return _of_brands(head)
     if head[:2] == b"BM" and int.from_bytes(head[14:18], "little") in _BMP_HEADERS:
         return "bmp"
-    return "pnm" if _PNM.match(head) else ""
+    if _PNM.match(head):
+        return "pnm"
+    return "legacy" if legacy(head) not in ("", "TGA") else ""
 
 
 def _of_brands(head: bytes) -> str:
@@ -87,3 +89,30 @@ def named(head: bytes) -> tuple[str, str]:
         if folded.startswith(start):
             return name, remedy
     return "", ""
+
+
+def legacy(head: bytes) -> str:
+    """Which format of old software a file with these first 32 bytes is, of those that Pillow reads; "" for none."""
+    if head[:4] == b"8BPS" and head[4:6] == b"\0\1":
+        return "PSD"
+    if head[:4] == b"qoif":
+        return "QOI"
+    if head[:4] == b"\0\0\1\0" and 0 < head[4] + 256 * head[5] < 256 and head[9:10] == b"\0":
+        return "ICO"
+    if head[:2] == b"\x01\xda" and head[2:4] in (b"\0\1", b"\1\1", b"\0\2", b"\1\2"):
+        return "SGI"
+    if head[:1] == b"\x0a" and head[1:2] in (b"\0", b"\2", b"\3", b"\4", b"\5") and head[2:3] == b"\1":
+        return "PCX"
+    return "TGA" if _is_tga(head) else ""
+
+
+def _is_tga(head: bytes) -> bool:
+    """By the fields of the header, for there is no mark (Truevision TGA 2.0): none may say what is impossible."""
+    if len(head) < 18 or head[2] not in _TGA_KINDS or head[1] != _TGA_KINDS[head[2]]:
+        return False
+    first, length, entry, _, _, width, height, bits, flags = struct.unpack_from("<HHBHHHHBB", head, 3)
+    palette = (
+        (entry in (15, 16, 24, 32) and 0 < length <= 256 and bits == 8) if head[1] else not (length or entry or first)
+    )
+    depths = (8, 16) if head[2] in (3, 11) else (8,) if head[1] else (15, 16, 24, 32)
+    return palette and bits in depths and width > 0 and height > 0 and not flags & 0xC0 and flags & 0x0F in (0, 1, 8)

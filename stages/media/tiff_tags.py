@@ -6,6 +6,7 @@ Source: TIFF revision 6.0, section 2; BigTIFF (libtiff). Nothing here is decoded
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -13,7 +14,8 @@ import numpy as np
 from pipeline import ItemError, Pixels
 
 SUBFILE, BITS, COMPRESSION, PHOTOMETRIC, SAMPLES, PLANAR, TILE_WIDTH = 254, 258, 259, 262, 277, 284, 322
-EXTRA, FORMAT, XMP, DNG = 338, 339, 700, 50706
+EXTRA, FORMAT, XMP, IPTC, DNG = 338, 339, 700, 33723, 50706
+RATIONAL = 5  # a type: two whole numbers
 NBYTES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
 INTEGERS = {1: "u1", 3: "u2", 4: "u4", 13: "u4", 16: "u8"}  # by type
 NO_PAGE = 5  # bits of the tag for kinds of pages: a smaller copy, a mask
@@ -41,6 +43,14 @@ class Directory(NamedTuple):
     def number(self, tag: int, usual: int) -> int:
         return int(self.numbers(tag, usual)[0])
 
+    def rational(self, tag: int) -> float:
+        """A fraction; 0 where there is none."""
+        kind, start, end = self.tags.get(tag, (0, 0, 0))
+        if kind != RATIONAL or end - start < 8:
+            return 0.0
+        part, whole = struct.unpack_from(self.order + "II", self.data, start)
+        return part / whole if whole else 0.0
+
     def block(self, tag: int) -> bytes:
         _, start, end = self.tags.get(tag, (0, 0, 0))
         return bytes(self.data[start:end])
@@ -52,17 +62,18 @@ class Directory(NamedTuple):
         return int.from_bytes(pointer, "little" if self.order == "<" else "big")
 
 
-def pages(first: Directory) -> int:
-    """How many pages there are from this one on; previews and masks are none, and what is damaged ends the count."""
-    count, seen, page = 1, set[int](), first
+def pages(first: Directory) -> Iterator[tuple[int, Directory]]:
+    """The pages with their numbers as libraries count them; previews and masks are none, and damage ends them."""
+    seen, page = set[int](), first
+    yield 0, first
     while page.following and page.following not in seen and len(seen) < MOST_PAGES:
         seen.add(page.following)
         try:
             page = directory(page.data, page.following)
         except ItemError:
-            break
-        count += not page.number(SUBFILE, 0) & NO_PAGE
-    return count
+            return
+        if not page.number(SUBFILE, 0) & NO_PAGE:
+            yield len(seen), page
 
 
 def directory(data: memoryview, at: int | None = None) -> Directory:

@@ -7,12 +7,12 @@ the codec did not choose; each runs on one thread, and no result is kept.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
-from pipeline import DecodeContext, Frame, ItemError, Pixels, Spec
+from pipeline import DecodeContext, Frame, ItemError, Picture, Pixels, Spec
 
 FORMATS = {"uint8": "uchar", "uint16": "ushort"}
 DTYPES = {"uchar": "uint8", "ushort": "uint16"}
@@ -21,6 +21,7 @@ INTERPRETATIONS = {
     ("gray", "uint8"): "b-w", ("gray", "uint16"): "grey16", ("rgb", "uint8"): "srgb", ("rgb", "uint16"): "rgb16",
     ("cmyk", "uint8"): "cmyk", ("cmyk", "uint16"): "cmyk",
 }  # fmt: skip
+SCREEN = 72 / 25.4  # pixels a millimetre where nothing is said
 STRIP = 16  # rows that are fetched at a time where it counts how many can be read
 Image = Any
 
@@ -133,6 +134,30 @@ class Loader:
                 return top
         return int(image.height)
 
+    def pictures(self, data: memoryview) -> Iterator[Picture]:
+        """The frames of an animation as whole canvases, with their times; read one after the other.
+
+        Raises:
+            ItemError: damaged or cut short.
+        """
+        import numpy as np
+
+        vips = library()
+        image = self.open(data, "warning", n=-1)
+        height, delays = image.get("page-height"), image.get("delay") if image.get_typeof("delay") else []
+        spec = Spec.of(MODELS[image.bands], height, image.width, dtype=DTYPES[image.format])
+        region = vips.Region.new(image)
+        for number in range(image.height // height):
+
+            def fill(out: Pixels, top: int = number * height) -> None:
+                try:
+                    rows = region.fetch(0, top, image.width, height)
+                except vips.Error as error:
+                    raise ItemError(f"damaged {self.format}: {reason(error)}") from error
+                out[...] = np.frombuffer(rows, spec.dtype).reshape(spec.shape)
+
+            yield Picture(spec, fill, int(delays[number]) if number < len(delays) else 0)
+
 
 def reason(error: Exception) -> str:
     """Libvips' own words in one line, without its names for itself and without repetition."""
@@ -180,7 +205,7 @@ def image_in(pixels: Pixels, model: str, icc: bytes) -> Image:
     vips = library()
     height, width, channels = pixels.shape
     image = vips.Image.new_from_memory(pixels, width, height, channels, FORMATS[pixels.dtype.name])
-    image = image.copy(interpretation=INTERPRETATIONS[model, pixels.dtype.name])
+    image = image.copy(interpretation=INTERPRETATIONS[model, pixels.dtype.name], xres=SCREEN, yres=SCREEN)
     if icc:
         image.set_type(vips.GValue.blob_type, "icc-profile-data", icc)
     return image

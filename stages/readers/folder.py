@@ -53,9 +53,9 @@ class Folder(PictureReader, Listing):
         return NO_PICTURE if end in names.OTHERS else _by_bytes(path)
 
     def read(self, item: Item, context: ReadContext) -> Iterator[Part]:
-        """One frame: the picture at the smallest scale that the chain takes."""
+        """One frame: the picture at the smallest scale that the chain takes; or as `frames` says."""
         self.must_be_file(item)
-        yield self.decoded(context, item.source)
+        yield from self.decoded(context, item.source)
 
 
 def _by_bytes(path: str) -> str:

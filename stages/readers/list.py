@@ -66,8 +66,8 @@ class List(PictureReader):
         return place < len(self._hashes) and bool(self._hashes[place] == hash(path))
 
     def read(self, item: Item, context: ReadContext) -> Iterator[Part]:
-        """One frame: the picture at the smallest scale that the chain takes."""
-        yield self.decoded(context, item.source)
+        """One frame: the picture at the smallest scale that the chain takes; or as `frames` says."""
+        yield from self.decoded(context, item.source)
 
     @property
     def _again(self) -> bool:

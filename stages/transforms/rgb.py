@@ -48,7 +48,7 @@ class Rgb(Transform):
         if spec.is_hdr and self.hdr == "refuse":
             raise SpecError(
                 f"got HDR video ({spec.transfer.upper()}), and pictures for common screens are written",
-                remedy="there is no tone mapping; put `- rgb: {hdr: keep}` first to write the samples as they are",
+                remedy="put `- rgb` and `- tone_map` first; `- rgb: {hdr: keep}` alone writes the samples as they are",
             )
         if not spec.is_yuv:
             return spec

@@ -54,7 +54,8 @@ class Yuv(Transform):
         if spec.is_hdr and dtype == "uint8":
             raise SpecError(
                 f"HDR ({spec.transfer.upper()}) in 8 bits shows bands, and no player expects it",
-                remedy="keep its depth: leave out `depth: 8` and what converts to uint8; there is no tone mapping",
+                remedy="keep its depth: leave out `depth: 8` and what converts to uint8; or begin with `- rgb` and"
+                " `- tone_map`",
             )
         model = self._model(spec)
         height, width = self._even(spec.size, model)

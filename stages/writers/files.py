@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
-from pipeline import Frame, Template, WriteContext, Writer
+from pipeline import NO_METADATA, Frame, Template, WriteContext, Writer
+from stages.media.metadata_policy import kept
+
+Kept = Literal["exif", "xmp", "iptc", "gps", "copyright", "date", "comment", "mtime", "density"]
 
 
 @dataclass(frozen=True)
@@ -32,6 +36,15 @@ class Files(Writer):
         },
     )
 
+    keep: tuple[Kept, ...] = field(
+        default=("copyright", "density"),
+        metadata={
+            "doc": "what of a picture's metadata its output says too: exif (but no thumbnails, maker notes and places),"
+            " gps, date and comment (of EXIF these alone), copyright (and author), xmp, iptc, density (pixels an inch),"
+            " mtime (the time of the file)"
+        },
+    )
+
     encodes: ClassVar[bool] = True
     generic: ClassVar[tuple[str, ...]] = ("quality",)
     example: ClassVar[Mapping[str, Any]] = {"path": "out/{dir}/{stem}.jpg", "quality": 85}
@@ -42,6 +55,10 @@ class Files(Writer):
 
     def write(self, frame: Frame, context: WriteContext) -> int:
         """Encode and save; returns the bytes written. Raises what the codec and `context.save` raise."""
-        if context.encoder is None:
+        encoder = context.encoder
+        if encoder is None:
             raise TypeError("the engine gives a writer with `encodes` an encoder")
-        return context.save(context.encoder.encode(frame))
+        if frame.metadata is not NO_METADATA:
+            frame.metadata = kept(frame.metadata, self.keep, frame.spec, encoder.holds, frame.remark)
+        mtime_ns = os.stat(frame.item.source).st_mtime_ns if "mtime" in self.keep else None
+        return context.save(encoder.encode(frame), mtime_ns=mtime_ns)

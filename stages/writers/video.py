@@ -67,6 +67,7 @@ class VideoFile(Writer):
     )
 
     ordered: ClassVar[bool] = True
+    joins: ClassVar[bool] = True
     example: ClassVar[Mapping[str, Any]] = {"path": "out/{dir}/{stem}.mp4", "crf": 23, "preset": "veryfast"}
     icc: ClassVar[str] = "srgb"  # video has no place for a profile
 

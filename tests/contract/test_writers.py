@@ -31,7 +31,7 @@ class Save:
     def alive(self) -> None:
         """Nobody waits."""
 
-    def save(self, data: bytes | memoryview) -> int:
+    def save(self, data: bytes | memoryview, *, mtime_ns: int | None = None) -> int:
         self.saved.append(bytes(data))
         return len(data)
 

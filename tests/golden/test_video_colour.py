@@ -54,8 +54,8 @@ def test_ten_bits_and_hdr_are_kept(gallery: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("steps", "writer", "reason", "remedy"),
     [
-        ([[{"sharpen": {}}], ["rgb", {"convert": {"dtype": "uint8"}}]], {}, "HDR (PQ) in 8 bits", "no tone mapping"),
-        ([["rgb", "grayscale"]], {"depth": "8"}, "HDR (PQ) in 8 bits", "no tone mapping"),
+        ([[{"sharpen": {}}], ["rgb", {"convert": {"dtype": "uint8"}}]], {}, "HDR (PQ) in 8 bits", "tone_map"),
+        ([["rgb", "grayscale"]], {"depth": "8"}, "HDR (PQ) in 8 bits", "tone_map"),
         ([[{"denoise": {"method": "nlmeans"}}]], {}, "wants dtype uint8, got uint16", "convert"),
         ([], {"use": "files", "path": "{out}/{stem}_{index}.jpg"}, "HDR video (PQ)", "hdr: keep"),
     ],

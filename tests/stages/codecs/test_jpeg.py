@@ -11,7 +11,7 @@ from harness import ROOT
 from PIL import Image
 
 from pipeline import Colour, DecodeContext, Frame, Item, ItemError, Metadata, Size, Spec, SpecError, UsageError
-from stages.codecs.jpeg import ICC_CHUNK, Jpeg
+from stages.codecs.jpeg import Jpeg
 
 PHOTOS = ROOT / "samples/photos"
 
@@ -207,6 +207,9 @@ def test_settings_reach_the_encoder() -> None:
         name: Image.open(io.BytesIO(encoded(pixels(), "rgb", Jpeg(subsampling=name)))) for name in ("420", "422", "444")
     }  # type: ignore[arg-type]
     assert [image.layer[0][1:3] for image in samplings.values()] == [(2, 2), (2, 1), (1, 1)]  # type: ignore[attr-defined]
+
+
+ICC_CHUNK = 65535 - 2 - 14  # what an APP2 segment holds beside its length, name and two counters
 
 
 @pytest.mark.parametrize("length", [1, ICC_CHUNK, ICC_CHUNK + 1, 3 * ICC_CHUNK])

@@ -24,7 +24,7 @@ PLAN = Plan(
         (b"\xff\x0a\xfa\x7f", "JPEG XL picture"),
         (b"\0\0\0\x0cJXL \x0d\x0a\x87\x0a", "JPEG XL picture"),
         (b"P7\nWIDTH 2\n", "PAM picture"),
-        (b"8BPS\0\1", "Photoshop document"),
+        (b"8BPS\0\2", "large Photoshop document (PSB)"),
         (b"%PDF-1.7", "PDF document"),
         (b"\n <!DOCTYPE html><html lang=", "web page"),
         (b"version https://git-lfs.github.c", "Git LFS pointer"),

@@ -23,7 +23,7 @@ class Saved:
         self.encoder = encoder
         self.data = b""
 
-    def save(self, data: bytes | memoryview) -> int:
+    def save(self, data: bytes | memoryview, *, mtime_ns: int | None = None) -> int:
         self.data += bytes(data)
         return len(data)
 

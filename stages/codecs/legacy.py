@@ -1,0 +1,114 @@
+"""Formats of old software, through Pillow: PCX, TGA, SGI, ICO, PSD (its flattened picture), QOI. Nothing is written."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import io
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
+
+from pipeline import STRICT, Codec, DecodeContext, Header, Health, ItemError, Metadata, Pixels, Size, Spec
+from stages.media import exif, icc, signatures
+from stages.media.shrinking import by_halves, factor_of
+
+if TYPE_CHECKING:
+    from PIL.ImageFile import ImageFile
+
+# What a file is called, by its first bytes: Pillow's module and class.
+FORMATS = {
+    "PCX": ("PcxImagePlugin", "PcxImageFile"), "TGA": ("TgaImagePlugin", "TgaImageFile"),
+    "SGI": ("SgiImagePlugin", "SgiImageFile"), "ICO": ("IcoImagePlugin", "IcoImageFile"),
+    "PSD": ("PsdImagePlugin", "PsdImageFile"), "QOI": ("QoiImagePlugin", "QoiImageFile"),
+}  # fmt: skip
+MODES = {"1": "L", "L": "L", "LA": "LA", "P": "RGB", "PA": "RGBA", "RGB": "RGB", "RGBA": "RGBA", "RGBX": "RGB"}
+MODELS = {"L": "gray", "LA": "gray_alpha", "RGB": "rgb", "RGBA": "rgba"}
+WEIGHED = {"LA": "La", "RGBA": "RGBa"}
+
+
+@dataclass(frozen=True)
+class Legacy(Codec):
+    """PCX, TGA, SGI, ICO (its largest picture), PSD (as it was saved, flattened) and QOI, of 8 bits a sample.
+
+    Decodes to gray or rgb, with or without alpha (H, W, C), uint8; palettes become rgb, or rgba where a colour of them
+    is transparent.
+    """
+
+    models: ClassVar[tuple[str, ...]] = ()
+
+    @classmethod
+    def health(cls) -> Health:
+        """Whether its library is there."""
+        for name in FORMATS:
+            _plugin(name)
+        return Health("reads .pcx .tga .sgi .ico .psd .qoi")
+
+    def matches(self, head: bytes) -> bool:
+        return bool(signatures.legacy(head))
+
+    def header(self, data: memoryview) -> Header:
+        """Read what Pillow reads to open the file; decodes no pixel.
+
+        Raises:
+            ItemError: cut short, damaged, or of a colour model that is not read.
+        """
+        with _opened(data) as image:
+            mode, (width, height) = _mode(image), image.size
+            block, profile = image.info.get("exif", b""), image.info.get("icc_profile", b"")
+        spec = Spec.of(MODELS[mode], height, width, orientation=exif.orientation(block) if block else 1)
+        return Header(spec, Metadata(icc.trimmed(profile), block.removeprefix(exif.EXIF)))
+
+    def shrunk(self, spec: Spec, need: Size) -> Spec:
+        """By 1/2, 1/4 ... 1/32, rounded up: pixels are averaged after they were decoded."""
+        return by_halves(spec, need)
+
+    def decode(self, data: memoryview, spec: Spec, out: Pixels, how: DecodeContext = STRICT) -> None:
+        """Decode into `out`, (H, W, C) uint8 of `spec`.
+
+        Raises:
+            ItemError: damaged or truncated.
+        """
+        with _opened(data) as image:
+            image.load()
+            mode = _mode(image)
+            picture = image if image.mode == mode else image.convert(mode)
+            factor = factor_of(spec)
+            if factor > 1:
+                picture = picture.convert(WEIGHED.get(mode, mode)).reduce(factor).convert(mode)
+            pixels = np.asarray(picture)
+        pixels = pixels.reshape(*pixels.shape[:2], -1)
+        if pixels.shape != out.shape:
+            raise ItemError(f"damaged: decoded to {pixels.shape}, its header says {spec.shape} (H, W, C)")
+        out[...] = pixels
+
+
+def _plugin(name: str) -> type[ImageFile]:
+    module, kind = FORMATS[name]
+    found: type[ImageFile] = getattr(importlib.import_module(f"PIL.{module}"), kind)
+    return found
+
+
+def _mode(image: ImageFile) -> str:
+    """What the picture is decoded to; raises ItemError for what is not read."""
+    if image.mode == "P" and "transparency" in image.info:
+        return "RGBA"
+    if image.mode not in MODES or not all(image.size):
+        size = f"{image.width}x{image.height}"
+        raise ItemError(f"is a picture of {size} pixels in mode {image.mode}", limit="gray, RGB and palettes are read")
+    return MODES[image.mode]
+
+
+@contextlib.contextmanager
+def _opened(data: memoryview) -> Iterator[ImageFile]:
+    """Pillow's picture of a file, by the class of its format alone; what goes wrong with it is ItemError."""
+    name = signatures.legacy(bytes(data[:32]))
+    try:
+        with _plugin(name)(io.BytesIO(data)) as image:
+            yield image
+    except ItemError:
+        raise
+    except Exception as error:  # Pillow raises what its decoders make of a file
+        raise ItemError(f"damaged {name}: {' '.join(str(error).split()) or type(error).__name__}") from error
