@@ -104,6 +104,8 @@ def _opened(data: memoryview) -> Any:
     import pi_heif
 
     try:
-        return pi_heif.open_heif(bytes(data), convert_hdr_to_8bit=False)
+        file = pi_heif.open_heif(bytes(data), convert_hdr_to_8bit=False)
+        _ = file.info  # of the primary picture: there may be none
     except Exception as error:  # it raises ValueError, RuntimeError, EOFError and what libheif makes of a file
         raise ItemError(f"damaged HEIC: {' '.join(str(error).split())}") from error
+    return file
