@@ -12,6 +12,7 @@ from random import Random
 import numpy as np
 from PIL import Image
 
+HEIC = Path(__file__).parent / "stages/codecs/heic"
 MAGIC = {"avif": b"ftyp", "png": b"\x89PNG", "jpg": b"\xff\xd8", "gif": b"GIF8", "bmp": b"BM", "webp": b"RIFF"}
 
 
@@ -20,6 +21,9 @@ def wholes() -> dict[str, bytes]:
     chance = np.random.default_rng(5)
     rgb = np.kron(chance.integers(0, 255, (12, 16, 3), dtype=np.uint8), np.ones((4, 4, 1), np.uint8))
     picture = Image.fromarray(rgb)
+    beside = Image.Exif()
+    beside.update({0x0112: 6, 0x013B: "Ada", 0x8298: "(c) Ada", 0x011A: 300.0})
+    beside.get_ifd(0x8825).update({1: "N", 2: (52.0, 30.0, 30.0)})
     return {
         "plain.jpg": saved(picture, "JPEG", quality=90), "steps.jpg": saved(picture, "JPEG", progressive=True),
         "gray.jpg": saved(picture.convert("L"), "JPEG"), "plain.png": saved(picture, "PNG"),
@@ -28,6 +32,9 @@ def wholes() -> dict[str, bytes]:
         "lossless.webp": saved(picture, "WEBP", lossless=True), "plain.tif": saved(picture, "TIFF"),
         "deflate.tif": saved(picture, "TIFF", compression="tiff_deflate"), "plain.ppm": saved(picture, "PPM"),
         "plain.avif": saved(picture, "AVIF", quality=60, speed=10),
+        "plain.heic": (HEIC / "plain.heic").read_bytes(), "ten.heic": (HEIC / "ten.heic").read_bytes(),
+        "plain.jp2": saved(picture, "JPEG2000", irreversible=False), "plain.tga": saved(picture, "TGA"),
+        "plain.pcx": saved(picture, "PCX"), "beside.jpg": (saved(picture, "JPEG", exif=beside, comment=b"x" * 20)),
     }  # fmt: skip
 
 
