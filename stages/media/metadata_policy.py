@@ -7,10 +7,8 @@ Exif 2.32 (4.6), TIFF 6.0 and IPTC-IIM 4.2; XMP properties those of XMP part 2.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Collection, Iterator
 from typing import Any, Final
-from xml.dom import minidom  # expat since 2.4.1 bounds what entities grow to; packets that define any are refused
 
 from pipeline import NO_METADATA, Metadata, Spec
 from stages.media import exif
@@ -31,12 +29,16 @@ LARGEST: Final = 8192  # bytes of one field; beyond it lie thumbnails and data o
 MOST_XMP: Final = 1 << 20  # bytes of a packet that is read as XML
 SCREEN: Final = 72.0  # pixels an inch that say nothing
 AUTHOR, RIGHTS = b"\x02\x50", b"\x02\x74"  # 2:80 and 2:116 of IPTC-IIM
-GONE: Final = re.compile(
-    r"(tiff:(Orientation|ImageWidth|ImageLength|BitsPerSample|Compression|PhotometricInterpretation|SamplesPerPixel"
-    r"|PlanarConfiguration|YCbCr\w+)|exif:(PixelXDimension|PixelYDimension|ColorSpace|MakerNote)|xmp:Thumbnails"
-    r"|xmpGImg:.*|xmpNote:HasExtendedXMP|photoshop:ICCProfile|hdrgm:.*|GContainer:.*|Container:.*|Item:.*)$"
-)  # properties that are of the source's pixels, or lead to what does not come along
-PLACE: Final = re.compile(r"(exif:GPS\w*|\w+:Location\w*)$")
+# Properties of XMP that are of the source's pixels, or lead to what does not come along: by name, and whole spaces.
+GONE: Final = frozenset(
+    f"tiff:{name}"
+    for name in ("Orientation", "ImageWidth", "ImageLength", "BitsPerSample", "Compression", "SamplesPerPixel")
+) | {
+    "tiff:PhotometricInterpretation", "tiff:PlanarConfiguration", "tiff:YCbCrPositioning", "tiff:YCbCrSubSampling",
+    "tiff:YCbCrCoefficients", "exif:PixelXDimension", "exif:PixelYDimension", "exif:ColorSpace", "exif:MakerNote",
+    "xmp:Thumbnails", "xmpNote:HasExtendedXMP", "photoshop:ICCProfile",
+}  # fmt: skip
+GONE_SPACES: Final = ("xmpGImg", "hdrgm", "Container", "Item")
 RDF, DUBLIN_CORE = "http://www.w3.org/1999/02/22-rdf-syntax-ns#", "http://purl.org/dc/elements/1.1/"
 NAMES: Final = {  # the usual prefix of a namespace, whatever the packet calls it
     "http://ns.adobe.com/tiff/1.0/": "tiff", "http://ns.adobe.com/exif/1.0/": "exif",
@@ -211,9 +213,11 @@ def _document(packet: bytes) -> Any:
     """The packet as a tree; None where it is no XML, or one that defines entities."""
     if len(packet) > MOST_XMP or b"<!DOCTYPE" in packet or b"<!ENTITY" in packet:
         return None
+    from xml.dom import minidom  # expat since 2.4.1 bounds what entities grow to; packets that define any are refused
+
     try:
         whole = packet if packet[:1] in (b"\xfe", b"\xff") else packet.strip(b"\0 \r\n\t")
-        return minidom.parseString(whole)  # noqa: S318 - see the import
+        return minidom.parseString(whole)  # noqa: S318 - see above
     except Exception:  # expat's errors, and those of encodings
         return None
 
@@ -236,8 +240,9 @@ def _packet(packet: bytes, *, place: bool, remark: Heard) -> bytes:
 
 
 def _is_gone(node: Any, *, place: bool) -> bool:
-    name = f"{NAMES.get(node.namespaceURI, node.prefix)}:{node.localName}"
-    return bool(GONE.match(name)) or (not place and bool(PLACE.match(name)))
+    space, name = NAMES.get(node.namespaceURI, node.prefix), node.localName or ""
+    of_place = (space == "exif" and name.startswith("GPS")) or name.startswith("Location")
+    return f"{space}:{name}" in GONE or space in GONE_SPACES or (of_place and not place)
 
 
 def _property(packet: bytes, name: str) -> str:
