@@ -13,8 +13,9 @@ from ..errors import Exit
 from .commands import Halt, Outcome
 
 SHARE_AFTER = 200  # finished items before a share of failures means anything
-MAX_UNREADY_DEATHS = 5
+MAX_UNREADY_DEATHS = {False: 5, True: 20}  # in a row; by whether the group ever had a worker ready
 BACKOFF_S = (0.1, 5.0)
+BACKOFF_STARTED_S = 0.4  # the longest in a group that had a worker ready
 
 
 class Budget:
@@ -56,7 +57,11 @@ class Budget:
         return Halt(Exit.STOPPED, f"{text} of `on_error: {{max_failures}}`")
 
 
-def backoff_s(deaths: int) -> float:
-    """How long to wait before a worker is started again: 0.1 s doubled for each death in a row, at most 5 s."""
+def backoff_s(deaths: int, *, has_started: bool = False) -> float:
+    """How long to wait before a worker is started again: 0.1 s doubled for each death in a row, at most 5 s.
+
+    In a group that had a worker ready at most 0.4 s: it can be started, so others kill it (a system short of memory,
+    say), and a long pause would only leave it without workers for longer.
+    """
     first, most = BACKOFF_S
-    return min(most, first * 2 ** max(0, deaths - 1)) if deaths else 0.0
+    return min(BACKOFF_STARTED_S if has_started else most, first * 2 ** max(0, deaths - 1)) if deaths else 0.0

@@ -184,10 +184,11 @@ class Group:
         solo: units that wait for a fresh worker of their own. producers: leased units that make several frames.
         unready_deaths, unproductive: workers in a row that ended before they were ready, before they ended a lease.
             The first count begins anew with a worker that gets ready, and where another one is.
+        has_started: whether a worker of it ever got ready.
     """
 
     __slots__ = (
-        "busy_us", "credit", "expands", "frames", "last", "lease_us", "limit", "most_credit", "name",
+        "busy_us", "credit", "expands", "frames", "has_started", "last", "lease_us", "limit", "most_credit", "name",
         "nbytes", "nbytes_read", "number", "plan", "producers", "restarts", "review_at", "reviewed_busy_us",
         "reviewed_frames", "solo", "spare", "turn", "unproductive", "unready_deaths", "workers",
     )  # fmt: skip
@@ -209,6 +210,7 @@ class Group:
         self.solo: deque[Unit] = deque()
         self.producers: list[Unit] = []
         self.turn = 0
+        self.has_started = False
         self.nbytes = self.nbytes_read = 0
         self.frames = self.busy_us = self.restarts = self.unready_deaths = self.unproductive = 0
 

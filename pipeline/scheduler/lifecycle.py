@@ -57,6 +57,7 @@ class Lifecycle:
         """A worker has opened its stages; a reader of one fixed Spec says what every frame needs."""
         worker.up = worker.fresh = True
         worker.group.unready_deaths = 0
+        worker.group.has_started = True
         if any(extents):
             self._memory.learn(extents, fixed=True)
         worker.group.recount()

@@ -217,9 +217,9 @@ class Recovery:
             if not was_up:
                 can_start = any(other.up for other in group.workers if other is not worker)
                 group.unready_deaths = 0 if can_start else group.unready_deaths + 1
-        if group.unready_deaths > MAX_UNREADY_DEATHS:
+        if group.unready_deaths > MAX_UNREADY_DEATHS[group.has_started]:
             text = f"group {group.name!r} cannot start: {group.unready_deaths} of its workers ended before Ready"
             last = cause.reason if cause is not None else ""
             self._state.orders.append(Halt(Exit.STOPPED, f"{text}; the last one: {last}"))
             return
-        self._state.orders.append(Start(worker.name, backoff_s(group.unproductive)))
+        self._state.orders.append(Start(worker.name, backoff_s(group.unproductive, has_started=group.has_started)))

@@ -11,7 +11,7 @@ from kept_jobs import lay_out
 @pytest.fixture
 def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Replacements start without the wait between deaths, which is tested apart."""
-    monkeypatch.setattr("pipeline.scheduler.recovery.backoff_s", lambda _: 0.0)
+    monkeypatch.setattr("pipeline.scheduler.recovery.backoff_s", lambda _, **__: 0.0)
 
 
 @pytest.fixture

@@ -185,7 +185,7 @@ def test_a_late_answer_of_a_worker_that_was_given_up_is_not_believed(
             self.workers.end(handle, "timed out (a test)")
 
     monkeypatch.setattr(Deadlines, "_check_worker", impatient)
-    monkeypatch.setattr("pipeline.scheduler.recovery.backoff_s", lambda _: 0.0)
+    monkeypatch.setattr("pipeline.scheduler.recovery.backoff_s", lambda _, **__: 0.0)
     plan = plan_of(
         tmp_path,
         {"use": "synthetic", "height": 300, "width": 300, "frames": 30},

@@ -97,3 +97,4 @@ def test_backoff_grows_and_ends() -> None:
     from pipeline.scheduler.budget import backoff_s
 
     assert [backoff_s(deaths) for deaths in range(9)] == [0.0, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 5.0, 5.0]
+    assert [backoff_s(deaths, has_started=True) for deaths in range(6)] == [0.0, 0.1, 0.2, 0.4, 0.4, 0.4]
