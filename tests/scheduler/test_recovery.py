@@ -51,13 +51,15 @@ def deaths_before_the_end(core: Scheduler, worker: Worker, *, working: Worker | 
     return 30
 
 
-def test_six_deaths_before_ready_end_the_run() -> None:
-    """A group of which no worker is ready cannot start."""
-    core = two_readers()
-    first, second, _ = core.workers
-    core.lost(first, 0, KILLED)
-    core.orders.clear()
-    assert deaths_before_the_end(core, second) == 6
+def test_a_group_that_starts_no_more_ends_the_run() -> None:
+    """It had a worker ready, so twenty may be killed in a row; one that never had stops after five."""
+    for started, deaths in ((True, 21), (False, 6)):
+        core = two_readers()
+        first, second, _ = core.workers
+        core.lost(first, 0, KILLED)
+        core.orders.clear()
+        second.group.has_started = started
+        assert deaths_before_the_end(core, second) == deaths
 
 
 def test_a_group_with_a_ready_worker_is_not_given_up() -> None:
@@ -76,4 +78,4 @@ def test_frames_of_another_group_do_not_count() -> None:
         finish_one(core, first)
     core.lost(first, 0, KILLED)
     core.orders.clear()
-    assert deaths_before_the_end(core, second, working=writer) == 6
+    assert deaths_before_the_end(core, second, working=writer) == 21
