@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import struct
 from collections.abc import Iterator
+from typing import Any
 
 ORIENTATION = 0x0112
 EXIF = b"Exif\0\0"  # JPEG's mark before the block; some writers put it into other formats too
@@ -28,6 +29,23 @@ def orientation(exif: bytes, xmp: bytes = b"") -> int:
                 return int(number)
     found = _XMP.search(xmp)
     return int(found[1]) if found else 1
+
+
+class Text(str):
+    """A text of EXIF, its bytes as characters of Latin-1: what Pillow reads them as. It would write ASCII only, and a
+    question mark for each sign of copyright.
+    """
+
+    __slots__ = ()
+
+    def encode(self, *_: str) -> bytes:
+        """The bytes as they were."""
+        return str.encode(self, "latin-1", "replace")
+
+
+def as_it_was(value: Any) -> Any:
+    """A value that Pillow read, so that it writes the same."""
+    return Text(value) if isinstance(value, str) else value
 
 
 def has_fields(block: bytes, tags: tuple[int, ...]) -> bool:

@@ -107,9 +107,9 @@ def _exif(
         if parts:
             _copy(old, new, keep)
         for tag, text in owner.items():
-            new.setdefault(tag, text)
+            new.setdefault(tag, exif.Text(text))
         if comment:
-            new.setdefault(DESCRIPTION, comment.decode("utf-8", "replace"))
+            new.setdefault(DESCRIPTION, exif.Text(comment.decode("latin-1")))
         if density != NO_METADATA.density:
             new.update({exif.ACROSS: density[0], exif.DOWN: density[1], exif.UNIT: exif.INCH})
         if whole:
@@ -141,17 +141,17 @@ def _copy(old: Any, new: Any, keep: Collection[str]) -> None:
     second |= {USER_COMMENT} if "comment" in keep else set()
     for tag, value in old.items():
         if (whole or tag in first) and tag not in OF_PIXELS and _is_small(value):
-            new[tag] = value
+            new[tag] = exif.as_it_was(value)
     inner = old.get_ifd(EXIF)
     taken = {
-        tag: value for tag, value in inner.items()
+        tag: exif.as_it_was(value) for tag, value in inner.items()
         if (whole or tag in second) and tag not in (MAKER_NOTE, INTEROPERABILITY, GPS) and _is_small(value)
     }  # fmt: skip
     if taken:
         new.get_ifd(EXIF).update(taken)
     place = old.get_ifd(GPS) if "gps" in keep else {}
     if place:
-        new.get_ifd(GPS).update({tag: value for tag, value in place.items() if _is_small(value)})
+        new.get_ifd(GPS).update({tag: exif.as_it_was(value) for tag, value in place.items() if _is_small(value)})
 
 
 def _is_small(value: Any) -> bool:
@@ -167,17 +167,17 @@ def _describe(block: Any, spec: Spec, *, has_profile: bool) -> None:
 
 
 def _owner(metadata: Metadata) -> dict[int, str]:
-    """Copyright and author: by EXIF, else by IPTC, else by XMP."""
+    """Copyright and author, as `exif.Text` has them: by EXIF, else by IPTC, else by XMP."""
     found = {tag: text for tag, text in _texts(metadata.exif) if text}
     if len(found) < 2 and metadata.iptc:
         told = {AUTHOR: ARTIST, RIGHTS: COPYRIGHT}
         for number, content in records(metadata.iptc):
             if number in told and content:
-                found.setdefault(told[number], content.decode("utf-8", "replace"))
+                found.setdefault(told[number], content.decode("latin-1"))
     if len(found) < 2 and (b"rights" in metadata.xmp or b"creator" in metadata.xmp):
         for name, tag in (("creator", ARTIST), ("rights", COPYRIGHT)):
             if text := _property(metadata.xmp, name):
-                found.setdefault(tag, text)
+                found.setdefault(tag, text.encode().decode("latin-1"))
     return found
 
 

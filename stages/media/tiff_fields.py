@@ -29,10 +29,11 @@ def exif_of(data: memoryview, page: Directory) -> bytes:
         old.load_from_fp(io.BytesIO(data))
         for tag, value in old.items():
             if tag not in OF_PIXELS and not (isinstance(value, (bytes, str, tuple)) and len(value) > LARGEST):
-                new[tag] = value
+                new[tag] = exif.as_it_was(value)
         for tag in (EXIF, GPS):
             if inner := old.get_ifd(tag):
-                new.get_ifd(tag).update({key: value for key, value in inner.items() if not isinstance(value, dict)})
+                plain = {key: exif.as_it_was(value) for key, value in inner.items() if not isinstance(value, dict)}
+                new.get_ifd(tag).update(plain)
         block: bytes = new.tobytes().removeprefix(exif.EXIF)
     except Exception:  # Pillow raises whatever a damaged directory makes of its arithmetic; the pixels may be whole
         return b""
@@ -78,10 +79,10 @@ def _fields(metadata: Metadata) -> Any:
         block.load(exif.EXIF + metadata.exif)
         for tag, value in block.items():
             if tag not in OF_PIXELS:
-                fields[tag] = value
+                fields[tag] = exif.as_it_was(value)
         for tag in (EXIF, GPS):
             if inner := block.get_ifd(tag):
-                fields[tag] = dict(inner)
+                fields[tag] = {key: exif.as_it_was(value) for key, value in inner.items()}
     for tag, kind, content in ((XMP, 1, metadata.xmp), (IPTC, 7, metadata.iptc)):
         if content:
             fields.tagtype[tag] = kind

@@ -51,8 +51,18 @@ def iptc() -> bytes:
     return b"".join(struct.pack(">BBBH", 0x1C, record, number, len(text)) + text for record, number, text in sets)
 
 
-def photo(path: Path, exif: Image.Exif | None = None, *, xmp: bytes = XMP, with_iptc: bool = True) -> None:
+class Utf8(str):
+    """A text that Pillow writes as UTF-8."""
+
+    __slots__ = ()
+
+    def encode(self, *_: str) -> bytes:
+        return str.encode(self, "utf-8")
+
+
+def photo(path: Path, exif: Image.Exif | None = None, *, xmp: bytes = XMP, records: bytes | None = None) -> None:
     """A JPEG with all kinds of blocks."""
+    records = iptc() if records is None else records
     path.parent.mkdir(exist_ok=True)
     file = io.BytesIO()
     pixels = np.full((40, 60, 3), (90, 120, 60), np.uint8)
@@ -60,8 +70,8 @@ def photo(path: Path, exif: Image.Exif | None = None, *, xmp: bytes = XMP, with_
         file, "JPEG", exif=exif or block(), xmp=xmp, comment=b"a comment", dpi=(300, 300), quality=95
     )
     data = file.getvalue()
-    if with_iptc:
-        resource = b"8BIM" + struct.pack(">HHI", 0x0404, 0, len(iptc())) + iptc() + bytes(len(iptc()) % 2)
+    if records:
+        resource = b"8BIM" + struct.pack(">HHI", 0x0404, 0, len(records)) + records + bytes(len(records) % 2)
         content = b"Photoshop 3.0\0" + resource
         data = data[:2] + struct.pack(">BBH", 0xFF, 0xED, len(content) + 2) + content + data[2:]
     path.write_bytes(data)
@@ -184,10 +194,24 @@ def test_what_a_format_has_no_place_for_is_said(tmp_path: Path, ext: str, lackin
 def test_copyright_is_found_where_it_stands(tmp_path: Path, source: str) -> None:
     """In EXIF, else IPTC, else XMP; it becomes EXIF, which all programs read."""
     exif = block(without=(0x013B, 0x8298))
-    photo(tmp_path / "in/a.jpg", exif, with_iptc=source == "iptc")
+    photo(tmp_path / "in/a.jpg", exif, records=None if source == "iptc" else b"")
     made(tmp_path, "webp", None)
     found, *_ = told(tmp_path / "out/a.webp")
     assert found[0x013B] == {"iptc": "Ada IPTC", "xmp": "Ada XMP"}[source]
+
+
+@pytest.mark.parametrize("ext", FORMATS)
+@pytest.mark.parametrize("source", ["exif", "iptc", "xmp"])
+def test_letters_beyond_ascii_stay_what_they_are(tmp_path: Path, ext: str, source: str) -> None:
+    """The sign of copyright above all, as UTF-8 wherever it came from."""
+    name = "© Žofie Müller"
+    exif = block(without=(0x013B, 0x8298))
+    if source == "exif":
+        exif[0x013B] = Utf8(name)
+    records = struct.pack(">BBBH", 0x1C, 2, 80, len(name.encode())) + name.encode() if source == "iptc" else b""
+    photo(tmp_path / "in/a.jpg", exif, xmp=XMP.replace(b"Ada XMP", name.encode()), records=records)
+    made(tmp_path, ext, ["copyright", "exif"])
+    assert name.encode() + b"\0" in (tmp_path / f"out/a.{ext}").read_bytes()
 
 
 def test_nothing_is_kept_where_nothing_is_asked_for(tmp_path: Path) -> None:
