@@ -121,7 +121,7 @@ class Gif(Codec):
             raise ItemError(f"truncated GIF: {first.ends}")
         indices = self._indices(data, first, how)
         if first.is_cut:
-            rows = int(np.flatnonzero(indices.any(axis=1))[-1:].sum()) + 1
+            rows = int(indices.any(axis=1).sum())  # also where they stand interlaced
             how.remark(f"truncated GIF: {first.ends}; salvaged: about {rows} of {first.height} rows were read")
         if indices.shape != spec.full_size or spec.model != first.model or out.shape != spec.shape:
             raise ItemError(f"damaged GIF: decoded to {indices.shape}, its header says {spec.full_size} (H, W)")

@@ -9,7 +9,7 @@ import pytest
 from pictures import decoded, encoded, grain, saved
 from PIL import Image
 
-from pipeline import ItemError
+from pipeline import DecodeContext, ItemError
 from stages.codecs.bmp import Bmp
 
 
@@ -40,3 +40,25 @@ def test_run_lengths_of_bmp() -> None:
     assert (decoded(Bmp(), data[:-1])[1] == out).all(), "half of the end mark, which no pixel needs"
     with pytest.raises(ItemError, match=r"damaged|truncated"):
         decoded(Bmp(), data[:-6])
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L", "RGBA"])
+def test_a_cut_file_fails_or_is_salvaged(mode: str) -> None:
+    """Rows stand from the bottom up, so the lower ones are there; a remark says how many."""
+    pixels = np.random.default_rng(1).integers(0, 255, (50, 60, {"L": 1, "RGB": 3, "RGBA": 4}[mode]), np.uint8)
+    whole = encoded(Bmp(), pixels)
+    data = memoryview(whole[: len(whole) * 6 // 10])
+    spec, said = Bmp().header(data).spec, list[str]()
+    out = np.full(spec.shape, 7, np.uint8)
+    with pytest.raises(ItemError, match="truncated BMP"):
+        Bmp().decode(data, spec, out)
+    Bmp().decode(data, spec, out, DecodeContext(salvage=True, remark=said.append))
+    there = int(said[0].split("the lower ")[1].split()[0])
+    assert 20 <= there <= 30
+    assert (out[-there:, :, : pixels.shape[2]] == pixels[-there:]).all()
+
+
+def test_density() -> None:
+    """Pixels a metre, to and from pixels an inch."""
+    data = saved(Image.new("RGB", (4, 4)), "BMP", dpi=(300, 300))
+    assert Bmp().header(memoryview(data)).metadata.density == pytest.approx((300, 300), abs=0.1)

@@ -9,7 +9,7 @@ import pytest
 from pictures import decoded, encoded, grain, saved, shown, smooth
 from PIL import Image
 
-from pipeline import ItemError
+from pipeline import DecodeContext, ItemError
 from stages.codecs.gif import Gif
 
 
@@ -53,3 +53,31 @@ def test_data_that_ends_before_the_last_pixel_is_damage() -> None:
     frame = b"," + struct.pack("<HHHHB", 0, 0, 20, 20, 0) + b"\x02" + b"\x02" + bytes([0b00_001_100, 0b0000101_0])
     with pytest.raises(ItemError, match="damaged"):
         decoded(Gif(), head + frame + b"\0;")
+
+
+@pytest.mark.parametrize("part", [0.3, 0.6, 0.9])
+def test_a_cut_first_picture_fails_or_is_salvaged(part: float) -> None:
+    """The rows that are there are exact, and a remark says how many; nothing is read of it unless that is asked for."""
+    image = Image.fromarray(np.random.default_rng(1).integers(0, 255, (100, 80), np.uint8))
+    whole = saved(image, "GIF", interlace=0)
+    data = memoryview(whole[: 800 + int((len(whole) - 800) * part)])  # behind the header and the colours
+    spec, said = Gif().header(data).spec, list[str]()
+    out = np.zeros(spec.shape, np.uint8)
+    with pytest.raises(ItemError, match=r"\Atruncated GIF: it ends within its first picture\Z"):
+        Gif().decode(data, spec, out)
+    Gif().decode(data, spec, out, DecodeContext(salvage=True, remark=said.append))
+    rows = int(100 * part * 0.9)
+    assert (out[:rows, :, 0] == np.asarray(image)[:rows]).all()
+    assert rows <= int(said[0].split("about ")[1].split()[0]) <= 100 * part + 2
+    assert "salvaged: about" in said[0]
+    assert "of 100 rows were read" in said[0]
+
+
+def test_comments_and_how_often_it_is_shown() -> None:
+    """As browsers count: a loop of 0 is for ever, of 2 twice more, none once."""
+    frames = [Image.new("L", (8, 8), level) for level in (0, 99, 200)]
+    for loop, plays in ((0, 0), (2, 3), (None, 1)):
+        more = {} if loop is None else {"loop": loop}
+        data = saved(frames[0], "GIF", save_all=True, append_images=frames[1:], comment=b"hello", duration=50, **more)
+        header = Gif().header(memoryview(data))
+        assert (header.frames, header.plays, header.metadata.comment) == (3, plays, b"hello")
