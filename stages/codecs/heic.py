@@ -103,6 +103,9 @@ def _fill(picture: Any, out: Pixels) -> None:
 def _opened(data: memoryview) -> Any:
     import pi_heif
 
+    strange = next((kind for kind in heif.item_types(data) if not kind.isascii()), b"")
+    if strange:  # which ends pi-heif 1.4, and the process with it
+        raise ItemError(f"damaged HEIC: an item of the type {strange!r}")
     try:
         file = pi_heif.open_heif(bytes(data), convert_hdr_to_8bit=False)
         _ = file.info  # of the primary picture: there may be none

@@ -6,6 +6,8 @@ import struct
 from collections.abc import Iterator
 from typing import NamedTuple
 
+WIDE_NUMBERS = 3  # the version of an entry for an item whose number has four bytes
+
 
 class Aperture(NamedTuple):
     """A clean aperture (ISO/IEC 14496-12, 12.1.4): width, height and how far its middle is right of and below that of
@@ -65,6 +67,14 @@ def properties(data: memoryview) -> HeifProperties:
     return told
 
 
+def item_types(data: memoryview) -> Iterator[bytes]:
+    """What the items of the file are, such as `hvc1` and `Exif` (ISO/IEC 14496-12, 8.11.6)."""
+    for name, start, end in within(data, (b"meta", b"iinf")):
+        place = start + (10 if data[start] == WIDE_NUMBERS else 8) if end > start else end
+        if name == b"infe" and place + 4 <= end:
+            yield bytes(data[place : place + 4])
+
+
 def within(data: memoryview, path: tuple[bytes, ...]) -> Iterator[tuple[bytes, int, int]]:
     """The boxes in the first box that this path leads to."""
     start, end = 0, len(data)
@@ -73,7 +83,10 @@ def within(data: memoryview, path: tuple[bytes, ...]) -> Iterator[tuple[bytes, i
         if found is None:
             return
         start, end = found
-        start += 4 * (wanted == b"meta")  # version and flags
+        if wanted == b"meta":
+            start += 4  # version and flags
+        elif wanted == b"iinf":
+            start += 8 if start < end and data[start] else 6  # and how many there are
     yield from boxes(data, start, end)
 
 

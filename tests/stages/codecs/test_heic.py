@@ -122,6 +122,14 @@ def test_copyright_comes_along() -> None:
     assert b"(c) Ada" in Heic().header(memoryview(read("exif6"))).metadata.exif
 
 
+def test_an_item_of_a_type_that_is_no_text() -> None:
+    """It would end the process of some versions of the library."""
+    data = read("exif6")
+    at = data.index(b"Exif")
+    with pytest.raises(ItemError, match=r"\Adamaged HEIC: an item of the type b'E\\xea"):
+        Heic().header(memoryview(data[: at + 1] + b"\xea" + data[at + 2 :]))
+
+
 @pytest.mark.parametrize("name", ["plain", "ten", "alpha"])
 def test_cut_and_changed_files_fail_or_are_read(name: str) -> None:
     """Cut at each twentieth, and with bytes changed at random: a reason in one line, never another error."""
