@@ -1,4 +1,4 @@
-"""HEIC: read through pi-heif (libheif and libde265), at full size."""
+"""HEIC: read through pi-heif (libheif and libde265), whole, and averaged to the size that is needed."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from pipeline import STRICT, Codec, DecodeContext, Header, Health, ItemError, Metadata, Picture, Pixels, Spec
-from stages.media import exif, heif, icc, signatures
+from pipeline import STRICT, Codec, DecodeContext, Header, Health, ItemError, Metadata, Picture, Pixels, Size, Spec
+from stages.media import exif, heif, icc, signatures, vips
+from stages.media.shrinking import by_halves, factor_of
 
 MODES = {"L": "gray", "LA": "gray_alpha", "RGB": "rgb", "RGBA": "rgba"}
 DEEP = {"I;16": "gray", "RGB;16": "rgb", "RGBA;16": "rgba"}
@@ -35,6 +36,7 @@ class Heic(Codec):
     def open(self) -> None:
         import pi_heif
 
+        vips.library()
         pi_heif.options.DECODE_THREADS = 1
 
     def matches(self, head: bytes) -> bool:
@@ -61,13 +63,17 @@ class Heic(Codec):
         )
         return Header(spec, beside, len(file))
 
+    def shrunk(self, spec: Spec, need: Size) -> Spec:
+        """By 1/2, 1/4 ... 1/32, rounded up: pixels are averaged after they were decoded."""
+        return by_halves(spec, need)
+
     def decode(self, data: memoryview, spec: Spec, out: Pixels, how: DecodeContext = STRICT) -> None:
         """Decode the primary picture into `out`, (H, W, C) of `spec`.
 
         Raises:
             ItemError: damaged or truncated.
         """
-        _fill(_opened(data), out)
+        _fill(_opened(data), spec, out)
 
     def pictures(self, data: memoryview, header: Header, how: DecodeContext = STRICT) -> Iterator[Picture]:
         """The pictures of the file that are to be shown, the primary one first."""
@@ -76,7 +82,7 @@ class Heic(Codec):
         for number in (first, *(each for each in range(len(file)) if each != first)):
             picture = file[number]
             spec = header.spec if number == first else _spec(picture)
-            yield Picture(spec, partial(_fill, picture))
+            yield Picture(spec, partial(_fill, picture, spec))
 
 
 def _spec(picture: Any) -> Spec:
@@ -89,15 +95,19 @@ def _spec(picture: Any) -> Spec:
     return Spec.of(model, height, width, dtype="uint16" if deep else "uint8")
 
 
-def _fill(picture: Any, out: Pixels) -> None:
+def _fill(picture: Any, spec: Spec, out: Pixels) -> None:
     try:
         pixels = np.asarray(picture)
     except Exception as error:  # libheif's errors come as several kinds
         raise ItemError(f"damaged HEIC: {' '.join(str(error).split())}") from error
     pixels = pixels.reshape(*pixels.shape[:2], -1)
-    if pixels.shape != out.shape:
-        raise ItemError(f"damaged HEIC: decoded to {pixels.shape}, its header says {out.shape} (H, W, C)")
-    out[...] = pixels
+    if pixels.shape != (*spec.full_size, spec.channels) or pixels.dtype != spec.dtype:
+        raise ItemError(f"damaged HEIC: decoded to {pixels.shape}, its header says {spec.full_size} (H, W)")
+    factor = factor_of(spec)
+    if factor == 1:
+        out[...] = pixels
+    else:
+        vips.averaged(np.ascontiguousarray(pixels), spec, factor, out)
 
 
 def _opened(data: memoryview) -> Any:

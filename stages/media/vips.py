@@ -187,6 +187,12 @@ def shrunk_by(factor: int, *, alpha: bool) -> Callable[[Image], Image]:
     return finish
 
 
+def averaged(pixels: Pixels, spec: Spec, factor: int, out: Pixels) -> None:
+    """Write (H, W, C) pixels, C-contiguous, into `out` of `spec`, which is smaller by this factor."""
+    image = shrunk_by(factor, alpha=spec.has_alpha)(image_in(pixels, spec.base_model, b""))
+    image.write(library().Image.new_from_memory(out, image.width, image.height, image.bands, image.format))
+
+
 def without_ink(image: Image) -> Image:
     """CMYK (the largest sample is full ink) to RGB without a profile: what passes the colour's ink, then the black."""
     kind, white = image.format, 65535 if image.format == "ushort" else 255

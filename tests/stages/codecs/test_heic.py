@@ -11,7 +11,7 @@ from harness import counts, plan_of
 from pictures import decoded
 from PIL import Image
 
-from pipeline import DecodeContext, ItemError
+from pipeline import DecodeContext, ItemError, Size
 from pipeline.supervisor import serial
 from stages.codecs.heic import Heic
 from stages.media import icc
@@ -63,6 +63,23 @@ def test_pixels_are_those_that_were_encoded(name: str, model: str, dtype: str) -
         y, x = np.mgrid[0:48, 0:64]
         disc = (x - 32) ** 2 + (y - 24) ** 2 < 400
         assert ((pixels[..., 3] > 127) == disc).mean() > 0.99
+
+
+@pytest.mark.parametrize("name", ["plain", "ten", "alpha"])
+@pytest.mark.parametrize("factor", [2, 4])
+def test_averages_are_those_of_its_pixels(name: str, factor: int) -> None:
+    codec, data = Heic(), memoryview(read(name))
+    spec, whole = decoded(codec, read(name))
+    small = codec.shrunk(spec, Size(48 // factor, 64 // factor))
+    assert small.size == (48 // factor, 64 // factor)
+    out = np.zeros(small.shape, small.dtype)
+    codec.decode(data, small, out)
+    wanted = whole.reshape(48 // factor, factor, 64 // factor, factor, -1).astype(float)
+    if name == "alpha":  # colours weigh by it
+        weights = wanted[..., 3:]
+        wanted[..., :3] *= weights / np.maximum(weights.mean(axis=(1, 3), keepdims=True), 1)
+    seen = out[..., -1] > 8  # where there is something to be seen
+    assert np.abs(out - wanted.mean(axis=(1, 3)))[seen].max() <= 2
 
 
 def test_gray() -> None:
