@@ -9,7 +9,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from pipeline import Pixels
+from pipeline import Pixels, Spec
 
 PQ_NITS = 10_000.0  # of a sample of 1
 HLG_NITS, HLG_GAMMA = 1000.0, 1.2  # of the display that HLG is shown on, and of the system
@@ -37,6 +37,37 @@ def deep_tables() -> tuple[Pixels, Pixels]:
     to = np.rint(from_srgb(np.arange(256) / 255) * DEEP).astype(np.uint16)
     back = np.rint(to_srgb(np.arange(DEEP + 1) / DEEP) * 255).astype(np.uint8)
     return to, back
+
+
+def of_samples(pixels: Pixels, spec: Spec) -> Pixels:
+    """Light in place of samples of a Spec, (H, W, C), alpha on its scale: uint16 for samples of 8 bits, else float32."""
+    colours = spec.channels - spec.has_alpha
+    if spec.dtype == "uint8":
+        to, _ = deep_tables()
+        result = to[pixels]
+        if spec.has_alpha:
+            result[..., -1] = pixels[..., -1] * np.uint16(257)
+        return result
+    result = pixels.astype(np.float32) / np.float32(spec.white)
+    result[..., :colours] = from_srgb(result[..., :colours])
+    return result
+
+
+def to_samples(shown: Pixels, spec: Spec) -> Pixels:
+    """Samples of a Spec in place of what `of_samples` gave, rounded."""
+    colours = spec.channels - spec.has_alpha
+    if spec.dtype == "uint8":
+        _, back = deep_tables()
+        result = back[shown]
+        if spec.has_alpha:
+            result[..., -1] = (shown[..., -1].astype(np.uint32) + 128) // 257
+        return result
+    result = np.array(shown, np.float32)
+    result[..., :colours] = to_srgb(np.maximum(result[..., :colours], 0))
+    if spec.dtype == "float32":
+        return result
+    rounded: Pixels = np.rint(np.clip(result, 0, 1) * spec.white).astype(spec.dtype)
+    return rounded
 
 
 def from_pq(samples: Pixels) -> Pixels:

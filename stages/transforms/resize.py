@@ -142,8 +142,8 @@ class Resize(Transform):
         job = self._job(frame.spec)
         pixels = frame.pixels if job.last == (1, 1) else _last_weighed(frame.pixels, job.last)
         if self.light == "linear":
-            shown = self._resampler.resample(_light_of(pixels, frame.spec), job.target, job.prepared)
-            pixels = _samples_of(shown, frame.spec)
+            shown = self._resampler.resample(light.of_samples(pixels, frame.spec), job.target, job.prepared)
+            pixels = light.to_samples(shown, frame.spec)
         else:
             pixels = self._resampler.resample(pixels, job.target, job.prepared)
         if job.background is None:
@@ -269,37 +269,6 @@ def _scale(spec: Spec) -> tuple[float, float]:
         if spec.size == (math.ceil(spec.full_height * scale), math.ceil(spec.full_width * scale)):
             return scale, scale
     return spec.height / spec.full_height, spec.width / spec.full_width
-
-
-def _light_of(pixels: Pixels, spec: Spec) -> Pixels:
-    """Light in place of samples, alpha on the same scale: uint16 for samples of 8 bits, else float32."""
-    colours = spec.channels - spec.has_alpha
-    if spec.dtype == "uint8":
-        to, _ = light.deep_tables()
-        result = to[pixels]
-        if spec.has_alpha:
-            result[..., -1] = pixels[..., -1] * np.uint16(257)
-        return result
-    result = pixels.astype(np.float32) / np.float32(spec.white)
-    result[..., :colours] = light.from_srgb(result[..., :colours])
-    return result
-
-
-def _samples_of(shown: Pixels, spec: Spec) -> Pixels:
-    """The way back, rounded."""
-    colours = spec.channels - spec.has_alpha
-    if spec.dtype == "uint8":
-        _, back = light.deep_tables()
-        result = back[shown]
-        if spec.has_alpha:
-            result[..., -1] = (shown[..., -1].astype(np.uint32) + 128) // 257
-        return result
-    result = np.array(shown, np.float32)
-    result[..., :colours] = light.to_srgb(np.maximum(result[..., :colours], 0))
-    if spec.dtype == "float32":
-        return result
-    rounded: Pixels = np.rint(np.clip(result, 0, 1) * spec.white).astype(spec.dtype)
-    return rounded
 
 
 def _last_weighed(pixels: Pixels, last: tuple[float, float]) -> Pixels:
