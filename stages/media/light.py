@@ -40,7 +40,7 @@ def deep_tables() -> tuple[Pixels, Pixels]:
 
 
 def of_samples(pixels: Pixels, spec: Spec) -> Pixels:
-    """Light in place of samples of a Spec, (H, W, C), alpha on its scale: uint16 for samples of 8 bits, else float32."""
+    """Light in place of samples (H, W, C) of a Spec, alpha on its scale: uint16 for those of 8 bits, else float32."""
     colours = spec.channels - spec.has_alpha
     if spec.dtype == "uint8":
         to, _ = deep_tables()
