@@ -90,7 +90,7 @@ class Resize(Transform):
         default="encoded",
         metadata={
             "doc": "what is averaged: samples as they are coded, as all programs do by default, or light, which keeps"
-            " fine patterns as bright as they are (in 16 bits; decoders do not shrink; 3 times the time)"
+            " fine patterns as bright as they are (in 16 bits; decoders do not shrink; 8 times the time)"
         },
     )
     background: Colour = field(default=Colour(0, 0, 0), metadata={"doc": "around `fit: contain`"})
