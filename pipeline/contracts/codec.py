@@ -128,6 +128,17 @@ class Codec(Stage):
         """
         yield Picture(header.spec, partial(self.decode, data, header.spec, how=how))
 
+    def preview(self, data: memoryview) -> bytes | None:
+        """The encoded picture that a camera put into its raw file; None where this is no raw file, or has none."""
+        return None
+
+    def repacked(self, data: memoryview, frame: Frame) -> bytes | None:
+        """An encoded picture with its pixels' code as it is, and the frame's metadata in place of its own.
+
+        None where that cannot be: it is encoded anew then, which for lossless formats changes no pixel.
+        """
+        return None
+
     def encode(self, frame: Frame) -> bytes | memoryview:
         """The encoded file; the pixels are read-only and C-contiguous. Of the metadata it writes all that it holds."""
         raise NotImplementedError

@@ -83,20 +83,23 @@ class ReadContext(Protocol):
             OSError: as the system says.
         """
 
-    def full(self, data: memoryview) -> tuple[Spec, Codec]:
+    def full(self, data: memoryview, *, previews: bool = False) -> tuple[Spec, Codec]:
         """Spec at full size and codec of an encoded picture; raises as `picture` does."""
 
-    def picture(self, data: memoryview, *, salvage: bool = False) -> Part:
+    def picture(self, data: memoryview, *, salvage: bool = False, previews: bool = False) -> Part:
         """The first frame of an encoded picture, found by its magic bytes, at the smallest scale the chain takes.
 
         Args:
             salvage: whether one whose pixels are cut or corrupt is read as far as it goes, with a remark.
+            previews: whether of a camera's raw file the JPEG inside is read, with a remark; else it is refused.
 
         Raises:
             ItemError: unknown format, damaged header, beyond a limit.
         """
 
-    def pictures(self, data: memoryview, which: Which, *, salvage: bool = False) -> Iterator[Part]:
+    def pictures(
+        self, data: memoryview, which: Which, *, salvage: bool = False, previews: bool = False
+    ) -> Iterator[Part]:
         """Of a file that may hold several pictures: all, the middle one, or the one of this number from 0; full size.
 
         Raises:
@@ -115,11 +118,22 @@ class WriteContext(Protocol):
     encoder: Codec | None
     target: str
 
+    def unchanged(self, frame: Frame) -> memoryview | None:
+        """The source of the current frame, where it is of the encoder's format and no stage would change a pixel.
+
+        Valid until the next call. None also where the source is no longer what was read.
+        """
+
     def save(self, data: bytes | memoryview, *, mtime_ns: int | None = None) -> int:
         """Write the current output: a temporary file beside the target, renamed when it is whole.
 
         `mtime_ns` is the time of its last change, in nanoseconds since 1970, in place of now. Returns the bytes
         written. Raises ItemError where the target is one of the input's files.
+        """
+
+    def save_beside(self, path: str, data: bytes) -> int | None:
+        """Write a companion of the current output, as `save` writes the output itself; None where something is at
+        `path` already, which stays as it is. The journal does not know of companions.
         """
 
     def temporary(self) -> str:

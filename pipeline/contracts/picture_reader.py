@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from .contexts import Part, ReadContext, Which
+from .frame import Item
+from .spec import Spec
 from .stage import Reader
+
+if TYPE_CHECKING:
+    from .codec import Codec
 
 
 @dataclass(frozen=True)
@@ -33,14 +38,27 @@ class PictureReader(Reader):
         },
     )
 
+    raw: Literal["refuse", "preview"] = field(
+        default="refuse",
+        kw_only=True,
+        metadata={
+            "doc": "what becomes of a camera's raw file: refuse it, or read the JPEG that the camera put into it"
+            " (preview)"
+        },
+    )
+
     @property
     def streams(self) -> bool:
         return self.frames == "all"
 
     def decoded(self, context: ReadContext, path: str) -> Iterator[Part]:
         """The pictures in a file that are asked for. Raises what `context.load` and `context.picture` raise."""
-        salvage = self.on_damage == "salvage"
+        salvage, previews = self.on_damage == "salvage", self.raw == "preview"
         if self.frames == "first":
-            yield context.picture(context.load(path), salvage=salvage)
+            yield context.picture(context.load(path), salvage=salvage, previews=previews)
         else:
-            yield from context.pictures(context.load(path), self.frames, salvage=salvage)
+            yield from context.pictures(context.load(path), self.frames, salvage=salvage, previews=previews)
+
+    def sample(self, item: Item, context: ReadContext) -> tuple[Spec, Codec | None]:
+        """Spec and codec of what will be read of an item; raises as `read` does."""
+        return context.full(context.load(item.source), previews=self.raw == "preview")

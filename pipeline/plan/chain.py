@@ -105,6 +105,14 @@ class Chain:
         """What the codec is to decode a picture of this Spec to: as small as the chain takes it. Raises StageError."""
         return self.route(full, codec).decode
 
+    def leaves(self, full: Spec) -> bool:
+        """Whether a frame of this Spec comes out as it went in. Raises StageError where a stage refuses it."""
+        for link in (link for group in self.groups for link in group):
+            spec = output_of(link, full, self.now)
+            if link.stage.expanding or spec != full or not leaves_pixels(link.stage, full, spec):
+                return False
+        return True
+
     def _walk(self, full: Spec, codec: Codec | None, first: int) -> Route:
         groups = [*self.groups[first:]] if not first else [(), *self.groups[first + 1 :]]
         decode = full if codec is None or first else codec.shrunk(full, self._required(full))

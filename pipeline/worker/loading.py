@@ -99,8 +99,9 @@ class Loading:
                 break
         return count
 
-    def picture(self, data: memoryview, *, salvage: bool = False) -> Part:
+    def picture(self, data: memoryview, *, salvage: bool = False, previews: bool = False) -> Part:
         """The first frame of an encoded picture, to be decoded at the smallest scale the chain takes."""
+        data = self._preview(data) if previews else data
         codec, header = self._header(data)
         spec, metadata = header.spec, carry(header.metadata)
         for remark in header.remarks:
@@ -116,8 +117,11 @@ class Loading:
         how = self._salvaging if salvage else self._failing
         return Part(self._decode, partial(codec.decode, data, self._decode, how=how), metadata)
 
-    def pictures(self, data: memoryview, which: Which, *, salvage: bool = False) -> Iterator[Part]:
+    def pictures(
+        self, data: memoryview, which: Which, *, salvage: bool = False, previews: bool = False
+    ) -> Iterator[Part]:
         """Those asked for of a file that may hold several, at full size; in an animation with their times."""
+        data = self._preview(data) if previews else data
         codec, header = self._header(data)
         for remark in header.remarks:
             self.remark(remark)
@@ -146,8 +150,9 @@ class Loading:
                 return
             clock += each.duration_ms
 
-    def full(self, data: memoryview) -> tuple[Spec, Codec]:
+    def full(self, data: memoryview, *, previews: bool = False) -> tuple[Spec, Codec]:
         """Spec at full size and codec of an encoded picture, within the limits; what `plan` samples."""
+        data = self._preview(data) if previews else data
         codec, header = self._header(data)
         self.check(header.spec)
         return self._coloured(header.spec, header.metadata)[0] if header.metadata.icc else header.spec, codec
@@ -185,6 +190,14 @@ class Loading:
                 f"is an HDR picture ({spec.transfer.upper()}), whose light a chain for screens would show wrong",
                 remedy="add the stage `tone_map` to the config",
             )
+
+    def _preview(self, data: memoryview) -> memoryview:
+        """Of a camera's raw file the picture inside; all else, and one that has none, as it is."""
+        inside = self._codec(data).preview(data)
+        if inside is None:
+            return data
+        self.remark("is a camera's raw file: the picture that the camera put into it was read")
+        return memoryview(inside)
 
     def _header(self, data: memoryview) -> tuple[Codec, Header]:
         codec = self._codec(data)

@@ -14,6 +14,7 @@ from ..contracts.template import Template
 from ..errors import ItemError
 from ..plan.model import Plan
 from .folders import Folders
+from .unchanged import Unchanged
 
 
 class Output:
@@ -31,6 +32,8 @@ class Output:
         self, plan: Plan, run: str, *, note: Callable[[str], None], claim: Callable[[str, int], None],
         alive: Callable[[], None] = lambda: None,
     ) -> None:  # fmt: skip
+        self._plan = plan
+        self._unchanged: Unchanged | None = None
         self.run = run
         self.note = note
         self.claim = claim
@@ -68,6 +71,14 @@ class Output:
             frame.remark(f"its ICC profile was dropped: it is for {model} pictures, and the output is {spec.model}")
         frame.metadata = replace(frame.metadata, icc=b"")
 
+    def unchanged(self, frame: Frame) -> memoryview | None:
+        """The source, where the output may be its very code."""
+        if self.encoder is None:
+            return None
+        if self._unchanged is None:
+            self._unchanged = Unchanged(self._plan)
+        return self._unchanged.source(frame, self.encoder)
+
     def save(self, data: bytes | memoryview, *, mtime_ns: int | None = None) -> int:
         """Write the whole output, with this time of its last change where one is given; the bytes written.
 
@@ -92,6 +103,16 @@ class Output:
         finally:
             self._forget()
         return written
+
+    def save_beside(self, path: str, data: bytes) -> int | None:
+        """Write a companion of the output, at a path where nothing is yet."""
+        if os.path.lexists(path):
+            return None
+        target, self.target = self.target, path
+        try:
+            return self.save(data)
+        finally:
+            self.target = target
 
     def temporary(self) -> str:
         """The path of a new, empty file beside the target, for an output that is written piece by piece."""
@@ -123,6 +144,8 @@ class Output:
     def close(self) -> None:
         """Let go of the folders."""
         self._folders.close()
+        if self._unchanged is not None:
+            self._unchanged.close()
 
     def _remove(self) -> None:
         try:

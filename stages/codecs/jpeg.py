@@ -32,6 +32,7 @@ from stages.media.background import flattened, require_opaque
 from stages.media.jpeg_blocks import JPEG_LS
 from stages.media.shrinking import by_halves, factor_of
 
+MOST = 65500  # rows and columns that libjpeg writes
 SCALES = (8, 4, 2)
 LOSSLESS, ARITHMETIC = frozenset((0xC3, 0xC5, 0xC6, 0xC7, 0xCB, 0xCD, 0xCE, 0xCF)), frozenset((0xC9, 0xCA))
 LOADER = vips.Loader("JPEG", "jpegload_source")
@@ -117,16 +118,26 @@ class Jpeg(Codec):
         if spec.model == "cmyk":
             np.subtract(255, out, out=out)  # Adobe's sense, 255 for no ink: what writes such files keeps to it
 
+    def repacked(self, data: memoryview, frame: Frame) -> bytes | None:
+        """The file with other metadata; None for CMYK and for a file that was not whole."""
+        frame_header = jpeg_blocks.read(data).frame
+        stream = jpeg_stream.mended(data)
+        if frame_header is None or frame_header[3] == 4 or stream is None or not stream.ended:
+            return None
+        return jpeg_blocks.with_blocks(stream.data, frame)
+
     def encode(self, frame: Frame) -> bytes:
         """The file as bytes; `frame.pixels` is C-contiguous (H, W, 1 to 4) uint8, any alpha last.
 
         Raises:
-            SpecError: another dtype or colour model.
+            SpecError: another dtype or colour model. ItemError: more rows or columns than libjpeg writes.
         """
         import simplejpeg
 
         spec, pixels = frame.spec, frame.pixels
         spec.require(dtype="uint8", model=self.models)
+        if max(spec.size) > MOST:
+            raise ItemError(f"{spec.width}x{spec.height} pixels", limit=f"JPEG holds {MOST} a side", remedy="resize")
         if spec.has_alpha:
             pixels = flattened(pixels, spec, self.background)
         gray = pixels.shape[2] == 1

@@ -22,12 +22,14 @@ from pipeline import (
     Spec,
     SpecError,
 )
-from stages.media import icc, odd_tiff, signatures, tiff_fields, vips
+from stages.media import icc, odd_tiff, raw_previews, signatures, tiff_fields, vips
 from stages.media.shrinking import by_halves, factor_of
-from stages.media.tiff_tags import DNG, EXTRA, IPTC, SUBFILE, XMP, Directory, directory, pages
+from stages.media.signatures import RAW
+from stages.media.tiff_tags import DNG, EXTRA, IPTC, PHOTOMETRIC, SUBFILE, XMP, Directory, directory, pages
 
 PREVIEW = 1  # bit of the tag for kinds of pages
 CANON = b"CR"  # the mark of CR2 behind the header
+SENSORS = (32803, 34892)  # what pixels mean in TIFF/EP and DNG: a colour filter array, linear raw
 ALPHA = (1, 2)  # kinds of extra samples: premultiplied and straight
 # Warnings are of tags and of later pages; what fails as an error is of the pixels.
 LOADER = vips.Loader("TIFF", "tiffload_source", harmless="error")
@@ -71,12 +73,13 @@ class Tiff(Codec):
             ItemError: cut short, damaged, or of a kind that is not read.
         """
         page = directory(data)
-        if DNG in page.tags or page.number(SUBFILE, 0) & PREVIEW or bytes(data[8:10]) == CANON:
-            raise MissingCodec(
-                "is a camera's raw file (its first page is a preview), which is not read",
-                remedy="develop it to TIFF or JPEG first",
-            )
+        if _is_raw(data, page):
+            raise MissingCodec("is a camera's raw file (its first page is a preview), which is not read", remedy=RAW)
         return replace(_header(data, page), frames=sum(1 for _ in pages(page)))
+
+    def preview(self, data: memoryview) -> bytes | None:
+        """The largest JPEG inside a camera's raw file."""
+        return raw_previews.largest(data) if _is_raw(data, directory(data)) else None
 
     def shrunk(self, spec: Spec, need: Size) -> Spec:
         """By 1/2, 1/4 ... 1/32, rounded up: pixels are averaged while the file is read."""
@@ -115,6 +118,13 @@ class Tiff(Codec):
             compression=self.compression, Q=self.quality, predictor=predictor, keep="icc"
         )
         return tiff_fields.with_fields(encoded, frame.metadata)
+
+
+def _is_raw(data: memoryview, page: Directory) -> bool:
+    return (
+        DNG in page.tags or bool(page.number(SUBFILE, 0) & PREVIEW) or bytes(data[8:10]) == CANON
+        or page.number(PHOTOMETRIC, 0) in SENSORS
+    )  # fmt: skip
 
 
 def _header(data: memoryview, page: Directory, number: int = 0) -> Header:

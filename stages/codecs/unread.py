@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from pipeline import Codec, Header, MissingCodec
-from stages.media.signatures import HEAD_NBYTES, named
+from stages.media import raw_previews
+from stages.media.signatures import HEAD_NBYTES, is_raw, named
 
 
 @dataclass(frozen=True)
@@ -19,6 +20,10 @@ class Unread(Codec):
     def matches(self, head: bytes) -> bool:
         """Whether these first 32 bytes are of a format that can be named."""
         return bool(named(head)[0])
+
+    def preview(self, data: memoryview) -> bytes | None:
+        """The JPEG inside a camera's raw file."""
+        return raw_previews.largest(data) if is_raw(bytes(data[:HEAD_NBYTES])) else None
 
     def header(self, data: memoryview) -> Header:
         """Raises MissingCodec: what the file is, and what can be done about it."""

@@ -121,15 +121,19 @@ def iptc_of(resources: bytes) -> bytes:
 
 
 def with_blocks(encoded: bytes, frame: Frame) -> bytes:
-    """The file, as libjpeg wrote it, with the frame's metadata; what does not fit a segment is left out with a remark.
+    """A file that has no metadata with that of the frame; what does not fit a segment is left out with a remark.
+
+    The density needs a JFIF segment behind SOI, as libjpeg writes it: where there is none, none is put in, for it would
+    say of what colour model the samples are.
 
     Raises:
         ItemError: an ICC profile that no JPEG holds.
     """
     metadata = frame.metadata
-    start = 4 + int.from_bytes(encoded[4:6], "big")  # behind the JFIF segment
+    is_jfif = encoded[3] == APP0 and encoded[6:11] == JFIF
+    start = 4 + int.from_bytes(encoded[4:6], "big") if is_jfif else 2
     head = encoded[:start]
-    if all(metadata.density):
+    if all(metadata.density) and is_jfif:
         across, down = (min(65535, max(1, round(each))) for each in metadata.density)
         head = head[:13] + struct.pack(">BHH", 1, across, down) + head[18:]
     written = [head]

@@ -65,6 +65,21 @@ def segments(data: memoryview, at: int = 2) -> Iterator[Segment]:
         at = start + length
 
 
+def end(data: memoryview, start: int) -> int:
+    """Where the picture that starts here ends: behind its EOI; the end of the data where it has none."""
+    at = start + 2
+    while True:
+        *_, last = (None, *segments(data, at))
+        if last is None or last.marker not in (SOS, EOI):
+            return len(data)
+        if last.marker == EOI:
+            return last.end
+        found = _END_OF_SCAN.search(data, last.end)
+        if found is None:
+            return len(data)
+        at = found.start()
+
+
 def mended(data: memoryview) -> Mended | None:
     """The file written anew; None where it has no scan."""
     parts, at, sof, ended = [b"\xff\xd8"], 2, 0, False

@@ -79,8 +79,7 @@ def kept(metadata: Metadata, keep: Collection[str], spec: Spec, holds: Collectio
 
 def _wanted(metadata: Metadata, keep: Collection[str], remark: Heard) -> Metadata:
     """The blocks beside EXIF that are to be kept, whatever the format."""
-    packet = metadata.xmp if "xmp" in keep else b""
-    xmp = _packet(packet, place="gps" in keep, remark=remark) if packet else b""
+    xmp = packet(metadata.xmp if "xmp" in keep else b"", place="gps" in keep, remark=remark)
     density = metadata.density if "density" in keep else NO_METADATA.density
     return Metadata(
         xmp=xmp, iptc=metadata.iptc if "iptc" in keep else b"", comment=metadata.comment if "comment" in keep else b"",
@@ -222,9 +221,13 @@ def _document(packet: bytes) -> Any:
         return None
 
 
-def _packet(packet: bytes, *, place: bool, remark: Heard) -> bytes:
-    """The packet without what is wrong in another picture; empty where it cannot be read."""
-    document = _document(packet)
+def packet(xmp: bytes, *, place: bool, remark: Heard) -> bytes:
+    """The packet without what is wrong in another picture, `place`: with where it was taken; empty where it cannot be
+    read, or there is none.
+    """
+    if not xmp:
+        return b""
+    document = _document(xmp)
     if document is None:
         remark("its XMP packet cannot be read and was not kept")
         return b""

@@ -6,10 +6,13 @@ PICTURES = frozenset((
     "jpg", "jpeg", "jpe", "jfif", "png", "apng", "webp", "avif", "avifs", "gif", "tif", "tiff", "bmp", "dib", "ppm",
     "pgm", "pbm", "pnm", "heic", "heif", "hif", "jp2", "j2k", "jpf", "jpx", "psd", "ico", "tga", "pcx", "sgi", "qoi",
 ))  # fmt: skip
-UNREAD = frozenset((  # pictures of formats that no codec reads
+RAW = frozenset((  # of cameras
     "cr2", "cr3", "crw", "nef", "nrw", "arw", "srf", "sr2", "dng", "orf", "rw2", "raf", "pef", "srw", "x3f", "rwl",
-    "iiq", "3fr", "erf", "kdc", "mrw", "jxl", "jls", "psb", "exr", "hdr", "pfm", "pam", "cur", "icns", "svg", "svgz",
-    "pdf", "eps", "ai", "xcf", "dds", "fits",
+    "iiq", "3fr", "erf", "kdc", "mrw",
+))  # fmt: skip
+UNREAD = frozenset((  # pictures of formats that no codec reads
+    "jxl", "jls", "psb", "exr", "hdr", "pfm", "pam", "cur", "icns", "svg", "svgz", "pdf", "eps", "ai", "xcf", "dds",
+    "fits",
 ))  # fmt: skip
 OTHERS = frozenset((
     "mov", "mp4", "m4v", "avi", "mkv", "webm", "mts", "m2ts", "mpg", "mpeg", "wmv", "3gp", "mp3", "wav", "flac",

@@ -17,22 +17,25 @@ _STARTS = (
 _TGA_KINDS = {1: 1, 9: 1, 2: 0, 3: 0, 10: 0, 11: 0}  # whether there is a palette, by kind of picture
 _PNM = re.compile(rb"P[1-6][ \t\n\v\f\r]+[#\d]")
 _CONVERT = "convert it to JPEG, PNG or TIFF first"
-_RAW = (
-    "develop it first (darktable, RawTherapee, dcraw); the camera's own JPEG can be had with `exiftool -b -JpgFromRaw`"
+RAW = (
+    "read the JPEG that the camera put into it with `raw: preview`, or develop it first (darktable, RawTherapee, dcraw)"
 )
 _VIDEO = "frames of videos cannot be read by this reader"
 _BRANDS = {  # of an ISO base media file (ISO/IEC 14496-12), bytes 8 to 12
     **dict.fromkeys(_GENERAL, ("HEIF picture of another coding than HEVC and AV1", _CONVERT)),
-    b"crx ": ("camera raw file (CR3)", _RAW),
+    b"crx ": ("camera raw file (CR3)", RAW),
     b"jxl ": ("JPEG XL picture", _CONVERT),
 }
 _HEADS = (
     (b"\x00\x00\x00\x0cJXL ", "JPEG XL picture", _CONVERT),
     (b"\xff\x0a", "JPEG XL picture", _CONVERT),
-    (b"FUJIFILMCCD-RAW", "camera raw file (RAF)", _RAW),
-    (b"IIU\x00", "camera raw file (RW2)", _RAW),
-    (b"IIRO", "camera raw file (ORF)", _RAW),
-    (b"IIRS", "camera raw file (ORF)", _RAW),
+    (b"FUJIFILMCCD-RAW", "camera raw file (RAF)", RAW),
+    (b"IIU\x00", "camera raw file (RW2)", RAW),
+    (b"FOVb", "camera raw file (X3F)", RAW),
+    (b"\0MRM", "camera raw file (MRW)", RAW),
+    (b"II\x1a\0\0\0HEAPCCDR", "camera raw file (CRW)", RAW),
+    (b"IIRO", "camera raw file (ORF)", RAW),
+    (b"IIRS", "camera raw file (ORF)", RAW),
     (b"8BPS\0\2", "large Photoshop document (PSB)", "save it flattened as TIFF or PNG first"),
     (b"\x76\x2f\x31\x01", "OpenEXR picture", _CONVERT),
     (b"P7\n", "PAM picture", _CONVERT),
@@ -89,6 +92,11 @@ def named(head: bytes) -> tuple[str, str]:
         if folded.startswith(start):
             return name, remedy
     return "", ""
+
+
+def is_raw(head: bytes) -> bool:
+    """Whether a file with these first 32 bytes is a camera's raw file; those that are TIFFs do not show it here."""
+    return named(head)[1] == RAW
 
 
 def legacy(head: bytes) -> str:

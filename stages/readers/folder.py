@@ -48,9 +48,11 @@ class Folder(PictureReader, Listing):
         end = names.ending(path)
         if end in names.PICTURES:
             return ""
-        if end in names.UNREAD:
+        if end in names.RAW and self.raw == "preview":
+            return ""
+        if end in names.UNREAD or end in names.RAW:
             return f"a format that is not read (.{end})"
-        return NO_PICTURE if end in names.OTHERS else _by_bytes(path)
+        return NO_PICTURE if end in names.OTHERS else _by_bytes(path, raw=self.raw == "preview")
 
     def read(self, item: Item, context: ReadContext) -> Iterator[Part]:
         """One frame: the picture at the smallest scale that the chain takes; or as `frames` says."""
@@ -58,7 +60,7 @@ class Folder(PictureReader, Listing):
         yield from self.decoded(context, item.source)
 
 
-def _by_bytes(path: str) -> str:
+def _by_bytes(path: str, *, raw: bool) -> str:
     try:
         fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # a FIFO must not block
     except OSError:
@@ -69,7 +71,7 @@ def _by_bytes(path: str) -> str:
         return ""
     finally:
         os.close(fd)
-    if signatures.picture(head):
+    if signatures.picture(head) or (raw and signatures.is_raw(head)):
         return ""
     name, _ = signatures.named(head)
     return f"a format that is not read ({name})" if name else NO_PICTURE

@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
 from pipeline import NO_METADATA, Frame, Template, WriteContext, Writer
+from stages.media import sidecars
 from stages.media.metadata_policy import kept
 
-Kept = Literal["exif", "xmp", "iptc", "gps", "copyright", "date", "comment", "mtime", "density"]
+Kept = Literal["exif", "xmp", "iptc", "gps", "copyright", "date", "comment", "mtime", "density", "sidecar"]
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,15 @@ class Files(Writer):
         metadata={
             "doc": "what of a picture's metadata its output says too: exif (but no thumbnails, maker notes and places),"
             " gps, date and comment (of EXIF these alone), copyright (and author), xmp, iptc, density (pixels an inch),"
-            " mtime (the time of the file)"
+            " mtime (the time of the file), sidecar (an .xmp file beside the picture is copied beside its output)"
+        },
+    )
+
+    unchanged: Literal["encode", "copy"] = field(
+        default="encode",
+        metadata={
+            "doc": "pictures that no stage changes and that are of the output's format: encode them again, or copy"
+            " their code, with the metadata that `keep` names (of JPEG, which loses a little each time it is encoded)"
         },
     )
 
@@ -61,4 +70,9 @@ class Files(Writer):
         if frame.metadata is not NO_METADATA:
             frame.metadata = kept(frame.metadata, self.keep, frame.spec, encoder.holds, frame.remark)
         mtime_ns = os.stat(frame.item.source).st_mtime_ns if "mtime" in self.keep else None
-        return context.save(encoder.encode(frame), mtime_ns=mtime_ns)
+        source = context.unchanged(frame) if self.unchanged == "copy" else None
+        code = encoder.repacked(source, frame) if source is not None else None
+        written = context.save(encoder.encode(frame) if code is None else code, mtime_ns=mtime_ns)
+        if "sidecar" in self.keep:
+            written += sidecars.copy(frame.item.source, self.keep, context, frame.remark)
+        return written

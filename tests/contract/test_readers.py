@@ -32,7 +32,7 @@ class Context:
     def load(self, path: str) -> memoryview:
         return memoryview(Path(path).read_bytes())
 
-    def picture(self, data: memoryview, *, salvage: bool = False) -> Part:
+    def picture(self, data: memoryview, *, salvage: bool = False, previews: bool = False) -> Part:
         codec = next(codec for codec in map(make, of_kind(Codec)) if codec.matches(bytes(data[:32])))
         header = codec.header(data)
         return Part(header.spec, lambda out: codec.decode(data, header.spec, out), header.metadata)

@@ -1,4 +1,4 @@
-"""Storms of kills: thousands of files, twenty seeds each. `make fault` runs them; they take minutes."""
+"""Storms of kills: thousands of files, ten seeds each. `make fault` runs them; they take minutes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from storm import SCALE, Disturbed, OfAll, OfStarts, OfWorkers, job
 
 from pipeline.errors import Exit
 
-SEEDS = range(20 * SCALE)
+SEEDS = range(10 * SCALE)
 pytestmark = pytest.mark.timeout(600)
 
 
