@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .api import frames, run
     from .contracts.codec import STRICT, Codec, DecodeContext, Header, Picture
-    from .contracts.contexts import Limits, Part, ReadContext, Skip, WriteContext
+    from .contracts.contexts import Limits, Part, ReadContext, Skip, Source, WriteContext
     from .contracts.folder_listing import Listing
     from .contracts.frame import NO_METADATA, Frame, Item, Metadata
     from .contracts.opencv import load_opencv
@@ -42,7 +42,7 @@ _HOMES = {
     "contracts.spec": ("Pixels", "Size", "Spec"),
     "contracts.stage": ("Health", "Reader", "Transform", "Writer"),
     "contracts.codec": ("STRICT", "Codec", "DecodeContext", "Header", "Picture"),
-    "contracts.contexts": ("Limits", "Part", "ReadContext", "Skip", "WriteContext"),
+    "contracts.contexts": ("Limits", "Part", "ReadContext", "Skip", "Source", "WriteContext"),
     "contracts.folder_listing": ("Listing",),
     "contracts.stamp": ("Stamp",),
     "contracts.opencv": ("load_opencv",),
@@ -58,10 +58,9 @@ __version__ = "0.1.0"
 __all__ = [
     "NO_METADATA", "STRICT", "Clip", "Codec", "Colour", "ConfigError", "DecodeContext", "EnvironmentRefusal", "Frame",
     "Header", "Health", "Item", "ItemError", "Limits", "Listing", "Metadata", "MissingCodec", "Part", "Picture",
-    "PictureReader",
-    "PipelineError", "Pixels", "ReadContext", "Reader", "Report", "Size", "Skip", "Spec", "SpecError", "Stamp",
-    "StopRun", "Template", "Transform", "UsageError", "WriteContext", "Writer", "__version__", "frames",
-    "load_opencv", "run",
+    "PictureReader", "PipelineError", "Pixels", "ReadContext", "Reader", "Report", "Size", "Skip", "Source", "Spec",
+    "SpecError", "Stamp", "StopRun", "Template", "Transform", "UsageError", "WriteContext", "Writer", "__version__",
+    "frames", "load_opencv", "run",
 ]  # fmt: skip
 
 

@@ -73,7 +73,8 @@ class Codec(Stage):
     Class constants:
         extensions: lower case, without the dot; the first is the usual one.
         models: colour models that `encode` takes. dtypes: types of samples that it takes.
-        holds: what `encode` writes of a frame's metadata beside the ICC profile: exif, xmp, iptc, comment, density.
+        holds: what `encode` writes of a frame's metadata beside the ICC profile: exif, xmp, iptc, comment, density;
+            gain_map where what it writes may have one.
         last_resort: asked for its magic bytes after all others: it only knows what it refuses.
     """
 

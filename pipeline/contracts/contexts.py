@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 
 from .frame import NO_METADATA, Frame, Metadata
 from .parameter_types import Nbytes
@@ -107,6 +107,21 @@ class ReadContext(Protocol):
         """
 
 
+class Source(NamedTuple):
+    """An encoded picture, as a writer may ask for it.
+
+    Attributes:
+        spec: its Spec at full size, by its header.
+        unchanged: it is whole, of the encoder's format, and no stage changes a pixel of it.
+        keeps_extent: frames show the whole of it, evenly, at whatever size; see `Transform.keeps_extent`.
+    """
+
+    data: memoryview
+    spec: Spec
+    unchanged: bool
+    keeps_extent: bool
+
+
 class WriteContext(Protocol):
     """What the engine lends to `Writer.write`, in the worker.
 
@@ -118,10 +133,10 @@ class WriteContext(Protocol):
     encoder: Codec | None
     target: str
 
-    def unchanged(self, frame: Frame) -> memoryview | None:
-        """The source of the current frame, where it is of the encoder's format and no stage would change a pixel.
+    def source(self, frame: Frame) -> Source | None:
+        """The encoded picture that the current frame was made of; valid until the next call.
 
-        Valid until the next call. None also where the source is no longer what was read.
+        None where there is none: of a later picture of a file, and of a file that is no longer what was read.
         """
 
     def save(self, data: bytes | memoryview, *, mtime_ns: int | None = None) -> int:

@@ -72,6 +72,8 @@ class Transform(Stage):
             converted to sRGB; a stage that mixes colours of its own into the picture, or judges colours, may not.
         planes: takes YUV in planes as it comes from video (`Spec.planes`); before the first stage that does not, the
             plan has it turned into rgb.
+        keeps_extent: what comes out shows the whole of what goes in and nothing else, evenly: it may be of another
+            size, and upright. So what lies over the whole picture (a gain map) still fits.
     """
 
     inspect: ClassVar[bool] = False
@@ -85,6 +87,10 @@ class Transform(Stage):
     @property
     def planes(self) -> bool:
         return False
+
+    @property
+    def keeps_extent(self) -> bool:
+        return self.inspect
 
     def output_spec(self, spec: Spec) -> Spec:
         """What comes out for what goes in; an upper bound where data decides. Pure; asked once per Spec.

@@ -105,6 +105,11 @@ class Chain:
         """What the codec is to decode a picture of this Spec to: as small as the chain takes it. Raises StageError."""
         return self.route(full, codec).decode
 
+    @property
+    def keeps_extent(self) -> bool:
+        """Whether frames show the whole of their source, evenly."""
+        return all(link.stage.keeps_extent for group in self.groups for link in group)
+
     def leaves(self, full: Spec) -> bool:
         """Whether a frame of this Spec comes out as it went in. Raises StageError where a stage refuses it."""
         for link in (link for group in self.groups for link in group):

@@ -8,13 +8,14 @@ from dataclasses import replace
 from hashlib import blake2b
 
 from ..contracts.codec import Codec
+from ..contracts.contexts import Source
 from ..contracts.frame import Frame, Item
 from ..contracts.stage import Reader
 from ..contracts.template import Template
 from ..errors import ItemError
 from ..plan.model import Plan
 from .folders import Folders
-from .unchanged import Unchanged
+from .sources import Sources
 
 
 class Output:
@@ -33,7 +34,7 @@ class Output:
         alive: Callable[[], None] = lambda: None,
     ) -> None:  # fmt: skip
         self._plan = plan
-        self._unchanged: Unchanged | None = None
+        self._sources: Sources | None = None
         self.run = run
         self.note = note
         self.claim = claim
@@ -71,13 +72,13 @@ class Output:
             frame.remark(f"its ICC profile was dropped: it is for {model} pictures, and the output is {spec.model}")
         frame.metadata = replace(frame.metadata, icc=b"")
 
-    def unchanged(self, frame: Frame) -> memoryview | None:
-        """The source, where the output may be its very code."""
+    def source(self, frame: Frame) -> Source | None:
+        """The encoded picture that the frame was made of."""
         if self.encoder is None:
             return None
-        if self._unchanged is None:
-            self._unchanged = Unchanged(self._plan)
-        return self._unchanged.source(frame, self.encoder)
+        if self._sources is None:
+            self._sources = Sources(self._plan)
+        return self._sources.of(frame, self.encoder)
 
     def save(self, data: bytes | memoryview, *, mtime_ns: int | None = None) -> int:
         """Write the whole output, with this time of its last change where one is given; the bytes written.
@@ -144,8 +145,8 @@ class Output:
     def close(self) -> None:
         """Let go of the folders."""
         self._folders.close()
-        if self._unchanged is not None:
-            self._unchanged.close()
+        if self._sources is not None:
+            self._sources.close()
 
     def _remove(self) -> None:
         try:

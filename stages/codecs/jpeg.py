@@ -64,7 +64,7 @@ class Jpeg(Codec):
 
     extensions: ClassVar[tuple[str, ...]] = ("jpg", "jpeg", "jpe", "jfif")
     models: ClassVar[tuple[str, ...]] = ("gray", "rgb", "gray_alpha", "rgba")
-    holds: ClassVar[frozenset[str]] = frozenset(("exif", "xmp", "iptc", "comment", "density"))
+    holds: ClassVar[frozenset[str]] = frozenset(("exif", "xmp", "iptc", "comment", "density", "gain_map"))
     example: ClassVar[Mapping[str, Any]] = {"subsampling": "444"}
 
     def __post_init__(self) -> None:

@@ -28,7 +28,7 @@ MARKS = {
     COM: ((b"", "comment"),),
 }
 SEVERAL = "holds several pictures (MPO): only the first was read"
-LOST_GAIN_MAP = "its HDR gain map was not kept: what it looks like on common screens was"
+HAS_GAIN_MAP = "has an HDR gain map, which outputs lose unless `keep` names gain_map"
 BROKEN_PROFILE = "its ICC profile is broken and was not used"
 _FRAME = struct.Struct(">BHHB").unpack_from
 
@@ -72,7 +72,7 @@ def read(data: memoryview) -> Blocks:
     if block and not all(density):
         density = exif.density(block)
     profile, broken = _profile(parts) if parts else (b"", "")
-    beside = LOST_GAIN_MAP if "gain map" in found or ADOBE_GAIN_MAP in xmp else SEVERAL if "mpf" in found else ""
+    beside = HAS_GAIN_MAP if "gain map" in found or ADOBE_GAIN_MAP in xmp else SEVERAL if "mpf" in found else ""
     return Blocks(
         kind, frame, profile, block, xmp, iptc_of(found.get("iptc", b"")), found.get("comment", b"").rstrip(b"\0"),
         density, tuple(filter(None, (broken, beside))),

@@ -37,6 +37,7 @@ class Blur(Transform):
     )
 
     any_colour: ClassVar[bool] = True  # a mean of neighbours is one of theirs in every colour space
+    keeps_extent: ClassVar[bool] = True
     example: ClassVar[Mapping[str, Any]] = {"sigma": 2.0}
 
     def __post_init__(self) -> None:

@@ -35,6 +35,7 @@ class Convert(Transform):
     )
 
     identity_when_equal: ClassVar[bool] = True
+    keeps_extent: ClassVar[bool] = True
     example: ClassVar[Mapping[str, Any]] = {"model": "rgb", "dtype": "uint8"}
 
     def __post_init__(self) -> None:

@@ -39,6 +39,7 @@ class Denoise(Transform):
     )
 
     any_colour: ClassVar[bool] = False  # strength says which levels are alike, and levels are those of sRGB
+    keeps_extent: ClassVar[bool] = True
     example: ClassVar[Mapping[str, Any]] = {"strength": 5.0}
 
     def open(self) -> None:

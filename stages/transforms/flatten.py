@@ -25,6 +25,7 @@ class Flatten(Transform):
 
     identity_when_equal: ClassVar[bool] = True
     planes: ClassVar[bool] = True  # YUV has no alpha, and passes
+    keeps_extent: ClassVar[bool] = True
     example: ClassVar[Mapping[str, Any]] = {"background": "#ffffff"}
 
     def __post_init__(self) -> None:

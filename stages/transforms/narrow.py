@@ -21,6 +21,7 @@ class Narrow(Transform):
 
     identity_when_equal: ClassVar[bool] = True
     planes: ClassVar[bool] = True
+    keeps_extent: ClassVar[bool] = True
 
     def output_spec(self, spec: Spec) -> Spec:
         """The same, with uint8 for uint16."""

@@ -22,6 +22,7 @@ class Orient(Transform):
 
     identity_when_equal: ClassVar[bool] = True
     planes: ClassVar[bool] = True
+    keeps_extent: ClassVar[bool] = True
     any_colour: ClassVar[bool] = True
 
     def output_spec(self, spec: Spec) -> Spec:

@@ -108,6 +108,11 @@ class Resize(Transform):
         """Whether YUV planes are taken as they are; the background of contain is a colour of rgb, as light is."""
         return self.fit != "contain" and self.light == "encoded"
 
+    @property
+    def keeps_extent(self) -> bool:
+        """Whether nothing is cropped and nothing put around it."""
+        return self.fit in ("fill", "inside", "outside") or self.width is None or self.height is None
+
     def __post_init__(self) -> None:
         if self.width is None and self.height is None:
             raise UsageError("resize has neither width nor height", remedy="give one or both")

@@ -37,6 +37,7 @@ class Rgb(Transform):
     identity_when_equal: ClassVar[bool] = True
     planes: ClassVar[bool] = True
     any_colour: ClassVar[bool] = True
+    keeps_extent: ClassVar[bool] = True
     example: ClassVar[Mapping[str, Any]] = {}
 
     def open(self) -> None:

@@ -32,6 +32,7 @@ class Sharpen(Transform):
     )
 
     any_colour: ClassVar[bool] = False  # amount and threshold are meant for differences on the tone curve of sRGB
+    keeps_extent: ClassVar[bool] = True
     example: ClassVar[Mapping[str, Any]] = {"sigma": 1.0, "amount": 0.5}
 
     def open(self) -> None:

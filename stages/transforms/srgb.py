@@ -38,6 +38,7 @@ class Srgb(Transform):
     pixels_version: ClassVar[int] = 2
     identity_when_equal: ClassVar[bool] = True
     planes: ClassVar[bool] = True
+    keeps_extent: ClassVar[bool] = True
     example: ClassVar[Mapping[str, Any]] = {"intent": "relative"}
 
     def output_spec(self, spec: Spec) -> Spec:

@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
-from pipeline import NO_METADATA, Frame, Template, WriteContext, Writer
-from stages.media import sidecars
+from pipeline import NO_METADATA, Codec, Frame, Template, WriteContext, Writer
+from stages.media import gain_map, sidecars
 from stages.media.metadata_policy import kept
 
-Kept = Literal["exif", "xmp", "iptc", "gps", "copyright", "date", "comment", "mtime", "density", "sidecar"]
+Kept = Literal["exif", "xmp", "iptc", "gps", "copyright", "date", "comment", "mtime", "density", "sidecar", "gain_map"]
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,8 @@ class Files(Writer):
         metadata={
             "doc": "what of a picture's metadata its output says too: exif (but no thumbnails, maker notes and places),"
             " gps, date and comment (of EXIF these alone), copyright (and author), xmp, iptc, density (pixels an inch),"
-            " mtime (the time of the file), sidecar (an .xmp file beside the picture is copied beside its output)"
+            " mtime (the time of the file), sidecar (an .xmp file beside the picture is copied beside its output),"
+            " gain_map (of Ultra HDR JPEG to JPEG, where nothing is cropped or put around)"
         },
     )
 
@@ -70,9 +71,18 @@ class Files(Writer):
         if frame.metadata is not NO_METADATA:
             frame.metadata = kept(frame.metadata, self.keep, frame.spec, encoder.holds, frame.remark)
         mtime_ns = os.stat(frame.item.source).st_mtime_ns if "mtime" in self.keep else None
-        source = context.unchanged(frame) if self.unchanged == "copy" else None
-        code = encoder.repacked(source, frame) if source is not None else None
-        written = context.save(encoder.encode(frame) if code is None else code, mtime_ns=mtime_ns)
+        written = context.save(self._encoded(frame, encoder, context), mtime_ns=mtime_ns)
         if "sidecar" in self.keep:
             written += sidecars.copy(frame.item.source, self.keep, context, frame.remark)
         return written
+
+    def _encoded(self, frame: Frame, encoder: Codec, context: WriteContext) -> bytes | memoryview:
+        """What is written of a frame: its source's code or gain map where that is asked for and can be had."""
+        wants_map = "gain_map" in self.keep and "gain_map" in encoder.holds
+        source = context.source(frame) if wants_map or self.unchanged == "copy" else None
+        made = None
+        if source is not None and wants_map:
+            made = gain_map.encoded(source, frame, getattr(encoder, "quality", self.quality))
+        if source is not None and made is None and self.unchanged == "copy" and source.unchanged:
+            made = encoder.repacked(source.data, frame)
+        return encoder.encode(frame) if made is None else made
