@@ -25,6 +25,7 @@ class Heic(Codec):
     last. `irot`, `imir` and `clap` are applied. Colours come from the profile, or else from the codes in `nclx`.
     """
 
+    pixels_version: ClassVar[int] = 2
     models: ClassVar[tuple[str, ...]] = ()
 
     @classmethod

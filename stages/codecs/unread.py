@@ -12,7 +12,7 @@ from stages.media.signatures import HEAD_NBYTES, is_raw, named
 
 @dataclass(frozen=True)
 class Unread(Codec):
-    """Names camera raw, JPEG XL and other formats that are not read, with what to do about each such file."""
+    """Names camera raw, OpenEXR and other formats that are not read, with what to do about each such file."""
 
     last_resort: ClassVar[bool] = True
     models: ClassVar[tuple[str, ...]] = ()
@@ -28,4 +28,4 @@ class Unread(Codec):
     def header(self, data: memoryview) -> Header:
         """Raises MissingCodec: what the file is, and what can be done about it."""
         name, remedy = named(bytes(data[:HEAD_NBYTES]))
-        raise MissingCodec(f"is a {name}, which is not read", remedy=remedy)
+        raise MissingCodec(f"is {'an' if name.startswith('Open') else 'a'} {name}, which is not read", remedy=remedy)

@@ -5,13 +5,14 @@ from __future__ import annotations
 PICTURES = frozenset((
     "jpg", "jpeg", "jpe", "jfif", "png", "apng", "webp", "avif", "avifs", "gif", "tif", "tiff", "bmp", "dib", "ppm",
     "pgm", "pbm", "pnm", "heic", "heif", "hif", "jp2", "j2k", "jpf", "jpx", "psd", "ico", "tga", "pcx", "sgi", "qoi",
+    "jxl",
 ))  # fmt: skip
 RAW = frozenset((  # of cameras
     "cr2", "cr3", "crw", "nef", "nrw", "arw", "srf", "sr2", "dng", "orf", "rw2", "raf", "pef", "srw", "x3f", "rwl",
     "iiq", "3fr", "erf", "kdc", "mrw",
 ))  # fmt: skip
 UNREAD = frozenset((  # pictures of formats that no codec reads
-    "jxl", "jls", "psb", "exr", "hdr", "pfm", "pam", "cur", "icns", "svg", "svgz", "pdf", "eps", "ai", "xcf", "dds",
+    "jls", "psb", "exr", "hdr", "pfm", "pam", "cur", "icns", "svg", "svgz", "pdf", "eps", "ai", "xcf", "dds",
     "fits",
 ))  # fmt: skip
 OTHERS = frozenset((

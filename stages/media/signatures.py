@@ -12,6 +12,7 @@ _BMP_HEADERS = (12, 40, 52, 56, 64, 108, 124)  # sizes of the information header
 _STARTS = (
     (b"\xff\xd8\xff", "jpeg"), (b"\x89PNG\r\n\x1a\n", "png"), (b"GIF87a", "gif"), (b"GIF89a", "gif"),
     (b"\x00\x00\x00\x0cjP  ", "jpeg2000"), (b"\xff\x4f\xff\x51", "jpeg2000"),
+    (b"\x00\x00\x00\x0cJXL ", "jpegxl"), (b"\xff\x0a", "jpegxl"),
     (b"II*\0", "tiff"), (b"MM\0*", "tiff"), (b"II+\0", "tiff"), (b"MM\0+", "tiff"),
 )  # fmt: skip
 _TGA_KINDS = {1: 1, 9: 1, 2: 0, 3: 0, 10: 0, 11: 0}  # whether there is a palette, by kind of picture
@@ -24,11 +25,8 @@ _VIDEO = "frames of videos cannot be read by this reader"
 _BRANDS = {  # of an ISO base media file (ISO/IEC 14496-12), bytes 8 to 12
     **dict.fromkeys(_GENERAL, ("HEIF picture of another coding than HEVC and AV1", _CONVERT)),
     b"crx ": ("camera raw file (CR3)", RAW),
-    b"jxl ": ("JPEG XL picture", _CONVERT),
 }
 _HEADS = (
-    (b"\x00\x00\x00\x0cJXL ", "JPEG XL picture", _CONVERT),
-    (b"\xff\x0a", "JPEG XL picture", _CONVERT),
     (b"FUJIFILMCCD-RAW", "camera raw file (RAF)", RAW),
     (b"IIU\x00", "camera raw file (RW2)", RAW),
     (b"FOVb", "camera raw file (X3F)", RAW),

@@ -173,24 +173,44 @@ def block(image: Image, name: str) -> bytes:
 
 
 def shrunk_by(factor: int, *, alpha: bool) -> Callable[[Image], Image]:
-    """A `finish` that averages squares of pixels, those of the last row and column rounded up; alpha gives weight."""
+    """A `finish` that averages squares of pixels while they stream; alpha gives weight.
 
-    def finish(image: Image) -> Image:
-        if factor == 1:
-            return image
-        if not alpha:
-            return image.shrink(factor, factor, ceil=True)
-        kind = image.format
-        small = image.premultiply().shrink(factor, factor, ceil=True)
-        return small.unpremultiply().rint().cast(kind)
-
-    return finish
+    The last row and column are rounded up, with the pixels of the edge repeated: each is read once, so what is beside
+    it cannot be counted by itself.
+    """
+    return lambda image: _shrunk(image, factor, alpha, lambda each: each.shrink(factor, factor, ceil=True))
 
 
 def averaged(pixels: Pixels, spec: Spec, factor: int, out: Pixels) -> None:
-    """Write (H, W, C) pixels, C-contiguous, into `out` of `spec`, which is smaller by this factor."""
-    image = shrunk_by(factor, alpha=spec.has_alpha)(image_in(pixels, spec.base_model, b""))
-    image.write(library().Image.new_from_memory(out, image.width, image.height, image.bands, image.format))
+    """Write (H, W, C) pixels, C-contiguous, into `out` of `spec`, which is smaller by this factor.
+
+    The last row and column are averages of the pixels that are there.
+    """
+    image = image_in(pixels, spec.base_model, b"")
+    small = _shrunk(image, factor, spec.has_alpha, lambda each: _down(each, factor))
+    small.write(library().Image.new_from_memory(out, small.width, small.height, small.bands, small.format))
+
+
+def _shrunk(image: Image, factor: int, alpha: bool, shrink: Callable[[Image], Image]) -> Image:  # noqa: FBT001
+    if factor == 1:
+        return image
+    if not alpha:
+        return shrink(image)
+    return shrink(image.premultiply()).unpremultiply().rint().cast(image.format)
+
+
+def _down(image: Image, factor: int) -> Image:
+    rows, below = divmod(image.height, factor)
+    parts = [(0, rows * factor, factor)] * bool(rows) + [(rows * factor, below, below)] * bool(below)
+    small = [_across(image.crop(0, top, image.width, height), factor, high) for top, height, high in parts]
+    return small[0] if len(small) == 1 else small[0].join(small[1], "vertical")
+
+
+def _across(image: Image, factor: int, high: int) -> Image:
+    columns, beside = divmod(image.width, factor)
+    parts = [(0, columns * factor, factor)] * bool(columns) + [(columns * factor, beside, beside)] * bool(beside)
+    small = [image.crop(left, 0, width, image.height).shrink(wide, high) for left, width, wide in parts]
+    return small[0] if len(small) == 1 else small[0].join(small[1], "horizontal")
 
 
 def without_ink(image: Image) -> Image:

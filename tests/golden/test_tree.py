@@ -46,7 +46,7 @@ def broken(rng: np.random.Generator, path: Path, number: int) -> None:
     """Empty, cut short, text, or a format that is not read."""
     whole = io.BytesIO()
     picture(rng).save(whole, "JPEG")
-    data = [b"", whole.getvalue()[: len(whole.getvalue()) // 2], b"no picture", b"\xff\x0a\xfa\x7f" + bytes(40)]
+    data = [b"", whole.getvalue()[: len(whole.getvalue()) // 2], b"no picture", b"\x76\x2f\x31\x01" + bytes(40)]
     path.with_suffix(".jpg").write_bytes(data[number % 4])
 
 
@@ -123,7 +123,7 @@ def test_every_file_is_accounted_for(ran: tuple[Path, Report]) -> None:
         head = (home / failure.item).read_bytes()[:12]
         expected = (
             "collides with" if failure.kind == "collision" else "is empty" if not size
-            else "is a JPEG XL picture" if head[:2] == b"\xff\x0a" else "truncated JPEG" if head[:2] == b"\xff\xd8"
+            else "is an OpenEXR picture" if head[:2] == b"\x76\x2f" else "truncated JPEG" if head[:2] == b"\xff\xd8"
             else "is not a picture of a known format"
         )  # fmt: skip
         assert expected in failure.reason

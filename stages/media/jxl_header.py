@@ -1,0 +1,187 @@
+"""The header of a JPEG XL codestream: size, orientation, samples and colours, before any pixel is decoded.
+
+Source: ISO/IEC 18181-1, annexes B (bits) and D (SizeHeader, ImageMetadata), E.2 (ColourEncoding).
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from pipeline import ItemError
+from stages.media import icc
+
+RATIOS = ((1, 1), (12, 10), (4, 3), (3, 2), (16, 9), (5, 4), (2, 1))
+ALPHA, SPOT, BLACK, FILTER = 0, 2, 4, 5  # kinds of extra channels
+GRAY, XYB = 1, 2  # colour spaces
+CUSTOM = 2  # white point or primaries that are given as numbers
+WHITES = {1: icc.D65, 10: (1 / 3, 1 / 3), 11: icc.DCI}
+PRIMARIES = {1: icc.SRGB, 9: icc.CODED[9], 11: icc.CODED[12]}
+MOST_CHANNELS = 64
+LINEAR, SRGB_TRANSFER = 8, 13  # of H.273
+
+
+class JxlHeader(NamedTuple):
+    """What the codestream says.
+
+    Attributes:
+        bits: of a sample; 0 for floating point.
+        is_gray, has_alpha, has_black, is_animated: of the picture.
+        is_xyb: samples are stored in a colour space of the format's own.
+        has_icc: colours are told by a profile, packed within the codestream.
+        primaries: of red, green, blue and white; None where they are not told.
+        transfer: by H.273. gamma: the exponent of a display where it is told in place of a transfer; 0 where not.
+    """
+
+    height: int
+    width: int
+    orientation: int = 1
+    bits: int = 8
+    is_gray: bool = False
+    has_alpha: bool = False
+    has_black: bool = False
+    is_animated: bool = False
+    is_xyb: bool = True
+    has_icc: bool = False
+    primaries: icc.Primaries | None = None
+    transfer: int = SRGB_TRANSFER
+    gamma: float = 0.0
+
+
+class _Bits:
+    """Bits of a codestream, the lowest of each byte first."""
+
+    def __init__(self, data: bytes) -> None:
+        self._number, self._left = int.from_bytes(data, "little"), 8 * len(data)
+
+    def u(self, count: int) -> int:
+        if count > self._left:
+            raise ItemError("truncated JPEG XL: it ends within its header")
+        taken = self._number & ((1 << count) - 1)
+        self._number >>= count
+        self._left -= count
+        return taken
+
+    def flag(self) -> bool:
+        return bool(self.u(1))
+
+    def choice(self, *ways: tuple[int, int]) -> int:
+        """U32: one of four ways, each an offset and how many bits are added to it."""
+        offset, count = ways[self.u(2)]
+        return offset + self.u(count)
+
+    def enum(self) -> int:
+        return self.choice((0, 0), (1, 0), (2, 4), (18, 6))
+
+
+def read(codestream: bytes) -> JxlHeader:
+    """From the first bytes of a codestream, its mark included; 4 kB are enough.
+
+    Raises:
+        ItemError: it ends too early, or says what cannot be.
+    """
+    bits = _Bits(codestream[2:])
+    height, width = _size(bits)
+    if bits.flag():  # all as usual: 8 bits, sRGB
+        return JxlHeader(height, width)
+    orientation, animated = 1, False
+    if bits.flag():
+        orientation, animated = bits.u(3) + 1, _extra(bits)
+    depth = _depth(bits)
+    bits.flag()  # whether 16-bit buffers are enough
+    kinds = _extra_channels(bits)
+    is_xyb = bits.flag()
+    told = JxlHeader(
+        height, width, orientation, depth, False, ALPHA in kinds, BLACK in kinds, animated, is_xyb
+    )  # fmt: skip
+    return told if bits.flag() else _with_colours(told, bits)
+
+
+def _size(bits: _Bits) -> tuple[int, int]:
+    small = bits.flag()
+
+    def side() -> int:
+        return 8 * (bits.u(5) + 1) if small else bits.choice((1, 9), (1, 13), (1, 18), (1, 30))
+
+    height, ratio = side(), bits.u(3)
+    if not ratio:
+        return height, side()
+    across, down = RATIOS[ratio - 1]
+    return height, height * across // down
+
+
+def _extra(bits: _Bits) -> bool:
+    """Fields that most files do not have; whether there is an animation."""
+    if bits.flag():
+        _size(bits)  # in which it is meant to be shown
+    if bits.flag():  # a preview
+        eighths = bits.flag()
+        ways = ((16, 0), (32, 0), (1, 5), (33, 9)) if eighths else ((1, 6), (65, 8), (321, 10), (1345, 12))
+        bits.choice(*ways)
+        if not bits.u(3):
+            bits.choice(*ways)
+    animated = bits.flag()
+    if animated:
+        bits.choice((100, 0), (1000, 0), (1, 10), (1, 30))
+        bits.choice((1, 0), (1001, 0), (1, 8), (1, 10))
+        bits.choice((0, 0), (0, 3), (0, 16), (0, 32))
+        bits.flag()
+    return animated
+
+
+def _depth(bits: _Bits) -> int:
+    if bits.flag():  # floating point
+        bits.choice((32, 0), (16, 0), (24, 0), (1, 6))
+        bits.u(4)
+        return 0
+    return bits.choice((8, 0), (10, 0), (12, 0), (1, 6))
+
+
+def _extra_channels(bits: _Bits) -> set[int]:
+    """Walk the extra channels; their kinds."""
+    found = set[int]()
+    count = bits.choice((0, 0), (1, 0), (2, 4), (1, 12))
+    if count > MOST_CHANNELS:
+        raise ItemError(f"is a JPEG XL of {count} extra channels", limit=f"{MOST_CHANNELS} are read")
+    for _ in range(count):
+        kind = ALPHA
+        if not bits.flag():  # else all is as usual: alpha of 8 bits
+            kind = bits.enum()
+            _depth(bits)
+            bits.choice((0, 0), (3, 0), (4, 0), (1, 3))  # by how much it is smaller
+            for _ in range(bits.choice((0, 0), (0, 4), (16, 5), (48, 10))):  # its name
+                bits.u(8)
+            if kind == ALPHA:
+                bits.flag()  # whether colours are multiplied by it: the decoder gives them straight
+            elif kind == SPOT:
+                bits.u(64)
+            elif kind == FILTER:
+                bits.choice((1, 0), (0, 2), (3, 4), (19, 8))
+        found.add(kind)
+    return found
+
+
+def _with_colours(told: JxlHeader, bits: _Bits) -> JxlHeader:
+    has_icc, space = bits.flag(), bits.enum()
+    told = told._replace(has_icc=has_icc, is_gray=space == GRAY)
+    if has_icc or space == XYB:
+        return told
+    kind = bits.enum()
+    white = _point(bits) if kind == CUSTOM else WHITES.get(kind, icc.D65)
+    if space != GRAY:
+        kind = bits.enum()
+        primaries = (
+            icc.Primaries(_point(bits), _point(bits), _point(bits), white)
+            if kind == CUSTOM
+            else PRIMARIES.get(kind, icc.SRGB)._replace(white=white)
+        )
+        told = told._replace(primaries=primaries)
+    if bits.flag():
+        exponent = bits.u(24) / 1e7
+        return told._replace(gamma=1 / exponent if exponent > 0 else 0.0)
+    return told._replace(transfer=bits.enum())
+
+
+def _point(bits: _Bits) -> tuple[float, float]:
+    """Chromaticities: millionths, the sign in the lowest bit."""
+    x, y = (bits.choice((0, 19), (524288, 19), (1048576, 20), (2097152, 21)) for _ in range(2))
+    return tuple(((each >> 1) ^ -(each & 1)) / 1e6 for each in (x, y))  # type: ignore[return-value]
