@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 
-from pipeline import STRICT, Codec, DecodeContext, Frame, Header, ItemError, Metadata, Picture, Pixels, Spec
-from stages.media import exif, heif, icc, pillow_frames, signatures
+from pipeline import STRICT, Codec, DecodeContext, Frame, Header, ItemError, Metadata, Picture, Pixels, Size, Spec
+from stages.media import exif, heif, icc, pillow_frames, signatures, vips
+from stages.media.shrinking import by_halves, factor_of
 
 if TYPE_CHECKING:
     from PIL.AvifImagePlugin import AvifImageFile
@@ -39,7 +40,7 @@ class Avif(Codec):
     )
 
     extensions: ClassVar[tuple[str, ...]] = ("avif", "avifs")
-    pixels_version: ClassVar[int] = 2
+    pixels_version: ClassVar[int] = 3
     models: ClassVar[tuple[str, ...]] = ("gray", "rgb", "gray_alpha", "rgba")
     holds: ClassVar[frozenset[str]] = frozenset(("exif", "xmp"))
     example: ClassVar[Mapping[str, Any]] = {"quality": 60}
@@ -47,6 +48,8 @@ class Avif(Codec):
     def open(self) -> None:
         import imagecodecs  # noqa: F401 - loaded before the first frame, not within it
         from PIL import AvifImagePlugin  # noqa: F401
+
+        vips.library()
 
     def matches(self, head: bytes) -> bool:
         return signatures.picture(head) == "avif"
@@ -78,26 +81,35 @@ class Avif(Codec):
         beside = Metadata(profile or codes, block, xmp, density=exif.density(block))
         return Header(spec, beside, frames, plays=0 if frames > 1 else None)
 
+    def shrunk(self, spec: Spec, need: Size) -> Spec:
+        """By 1/2, 1/4 ... 1/32, rounded up: pixels are averaged after they were decoded."""
+        return by_halves(spec, need)
+
     def decode(self, data: memoryview, spec: Spec, out: Pixels, how: DecodeContext = STRICT) -> None:
-        """Decode the first frame into `out`, (H, W, C) of `spec`.
+        """Decode the first frame into `out`, (H, W, C) of `spec`; at full size and in 8 bits without another copy.
 
         Raises:
             ItemError: damaged or truncated.
         """
-        told = heif.properties(data)
-        pixels = _first_frame(data) if told.is_sequence else _picture(data, out if told.crop is None else None)
-        if pixels is out or pixels.base is out:
+        told, factor = heif.properties(data), factor_of(spec)
+        direct = out if told.crop is None and factor == 1 else None
+        pixels = _first_frame(data) if told.is_sequence else _picture(data, direct)
+        if direct is not None and np.shares_memory(pixels, direct):
             return
         pixels = pixels.reshape(*pixels.shape[:2], -1)
         if told.crop is not None:
             top, left, height, width = told.crop.of(*pixels.shape[:2])
             pixels = pixels[top : top + height, left : left + width]
-        if pixels.shape != out.shape or spec.dtype != ("uint16" if pixels.dtype == np.uint16 else "uint8"):
-            raise ItemError(f"damaged AVIF: decoded to {pixels.shape}, its header says {spec.shape} (H, W, C)")
+        whole = (*spec.full_size, spec.channels)
+        if pixels.shape != whole or spec.dtype != ("uint16" if pixels.dtype == np.uint16 else "uint8"):
+            raise ItemError(f"damaged AVIF: decoded to {pixels.shape}, its header says {whole} (H, W, C)")
         if spec.dtype == "uint16":
             most = (1 << told.depth) - 1
-            pixels = (pixels.astype(np.uint32) * 65535 + most // 2) // most
-        out[...] = pixels
+            pixels = ((pixels.astype(np.uint32) * 65535 + most // 2) // most).astype(np.uint16)
+        if factor == 1:
+            out[...] = pixels
+        else:
+            vips.averaged(np.ascontiguousarray(pixels), spec, factor, out)
 
     def pictures(self, data: memoryview, header: Header, how: DecodeContext = STRICT) -> Iterator[Picture]:
         """The frames of a sequence, in 8 bits; a single picture as `decode` gives it."""

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 from pipeline import STRICT, Codec, DecodeContext, Frame, Header, ItemError, Metadata, Picture, Pixels, Size, Spec
 from stages.media import exif, signatures, vips
 
-MOST = 16383  # rows and columns of a picture: 14 bits
+MOST = SIDE = 16383  # rows and columns of a picture: 14 bits
 STEPS = 4
 LOADER = vips.Loader("WebP", "webpload_source")
 
@@ -52,9 +52,10 @@ class Webp(Codec):
         end = 8 + int.from_bytes(data[4:8], "little")
         if end > len(data):
             raise ItemError(f"truncated WebP: {len(data)} of {end} bytes are there")
-        image = LOADER.open(data)
+        height, width = _canvas(data)
+        image = LOADER.open(data, scale=1 / min(height, width))  # libvips makes room for the picture when it opens it
         block, xmp = vips.block(image, "exif-data").removeprefix(exif.EXIF), vips.block(image, "xmp-data")
-        spec = Spec.of(vips.MODELS[image.bands], image.height, image.width, orientation=exif.orientation(block, xmp))
+        spec = Spec.of(vips.MODELS[image.bands], height, width, orientation=exif.orientation(block, xmp))
         frames = image.get("n-pages") if image.get_typeof("n-pages") else 1
         remarks: tuple[str, ...] = ()
         if spec.model == "rgb" and _has_hidden_alpha(data):
@@ -111,6 +112,22 @@ class Webp(Codec):
             method=self.effort, icc_profile=icc, exif=frame.metadata.exif, xmp=frame.metadata.xmp,
         )  # fmt: skip
         return file.getbuffer()
+
+
+def _canvas(data: memoryview) -> tuple[int, int]:
+    """Height and width by the first chunk (WebP container specification; RFC 6386, 9.1; lossless format, 3)."""
+    head = bytes(data[:30])
+    if len(head) < 30:
+        raise ItemError("truncated WebP: it ends within its header")
+    if head[12:16] == b"VP8X":
+        return int.from_bytes(head[27:30], "little") + 1, int.from_bytes(head[24:27], "little") + 1
+    if head[12:16] == b"VP8L":
+        sides = int.from_bytes(head[21:25], "little")
+        return (sides >> 14 & SIDE) + 1, (sides & SIDE) + 1
+    height, width = (int.from_bytes(head[at : at + 2], "little") & SIDE for at in (28, 26))
+    if head[12:16] != b"VP8 " or not height or not width:
+        raise ItemError("damaged WebP: its first chunk is no picture")
+    return height, width
 
 
 def _scaled(spec: Spec, scale: float) -> tuple[int, int]:
