@@ -7,7 +7,7 @@ Exif 2.32 (4.6), TIFF 6.0 and IPTC-IIM 4.2; XMP properties those of XMP part 2.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any, Final
 
 from pipeline import NO_METADATA, Metadata, Spec
@@ -99,24 +99,28 @@ def _exif(
     parts = whole or ({"gps", "date", "comment"} & set(keep) and metadata.exif)
     owner = _owner(metadata) if "copyright" in keep else {}
     comment = metadata.comment if alone and "comment" in keep else b""
-    if not (parts or owner or comment or density != NO_METADATA.density):
-        return b""
-    try:
-        old, new = _read(metadata.exif) if parts else _read(b""), _read(b"")
-        if parts:
+    texts = dict(owner)
+    if comment:
+        texts.setdefault(DESCRIPTION, comment.decode("latin-1"))
+    if parts:
+        try:
+            old, new = _read(metadata.exif), _read(b"")
             _copy(old, new, keep)
-        for tag, text in owner.items():
-            new.setdefault(tag, exif.Text(text))
-        if comment:
-            new.setdefault(DESCRIPTION, exif.Text(comment.decode("latin-1")))
-        if density != NO_METADATA.density:
-            new.update({exif.ACROSS: density[0], exif.DOWN: density[1], exif.UNIT: exif.INCH})
-        if whole:
-            _describe(new, spec, has_profile=bool(metadata.icc))
-        written: bytes = new.tobytes().removeprefix(exif.EXIF)
-    except Exception as error:  # Pillow raises whatever a damaged block makes of its arithmetic
-        remark(f"its EXIF block is damaged and was not kept ({type(error).__name__})")
-        return b""
+            if whole:
+                _describe(new, spec, has_profile=bool(metadata.icc))
+            return _written(new, texts, density)
+        except Exception as error:  # Pillow raises whatever a damaged block makes of its arithmetic
+            remark(f"its EXIF block is damaged and was not kept ({type(error).__name__})")
+    return _written(_read(b""), texts, density) if texts or density != NO_METADATA.density else b""
+
+
+def _written(block: Any, texts: Mapping[int, str], density: tuple[float, float]) -> bytes:
+    """The block with texts for the fields that it lacks, and its density."""
+    for tag, text in texts.items():
+        block.setdefault(tag, exif.Text(text))
+    if density != NO_METADATA.density:
+        block.update({exif.ACROSS: density[0], exif.DOWN: density[1], exif.UNIT: exif.INCH})
+    written: bytes = block.tobytes().removeprefix(exif.EXIF)
     return written
 
 

@@ -223,6 +223,15 @@ def test_nothing_is_kept_where_nothing_is_asked_for(tmp_path: Path) -> None:
     assert info.get("dpi", (72, 72)) != (300, 300)
 
 
+@pytest.mark.parametrize("ext", FORMATS)
+def test_a_damaged_block_loses_nothing_that_stands_elsewhere(tmp_path: Path, ext: str) -> None:
+    """The author by XMP, beside an EXIF block that is cut."""
+    photo(tmp_path / "in/a.jpg", b"II*\0\x08\0\0\0\x05\0" + (b"\x9b\x82\x02\0" + b"\xff" * 8) * 5, records=b"")
+    made(tmp_path, ext, ["copyright", "exif"])
+    exif, *_ = told(tmp_path / f"out/a.{ext}")
+    assert exif[0x013B] == "Ada XMP"
+
+
 def test_the_time_of_the_file(tmp_path: Path) -> None:
     """`mtime`: that of the source, to the nanosecond."""
     photo(tmp_path / "in/a.jpg")
