@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import io
+import json
 import subprocess
 import sys
 import tempfile
@@ -37,13 +38,14 @@ def ours(folder: Path, out: Path) -> dict[str, str]:
     config, log = out / "c.yaml", out / "log.jsonl"
     config.write_text(CONFIG.format(source=folder, out=out / "png"))
     subprocess.run(
-        [Path(sys.executable).with_name("pipeline"), "run", config, "--fresh", "--log", log, "-q"], check=False
+        [Path(sys.executable).with_name("pipeline"), "run", config, "--fresh", "--log", log, "-q"],
+        check=False, stderr=subprocess.DEVNULL,
     )  # fmt: skip
-    import json
-
     told = {}
     for line in log.read_text().splitlines():
         row = json.loads(line)
+        if "item" not in row:
+            continue
         told[row["item"]] = "" if row["outcome"] == "done" else row.get("reason", row["outcome"])
     return told
 

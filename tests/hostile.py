@@ -12,7 +12,8 @@ from random import Random
 import numpy as np
 from PIL import Image
 
-HEIC = Path(__file__).parent / "stages/codecs/heic"
+CODECS = Path(__file__).parent / "stages/codecs"
+HEIC = CODECS / "heic"
 MAGIC = {"avif": b"ftyp", "png": b"\x89PNG", "jpg": b"\xff\xd8", "gif": b"GIF8", "bmp": b"BM", "webp": b"RIFF"}
 
 
@@ -34,6 +35,10 @@ def wholes() -> dict[str, bytes]:
         "plain.avif": saved(picture, "AVIF", quality=60, speed=10),
         "plain.heic": (HEIC / "plain.heic").read_bytes(), "ten.heic": (HEIC / "ten.heic").read_bytes(),
         "plain.jp2": saved(picture, "JPEG2000", irreversible=False), "plain.tga": saved(picture, "TGA"),
+        "plain.jxl": (CODECS / "jpegxl/p3.jxl").read_bytes(),
+        "packed.jxl": (CODECS / "jpegxl/packed_jpeg.jxl").read_bytes(),
+        "arithmetic.jpg": (CODECS / "jpeg/arithmetic.jpg").read_bytes(), "plain.dds": saved(picture, "DDS"),
+        "plain.xbm": saved(picture.convert("1"), "XBM"), "plain.dib": saved(picture, "DIB"),
         "plain.pcx": saved(picture, "PCX"), "beside.jpg": (saved(picture, "JPEG", exif=beside, comment=b"x" * 20)),
     }  # fmt: skip
 

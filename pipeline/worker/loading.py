@@ -18,6 +18,7 @@ from ..plan.model import Plan
 from ..transport.records import SIDECAR_NBYTES
 
 KNOWN_SPECS = 256
+BLOCKS = ("ICC profile", "EXIF block", "XMP packet", "IPTC block", "comment", "density")
 
 
 class Loading:
@@ -103,7 +104,7 @@ class Loading:
         """The first frame of an encoded picture, to be decoded at the smallest scale the chain takes."""
         data = self._preview(data) if previews else data
         codec, header = self._header(data)
-        spec, metadata = header.spec, carry(header.metadata)
+        spec, metadata = header.spec, self._carried(header.metadata)
         for remark in header.remarks:
             self.remark(remark)
         if header.frames > 1:
@@ -128,7 +129,7 @@ class Loading:
         wanted = {"first": 0, "middle": header.frames // 2}.get(str(which), which)
         if isinstance(wanted, int) and wanted >= header.frames:
             raise ItemError(f"has no picture {wanted}", limit=f"it holds {header.frames}, numbered from 0")
-        metadata, clock, known = carry(header.metadata), 0, dict[Spec, Spec]()
+        metadata, clock, known = self._carried(header.metadata), 0, dict[Spec, Spec]()
         for number, each in enumerate(codec.pictures(data, header, self._salvaging if salvage else self._failing)):
             spec = known.setdefault(each.spec, each.spec)  # the same object for the same Spec: quick to recognise
             if wanted in ("all", number):
@@ -191,6 +192,14 @@ class Loading:
                 remedy="add the stage `tone_map` to the config",
             )
 
+    def _carried(self, metadata: Metadata) -> Metadata:
+        """As much of it as travels with a frame; what does not is told."""
+        carried = carry(metadata)
+        if carried is not metadata:
+            lost = " and ".join(n for n, a, b in zip(BLOCKS, metadata.blocks, carried.blocks, strict=True) if a != b)
+            self.remark(f"its {lost} was left out: {SIDECAR_NBYTES >> 20} MiB are carried beside a picture")
+        return carried
+
     def _preview(self, data: memoryview) -> memoryview:
         """Of a camera's raw file the picture inside; all else, and one that has none, as it is."""
         inside = self._codec(data).preview(data)
@@ -215,7 +224,7 @@ class Loading:
                 if not any(codec is opened for opened in self._opened):
                     codec.open()  # only now: a folder of one format loads one library
                     self._opened.append(codec)
-                self._last = codec
+                self._last = None if codec.last_resort else codec  # which would take what others know
                 return codec
         raise MissingCodec(
             "is not a picture of a known format", limit=f"it begins with {head[:8].hex(' ')}", remedy=self._known

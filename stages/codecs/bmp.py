@@ -26,6 +26,9 @@ HEAD_NBYTES = 1 << 19  # more than all headers and a palette of 65536 colours
 DAMAGE = (OSError, SyntaxError, ValueError, TypeError, IndexError, EOFError, OverflowError, MemoryError, struct.error)
 
 
+CORE = 12  # bytes of the oldest information header
+
+
 class Fields(NamedTuple):
     """Where the colours of a pixel of 16 or 32 bits lie."""
 
@@ -43,12 +46,16 @@ class Fields(NamedTuple):
 
 
 class Rows(NamedTuple):
-    """Where the rows lie: the first byte, bytes a row, the first byte behind them, and whether the lowest is first."""
+    """Where the rows lie: the first byte, bytes a row, the first byte behind them, and whether the lowest is first.
+
+    `padding` is how many bytes of the last row are no pixels; some writers leave them out.
+    """
 
     start: int
     stride: int
     end: int
     upwards: bool
+    padding: int = 0
 
 
 @dataclass(frozen=True)
@@ -78,7 +85,7 @@ class Bmp(Codec):
             ItemError: damaged, unsupported, or fewer bytes than its size needs.
         """
         spec, rows = _layout(data)
-        if rows.start + rows.stride > len(data):
+        if rows.start + rows.stride - rows.padding > len(data):
             raise ItemError(f"truncated BMP: {len(data)} of {rows.end} bytes are there")
         remarks = ("its ICC profile was not used, as other programs do",) if _has_profile(data) else ()
         density = _density(data)
@@ -91,6 +98,9 @@ class Bmp(Codec):
             ItemError: damaged or truncated.
         """
         _, rows = _layout(data)
+        if rows.end > len(data) >= rows.end - rows.padding:
+            how.remark("lacks the padding of its last row; every pixel was read")
+            data = memoryview(bytes(data) + bytes(rows.padding))
         if rows.end > len(data):
             if not how.salvage:
                 raise ItemError(f"truncated BMP: {len(data)} of {rows.end} bytes are there")
@@ -172,7 +182,8 @@ def _layout(data: memoryview) -> tuple[Spec, Rows]:
     fields = _fields(data)
     if fields is not None:
         spec = Spec.of("rgba" if len(fields.masks) == 4 else "rgb", fields.height, fields.width)
-        return spec, Rows(fields.start, fields.stride, fields.start + fields.stride * fields.height, fields.upwards)
+        end = fields.start + fields.stride * fields.height
+        return spec, Rows(fields.start, fields.stride, end, fields.upwards, _padding(spec, fields.stride, fields.bits))
     with _opened(data[:HEAD_NBYTES]) as image:
         (width, height), mode, (tile,) = image.size, image.mode, image.tile
     if mode not in MODELS or not 0 < width < 1 << 31 or not 0 < height < 1 << 31:
@@ -181,7 +192,14 @@ def _layout(data: memoryview) -> tuple[Spec, Rows]:
     if tile.codec_name != "raw":  # packed: how long its rows are is not known
         return spec, Rows(tile.offset, 1, tile.offset + 1, upwards=True)
     layout: Any = tile.args  # raw mode, bytes a row, direction
-    return spec, Rows(tile.offset, layout[1], tile.offset + layout[1] * height, layout[2] == -1)
+    bits = int.from_bytes(data[28:30] if int.from_bytes(data[14:18], "little") > CORE else data[24:26], "little")
+    return spec, Rows(
+        tile.offset, layout[1], tile.offset + layout[1] * height, layout[2] == -1, _padding(spec, layout[1], bits)
+    )  # fmt: skip
+
+
+def _padding(spec: Spec, stride: int, bits: int) -> int:
+    return max(0, stride - -(-spec.width * bits // 8))
 
 
 def _density(data: memoryview) -> tuple[float, float]:

@@ -34,17 +34,18 @@ from stages.media.shrinking import by_halves, factor_of
 
 MOST = 65500  # rows and columns that libjpeg writes
 SCALES = (8, 4, 2)
-LOSSLESS, ARITHMETIC = frozenset((0xC3, 0xC5, 0xC6, 0xC7, 0xCB, 0xCD, 0xCE, 0xCF)), frozenset((0xC9, 0xCA))
+LOSSLESS, ARITHMETIC = frozenset((0xC3, 0xC5, 0xC6, 0xC7, 0xCB, 0xCD, 0xCE, 0xCF)), (0xC9, 0xCA)
 LOADER = vips.Loader("JPEG", "jpegload_source")
 # Of libjpeg's warnings those that say nothing of pixels, after the stream was mended (jerror.h, JWRN_*).
 HARMLESS = re.compile("extraneous bytes before marker|unknown adobe color transform", re.IGNORECASE)
+NO_END = "it ends without its end mark"
 UNNAMED = "subsampling level"  # of its message about sampling factors that it has no name for
 SPACES = {"gray": "GRAY", "rgb": "RGB", "cmyk": "CMYK"}
 
 
 @dataclass(frozen=True)
 class Jpeg(Codec):
-    """8-bit gray and colour JPEG, baseline and progressive.
+    """8-bit gray and colour JPEG, baseline and progressive, with Huffman or arithmetic coding.
 
     Decodes to gray (H, W, 1), rgb (H, W, 3) or, for CMYK and YCCK files with an ICC profile, cmyk (H, W, 4; 255 is full
     ink) uint8. Those without a profile become rgb by 255 - ink (mean error about 12 levels against a conversion by
@@ -158,7 +159,6 @@ def _judged(kind: int, frame: tuple[int, int, int, int]) -> tuple[int, int, int]
     name = (
         "a JPEG-LS picture" if kind == JPEG_LS
         else "a lossless or hierarchical JPEG" if kind in LOSSLESS
-        else "a JPEG with arithmetic coding" if kind in ARITHMETIC
         else f"a JPEG of {precision} bits a sample" if precision != 8 else ""
     )  # fmt: skip
     if name:
@@ -213,6 +213,10 @@ def _wrong(stream: jpeg_stream.Mended, spec: Spec, out: Pixels) -> str:
     """
     if not stream.whole:
         return "it ends before its last scan"
+    if (
+        stream.kind in ARITHMETIC and not stream.ended
+    ):  # whose decoder takes what is missing for zeros, and says nothing
+        return NO_END
     last = ""
     try:
         _decoded(stream.data, spec, out)
@@ -220,7 +224,7 @@ def _wrong(stream: jpeg_stream.Mended, spec: Spec, out: Pixels) -> str:
     except ValueError as error:
         last = _one_line(error)
     if UNNAMED in last and not stream.ended:
-        return "it ends without its end mark"
+        return NO_END
     if UNNAMED not in last and not HARMLESS.search(last):
         return last
     try:

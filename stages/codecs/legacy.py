@@ -1,4 +1,4 @@
-"""Formats of old software, through Pillow: PCX, TGA, SGI, ICO, PSD (its flattened picture), QOI. Nothing is written."""
+"""Formats of old and of special software, through Pillow: PCX, TGA, PSD, ICO, DDS and others. Nothing is written."""
 
 from __future__ import annotations
 
@@ -23,6 +23,14 @@ FORMATS = {
     "PCX": ("PcxImagePlugin", "PcxImageFile"), "TGA": ("TgaImagePlugin", "TgaImageFile"),
     "SGI": ("SgiImagePlugin", "SgiImageFile"), "ICO": ("IcoImagePlugin", "IcoImageFile"),
     "PSD": ("PsdImagePlugin", "PsdImageFile"), "QOI": ("QoiImagePlugin", "QoiImageFile"),
+    "DDS": ("DdsImagePlugin", "DdsImageFile"), "BLP": ("BlpImagePlugin", "BlpImageFile"),
+    "ICNS": ("IcnsImagePlugin", "IcnsImageFile"), "CUR": ("CurImagePlugin", "CurImageFile"),
+    "DCX": ("DcxImagePlugin", "DcxImageFile"), "FLI": ("FliImagePlugin", "FliImageFile"),
+    "FTEX": ("FtexImagePlugin", "FtexImageFile"), "GBR": ("GbrImagePlugin", "GbrImageFile"),
+    "MSP": ("MspImagePlugin", "MspImageFile"),
+    "PIXAR": ("PixarImagePlugin", "PixarImageFile"), "SUN": ("SunImagePlugin", "SunImageFile"),
+    "XBM": ("XbmImagePlugin", "XbmImageFile"), "XPM": ("XpmImagePlugin", "XpmImageFile"),
+    "XVTHUMB": ("XVThumbImagePlugin", "XVThumbImageFile"), "DIB": ("BmpImagePlugin", "DibImageFile"),
 }  # fmt: skip
 MODES = {"1": "L", "L": "L", "LA": "LA", "P": "RGB", "PA": "RGBA", "RGB": "RGB", "RGBA": "RGBA", "RGBX": "RGB"}
 MODELS = {"L": "gray", "LA": "gray_alpha", "RGB": "rgb", "RGBA": "rgba"}
@@ -31,7 +39,10 @@ WEIGHED = {"LA": "La", "RGBA": "RGBa"}
 
 @dataclass(frozen=True)
 class Legacy(Codec):
-    """PCX, TGA, SGI, ICO (its largest picture), PSD (as it was saved, flattened) and QOI, of 8 bits a sample.
+    """PCX, DCX, TGA, SGI, Sun raster, PSD (as it was saved, flattened), QOI, DDS, BLP, FTEX, XBM, XPM, MSP, PIXAR.
+
+    ICO, CUR and ICNS give their largest picture, FLI and FLC the first frame; GIMP brushes and bitmaps without a file
+    header are read too; all have 8 bits a sample.
 
     Decodes to gray or rgb, with or without alpha (H, W, C), uint8; palettes become rgb, or rgba where a colour of them
     is transparent.
@@ -44,7 +55,7 @@ class Legacy(Codec):
         """Whether its library is there."""
         for name in FORMATS:
             _plugin(name)
-        return Health("reads .pcx .tga .sgi .ico .psd .qoi")
+        return Health("reads .pcx .tga .sgi .ico .psd .qoi .dds .icns .cur .ras .fli .xbm .xpm and others")
 
     def matches(self, head: bytes) -> bool:
         return bool(signatures.legacy(head))

@@ -188,6 +188,8 @@ def _colours(image: Any, *, extra: tuple[int, ...], keep_ink: bool) -> Any:
     alpha = next(
         (samples + place for place, kind in enumerate(extra) if kind in ALPHA and samples + place < image.bands), 0
     )
+    if not extra and not ink and image.bands == samples + 1 == 4:
+        alpha = samples  # what the fourth sample is, is not said: all programs take it for alpha
     if ink:
         colour = image[:4].copy(interpretation="cmyk")
         return colour if keep_ink else vips.without_ink(colour)

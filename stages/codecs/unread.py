@@ -28,4 +28,6 @@ class Unread(Codec):
     def header(self, data: memoryview) -> Header:
         """Raises MissingCodec: what the file is, and what can be done about it."""
         name, remedy = named(bytes(data[:HEAD_NBYTES]))
-        raise MissingCodec(f"is {'an' if name.startswith('Open') else 'a'} {name}, which is not read", remedy=remedy)
+        raise MissingCodec(
+            f"is {'an' if name.startswith(('Open', 'XML')) else 'a'} {name}, which is not read", remedy=remedy
+        )

@@ -13,6 +13,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 HEAD_NBYTES = 128
+MOST_OFF_WHITE = 0.35  # old profiles have the white of D65, which is 0.26 off
+COLORANTS = (b"rXYZ", b"gXYZ", b"bXYZ")
 SRGB_CURVE = (2.4, 1 / 1.055, 0.055 / 1.055, 1 / 12.92, 0.04045)  # g, a, b, c, d of a parametric curve of type 3
 D50 = (0.9642, 1.0, 0.8249)  # the white that profiles connect by
 D65, D65_CIE, C, DCI = (0.3127, 0.3290), (0.31272, 0.32903), (0.310, 0.316), (0.314, 0.351)
@@ -70,6 +72,23 @@ def of_gamma(gamma: float, primaries: Primaries | None, *, gray: bool = False) -
 
 
 @lru_cache(maxsize=64)
+def _makes_white(profile: bytes) -> bool:
+    """Whether the colorants of a profile of three primaries sum up to the white of D50, as they must (ICC.1, F.3)."""
+    if len(profile) < HEAD_NBYTES + 4:
+        return True
+    (count,) = struct.unpack_from(">I", profile, HEAD_NBYTES)
+    places = {}
+    for at in range(HEAD_NBYTES + 4, min(HEAD_NBYTES + 4 + 12 * min(count, 200), len(profile) - 11), 12):
+        name, start, nbytes = struct.unpack_from(">4sII", profile, at)
+        places[name] = start if nbytes >= 20 and start + 20 <= len(profile) else 0
+    if b"A2B0" in places or not all(places.get(name) for name in COLORANTS):
+        return True
+    colours = np.array([struct.unpack_from(">3i", profile, places[name] + 8) for name in COLORANTS]) / 65536
+    off_white = np.abs(colours.sum(axis=0) - D50).max()
+    return bool(off_white < MOST_OFF_WHITE and abs(np.linalg.det(colours)) > 1e-4)
+
+
+@lru_cache(maxsize=64)
 def matrix_profile(primaries: Primaries, gamma: float) -> bytes:
     """A display profile of three primaries and one curve: x ** gamma, or that of sRGB for a gamma of 0.
 
@@ -105,7 +124,12 @@ def _file(space: bytes, own: dict[bytes, bytes]) -> bytes:
 
 
 def trimmed(profile: bytes) -> bytes:
-    """The profile without what lies behind its last tag: some writers pad it to more than a megabyte."""
+    """The profile without what lies behind its last tag: some writers pad it to more than a megabyte.
+
+    Of one whose primaries make no white only the signature is left, which nobody takes for a profile.
+    """
+    if not _makes_white(profile):
+        return profile[:4]
     if len(profile) < HEAD_NBYTES + 4:
         return profile
     (count,) = struct.unpack_from(">I", profile, HEAD_NBYTES)

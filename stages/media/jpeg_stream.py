@@ -37,11 +37,13 @@ class Mended(NamedTuple):
         whole: whether its end was there, or nothing is missing before it: every component has its scans, and those of
             a progressive file are refined to the last bit.
         ended: whether its end was there.
+        kind: the marker of its frame header.
     """
 
     data: bytes
     whole: bool
     ended: bool
+    kind: int
 
 
 def segments(data: memoryview, at: int = 2) -> Iterator[Segment]:
@@ -109,7 +111,7 @@ def mended(data: memoryview) -> Mended | None:
     if not missing or len(parts) < 2:
         return None
     whole = ended or not any(any(bits) for bits in missing.values())
-    return Mended(b"".join((*parts, b"\xff\xd9")), whole, ended)
+    return Mended(b"".join((*parts, b"\xff\xd9")), whole, ended, sof)
 
 
 def _scan(content: bytes, sof: int, missing: dict[int, list[int]]) -> bytes:

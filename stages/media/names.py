@@ -5,15 +5,14 @@ from __future__ import annotations
 PICTURES = frozenset((
     "jpg", "jpeg", "jpe", "jfif", "png", "apng", "webp", "avif", "avifs", "gif", "tif", "tiff", "bmp", "dib", "ppm",
     "pgm", "pbm", "pnm", "heic", "heif", "hif", "jp2", "j2k", "jpf", "jpx", "psd", "ico", "tga", "pcx", "sgi", "qoi",
-    "jxl",
+    "jxl", "dds", "blp", "cur", "icns", "dcx", "fli", "flc", "ftc", "ftu", "gbr", "msp", "pxr", "ras", "xbm", "xpm",
 ))  # fmt: skip
 RAW = frozenset((  # of cameras
     "cr2", "cr3", "crw", "nef", "nrw", "arw", "srf", "sr2", "dng", "orf", "rw2", "raf", "pef", "srw", "x3f", "rwl",
     "iiq", "3fr", "erf", "kdc", "mrw",
 ))  # fmt: skip
 UNREAD = frozenset((  # pictures of formats that no codec reads
-    "jls", "psb", "exr", "hdr", "pfm", "pam", "cur", "icns", "svg", "svgz", "pdf", "eps", "ai", "xcf", "dds",
-    "fits",
+    "jls", "psb", "exr", "hdr", "pfm", "pam", "svg", "svgz", "pdf", "eps", "ai", "xcf", "fits",
 ))  # fmt: skip
 OTHERS = frozenset((
     "mov", "mp4", "m4v", "avi", "mkv", "webm", "mts", "m2ts", "mpg", "mpeg", "wmv", "3gp", "mp3", "wav", "flac",

@@ -38,7 +38,7 @@ WHITE_IS_ZERO, BLACK_IS_ZERO, RGB, PALETTE, INK, YCBCR, LAB, ICC_LAB = (
 )  # photometric interpretations
 LABS = (LAB, ICC_LAB)  # a and b with a sign, and without
 COLOURS = {WHITE_IS_ZERO: 1, BLACK_IS_ZERO: 1, PALETTE: 1, RGB: 3, INK: 4, YCBCR: 3, LAB: 3, ICC_LAB: 3}
-JPEG = 7
+OLD_JPEG, JPEG = 6, 7
 USUAL_PACKINGS = (1, 2, 3, 4, 5, JPEG, 8, 32773, 32946)
 USUAL_BITS = (1, 2, 4, 8, 16)
 ASSOCIATED, UNASSOCIATED = 1, 2  # extra samples that are alpha, premultiplied and straight
@@ -101,7 +101,11 @@ def decode(data: memoryview, spec: Spec, out: Pixels, number: int = 0) -> None:
         ItemError: damaged or truncated.
     """
     try:
-        _decode(_page(data, number), spec, out)
+        page = _page(data, number)
+        if page.compression == OLD_JPEG:
+            _by_libtiff(data, number, out)
+        else:
+            _decode(page, spec, out)
     except ItemError:
         raise
     except Exception as error:  # as above
@@ -130,6 +134,19 @@ def _decode(page: Any, spec: Spec, out: Pixels) -> None:
         share = np.maximum(alpha, 1).astype(np.uint32)
         colour = np.minimum((colour.astype(np.uint64) * spec.white + share // 2) // share, spec.white)
     out[..., :-1], out[..., -1:] = colour, alpha
+
+
+def _by_libtiff(data: memoryview, number: int, out: Pixels) -> None:
+    """JPEG as TIFF 6.0 had it, its tables and data in places of their own: only Pillow's libtiff puts it together."""
+    from PIL import TiffImagePlugin
+
+    with TiffImagePlugin.TiffImageFile(io.BytesIO(data)) as image:
+        image.seek(number)
+        image.load()
+        pixels = np.asarray(image.convert("L" if out.shape[2] == 1 else "RGB")).reshape(*image.size[::-1], -1)
+    if pixels.shape != out.shape:
+        raise ItemError(f"damaged TIFF: decoded to {pixels.shape}, its header says {out.shape} (H, W, C)")
+    out[...] = pixels
 
 
 def encode(frame: Frame) -> bytes:

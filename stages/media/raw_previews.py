@@ -25,11 +25,15 @@ CANON = b"CMT1"  # the box of CR3 that holds the first directory (Exif's structu
 PLAIN = {b"II": b"II*\0", b"MM": b"MM\0*"}
 
 
-def largest(data: memoryview) -> bytes | None:
-    """The largest JPEG inside, with the EXIF block of the raw file where it has none; None where there is none."""
+def largest(data: memoryview) -> bytes:
+    """The largest JPEG inside, with the EXIF block of the raw file where it has none.
+
+    Raises:
+        ItemError: there is none.
+    """
     best = max(_jpegs(data), default=None)
     if best is None:
-        return None
+        raise ItemError("is a camera's raw file without a JPEG inside", remedy="develop it to TIFF or JPEG first")
     _, start, has_exif = best
     picture = bytes(data[start : jpeg_stream.end(data, start)])
     content = b"" if has_exif else _exif(data)

@@ -16,6 +16,11 @@ _STARTS = (
     (b"II*\0", "tiff"), (b"MM\0*", "tiff"), (b"II+\0", "tiff"), (b"MM\0+", "tiff"),
 )  # fmt: skip
 _TGA_KINDS = {1: 1, 9: 1, 2: 0, 3: 0, 10: 0, 11: 0}  # whether there is a palette, by kind of picture
+_LEGACY = (  # formats of old software that Pillow reads: their first bytes alone tell
+    (b"qoif", "QOI"), (b"8BPS\0\1", "PSD"), (b"DDS ", "DDS"), (b"BLP1", "BLP"), (b"BLP2", "BLP"), (b"icns", "ICNS"),
+    (b"\xb1\x68\xde\x3a", "DCX"), (b"FTEX", "FTEX"), (b"DanM", "MSP"), (b"LinS", "MSP"),
+    (b"\x80\xe8\0\0", "PIXAR"), (b"\x59\xa6\x6a\x95", "SUN"), (b"/* XPM */", "XPM"), (b"P7 332", "XVTHUMB"),
+)  # fmt: skip
 _PNM = re.compile(rb"P[1-6][ \t\n\v\f\r]+[#\d]")
 _CONVERT = "convert it to JPEG, PNG or TIFF first"
 RAW = (
@@ -37,8 +42,10 @@ _HEADS = (
     (b"8BPS\0\2", "large Photoshop document (PSB)", "save it flattened as TIFF or PNG first"),
     (b"\x76\x2f\x31\x01", "OpenEXR picture", _CONVERT),
     (b"P7\n", "PAM picture", _CONVERT),
+    (b"SIMPLE  =", "FITS picture", _CONVERT),
     (b"PF\n", "PFM picture", _CONVERT),
     (b"#?R", "Radiance HDR picture", _CONVERT),
+    (b"<?xml", "XML document, perhaps a drawing (SVG)", "render drawings first, for example with `rsvg-convert`"),
     (b"<svg", "drawing (SVG)", "render it first, for example with `rsvg-convert`"),
     (b"%PDF", "PDF document", "render its pages first, for example with `pdftoppm`"),
     (b"%!PS", "PostScript document", "render its pages first, for example with `gs`"),
@@ -99,17 +106,40 @@ def is_raw(head: bytes) -> bool:
 
 def legacy(head: bytes) -> str:
     """Which format of old software a file with these first 32 bytes is, of those that Pillow reads; "" for none."""
-    if head[:4] == b"8BPS" and head[4:6] == b"\0\1":
-        return "PSD"
-    if head[:4] == b"qoif":
-        return "QOI"
-    if head[:4] == b"\0\0\1\0" and 0 < head[4] + 256 * head[5] < 256 and head[9:10] == b"\0":
-        return "ICO"
+    for start, name in _LEGACY:
+        if head.startswith(start):
+            return name
+    if icon := _icon(head):
+        return icon
+    if head[4:6] in (b"\x11\xaf", b"\x12\xaf") and head[14:16] in (b"\0\0", b"\3\0"):
+        return "FLI"
+    if head[20:24] == b"GIMP" and head[4:8] == b"\0\0\0\2":
+        return "GBR"
+    if (
+        head[:4] == b"\x28\0\0\0"
+        and head[12:14] == b"\1\0"
+        and head[14:15] in (b"\1", b"\4", b"\x08", b"\x18", b"\x20")
+    ):
+        return "DIB"
+    if head[:8] == b"#define " and b"_width" in head:
+        return "XBM"
     if head[:2] == b"\x01\xda" and head[2:4] in (b"\0\1", b"\1\1", b"\0\2", b"\1\2"):
         return "SGI"
     if head[:1] == b"\x0a" and head[1:2] in (b"\0", b"\2", b"\3", b"\4", b"\5") and head[2:3] == b"\1":
         return "PCX"
     return "TGA" if _is_tga(head) else ""
+
+
+def _icon(head: bytes) -> str:
+    """An icon or a cursor: how many pictures, and a byte that is always zero."""
+    whole = (
+        len(head) >= 10
+        and head[:2] == b"\0\0"
+        and head[3] == 0
+        and 0 < int.from_bytes(head[4:6], "little") < 256
+        and head[9] == 0
+    )
+    return {1: "ICO", 2: "CUR"}.get(head[2], "") if whole else ""
 
 
 def _is_tga(head: bytes) -> bool:

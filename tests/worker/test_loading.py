@@ -136,6 +136,24 @@ def test_magic_bytes_decide_and_not_the_name() -> None:
         assert abs(int(out[3, 4, 0]) - 200) < 4
 
 
+def test_what_is_named_and_not_read_does_not_stand_in_the_way_of_others() -> None:
+    """After a video, whose container is that of AVIF, an AVIF is one."""
+    codecs = (StagePlan("avif", "stages.codecs.avif:Avif"), StagePlan("unread", "stages.codecs.unread:Unread"))
+    files = Loading(Plan("a.yaml", (), codecs, settings=Settings()), full)
+    with pytest.raises(MissingCodec, match="video"):
+        files.picture(memoryview(b"\0\0\0\x1cftypisom" + bytes(32)))
+    assert files.picture(memoryview(encoded("AVIF"))).spec.size == (7, 9)
+
+
+def test_what_is_too_large_to_be_carried_is_told() -> None:
+    said = list[str]()
+    files = Loading(Plan("a.yaml", (), CODECS, settings=Settings()), full, said.append)
+    file = io.BytesIO()
+    Image.new("RGB", (9, 7)).save(file, "PNG", icc_profile=os.urandom(SIDECAR_NBYTES + 1))
+    assert not files.picture(memoryview(file.getvalue())).metadata.icc
+    assert said == ["its ICC profile was left out: 1 MiB are carried beside a picture"]
+
+
 @pytest.mark.parametrize("data", [b"", b"\x89PN", b"GIF89a", b"hello, world", bytes(40)])
 def test_an_unknown_format_says_how_it_begins(data: bytes) -> None:
     """The first bytes and the formats that are known are in the line."""

@@ -42,6 +42,23 @@ def test_run_lengths_of_bmp() -> None:
         decoded(Bmp(), data[:-6])
 
 
+def test_the_padding_of_the_last_row_may_be_missing() -> None:
+    """No pixel is in it; a byte less, and one is."""
+    pixels, said = grain(3)[:, :31], list[str]()
+    whole = encoded(Bmp(), pixels)
+    for left, fine in ((3, True), (4, False)):
+        data = memoryview(whole[: len(whole) - left])
+        spec = Bmp().header(data).spec
+        out = np.zeros(spec.shape, np.uint8)
+        if fine:
+            Bmp().decode(data, spec, out, DecodeContext(remark=said.append))
+            assert (out == pixels).all()
+        else:
+            with pytest.raises(ItemError, match="truncated BMP"):
+                Bmp().decode(data, spec, out)
+    assert said == ["lacks the padding of its last row; every pixel was read"]
+
+
 @pytest.mark.parametrize("mode", ["RGB", "L", "RGBA"])
 def test_a_cut_file_fails_or_is_salvaged(mode: str) -> None:
     """Rows stand from the bottom up, so the lower ones are there; a remark says how many."""

@@ -89,3 +89,87 @@ def test_texts_and_zeros_are_no_pictures() -> None:
     assert taken <= 2
     for head in (b"", bytes(32), b"Dear diary, today I went out to ", b"\x0a\x0a\x0aThree empty lines, then text.."):
         assert not signatures.legacy(head)
+
+
+@pytest.mark.parametrize(
+    ("kind", "mode"),
+    [("DDS", "RGB"), ("DDS", "RGBA"), ("ICNS", "RGBA"),  ("MSP", "1"), ("XBM", "1"), ("DIB", "RGB")],
+)  # fmt: skip
+def test_special_software_that_pillow_writes_for(kind: str, mode: str) -> None:
+    picture = Image.fromarray(smooth(128, 128)).convert(mode)
+    data = saved(picture, kind)
+    assert signatures.legacy(data[:32]) == kind
+    _, got = decoded(Legacy(), data)
+    wanted = np.asarray(picture.convert("L") if mode == "1" else picture)
+    assert (got[-128:, -128:] == wanted).all() if kind != "ICNS" else got.shape[2] == 4
+
+
+def sun(pixels: np.ndarray) -> bytes:
+    """Standard raster of 24 bits: blue first, rows of an even number of bytes."""
+    height, width, _ = pixels.shape
+    rows = np.zeros((height, width * 3 + width % 2), np.uint8)
+    rows[:, : width * 3] = pixels[..., ::-1].reshape(height, -1)
+    return struct.pack(">8I", 0x59A66A95, width, height, 24, rows.size, 1, 0, 0) + rows.tobytes()
+
+
+def pixar(pixels: np.ndarray) -> bytes:
+    height, width, _ = pixels.shape
+    head = bytearray(1024)
+    head[:4] = b"\x80\xe8\0\0"
+    struct.pack_into("<HH", head, 416, height, width)
+    struct.pack_into("<HH", head, 424, 14, 2)
+    return bytes(head) + pixels.tobytes()
+
+
+def brush(pixels: np.ndarray) -> bytes:
+    """A GIMP brush of colours and alpha, version 2."""
+    height, width, _ = pixels.shape
+    rgba = np.dstack([pixels, np.full((height, width), 255, np.uint8)])
+    return struct.pack(">5I4sI", 28 + 2, 2, width, height, 4, b"GIMP", 10) + b"a\0" + rgba.tobytes()
+
+
+def texture(pixels: np.ndarray) -> bytes:
+    """FTEX, unpacked."""
+    height, width, _ = pixels.shape
+    return b"FTEX" + struct.pack("<5iI", 0x00010000, width, height, 1, 1, 1) + struct.pack(
+        "<II", 32, pixels.size
+    ) + pixels.tobytes()  # fmt: skip
+
+
+def xpm(pixels: np.ndarray) -> bytes:
+    """Each pixel is a colour of its own."""
+    height, width, _ = pixels.shape
+    names = [f"{number:03d}" for number in range(height * width)]
+    colours = [
+        f'"{name} c #{r:02x}{g:02x}{b:02x}",' for name, (r, g, b) in zip(names, pixels.reshape(-1, 3), strict=True)
+    ]
+    rows = [f'"{"".join(names[y * width : (y + 1) * width])}",' for y in range(height)]
+    head = ["/* XPM */", "static char * a[] = {", f'"{width} {height} {len(names)} 3",']
+    return "\n".join((*head, *colours, *rows, "};")).encode()
+
+
+def flic(pixels: np.ndarray) -> bytes:
+    """FLC of one frame: a palette, and the pixels as they are."""
+    height, width, _ = pixels.shape
+    image = Image.fromarray(pixels).quantize(256)
+    palette = bytes(image.getpalette()) + bytes(768 - len(image.getpalette()))  # type: ignore[arg-type]
+    chunks = struct.pack("<IHHBB", 6 + 4 + 768, 4, 1, 0, 0) + palette + struct.pack("<IH", 6 + height * width, 16)
+    chunks += np.asarray(image).tobytes()
+    frame = struct.pack("<IHH8x", 16 + len(chunks), 0xF1FA, 2) + chunks
+    head = struct.pack("<IHHHHHHI", 128 + len(frame), 0xAF12, 1, width, height, 8, 3, 70)
+    return head + bytes(128 - len(head)) + frame
+
+
+@pytest.mark.parametrize("make", [sun, pixar, brush, texture, xpm, flic], ids=lambda make: make.__name__)
+def test_special_software_that_pillow_only_reads(make: object) -> None:
+    pixels = np.asarray(Image.fromarray(noise(8, 11)).quantize(64).convert("RGB"))
+    data = make(pixels)  # type: ignore[operator]
+    assert signatures.legacy(data[:32])
+    spec, got = decoded(Legacy(), data)
+    assert spec.size == (8, 11)
+    assert np.abs(got[..., :3].astype(int) - pixels).max() <= 1
+
+
+def test_a_header_of_c_is_no_bitmap() -> None:
+    for head in (b"#define MOST_FRAMES 12\n#define LE", b"#define WIDTH 12\n#define HEIGHT 9"):
+        assert not signatures.legacy(head)

@@ -180,3 +180,42 @@ def test_tiff_of_a_size_that_it_does_not_hold_is_refused(compression: str, size:
     data = saved(grain(3), "TIFF", compression=compression)
     with pytest.raises(ItemError, match=r"damaged|truncated"):
         decoded(Tiff(), with_tags(data, _257=size[0], _256=size[1], _278=size[0]))
+
+
+def test_a_fourth_sample_of_which_nothing_is_said_is_alpha() -> None:
+    """As all programs have it; one that is said to be something else is not."""
+    import io
+
+    import tifffile
+
+    pixels = np.dstack([grain(3), grain(1)])
+    for extra, model in ((None, "rgba"), ([0], "rgb")):
+        file = io.BytesIO()
+        tifffile.imwrite(file, pixels, photometric="rgb", extrasamples=extra or ["unspecified"], metadata=None)
+        data = file.getvalue()
+        if extra is None:  # the tag becomes one that nobody knows
+            data = data.replace(struct.pack("<HHI", 338, 3, 1), struct.pack("<HHI", 340 + 9000, 3, 1), 1)
+        spec, got = decoded(Tiff(), data)
+        assert spec.model == model
+        assert (got == pixels[..., : spec.channels]).all()
+
+
+def test_jpeg_of_the_old_kind() -> None:
+    """Compression 6: the whole file within, and colours that the JPEG itself has as YCbCr."""
+    picture = Image.fromarray(grain(3)).resize((64, 48))
+    jpeg = saved(picture, "JPEG", quality=95, subsampling=0)
+    fields = [
+        (256, 4, 64), (257, 4, 48), (258, 3, 8), (259, 3, 6), (262, 3, 6), (273, 4, 0), (277, 3, 3), (278, 4, 48),
+        (279, 4, len(jpeg)), (513, 4, 0), (514, 4, len(jpeg)), (530, 3, 1),
+    ]  # fmt: skip
+    start = 8 + 2 + 12 * len(fields) + 4
+    entries = b"".join(
+        struct.pack(
+            "<HHII", tag, kind, 2 if tag == 530 else 1, start if tag in (273, 513) else 0x10001 if tag == 530 else n
+        )
+        for tag, kind, n in fields
+    )
+    data = b"II*\0\x08\0\0\0" + struct.pack("<H", len(fields)) + entries + bytes(4) + jpeg
+    spec, got = decoded(Tiff(), data)
+    assert spec.model == "rgb"
+    assert np.abs(got.astype(int) - np.asarray(picture)).mean() < 4

@@ -163,3 +163,15 @@ def test_a_profile_that_no_longer_fits_is_dropped_and_said(run: Run) -> None:
     assert "icc_profile" not in made["a"].info
     (remark,) = report.remarks
     assert remark.text == "its ICC profile was dropped: it is for rgb pictures, and the output is gray"
+
+
+def test_a_profile_whose_primaries_make_no_white_is_not_used() -> None:
+    """It would make noise of any picture; found in JPEG 2000 files."""
+    from stages.media import icc
+
+    good = icc.matrix_profile(icc.ADOBE_RGB, 2.2)
+    assert icc.trimmed(good) == good
+    at = good.index(b"rXYZ", 132)
+    start = int.from_bytes(good[at + 4 : at + 8], "big") + 8
+    bad = good[:start] + bytes(12) + good[start + 12 :]
+    assert len(icc.trimmed(bad)) < 128
