@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import struct
+import warnings
 from collections.abc import Iterator
 from typing import Any
 
@@ -41,6 +43,14 @@ class Text(str):
     def encode(self, *_: str) -> bytes:
         """The bytes as they were."""
         return str.encode(self, "latin-1", "replace")
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Without the warnings that Pillow prints of fields that are not as they should be; it reads some of them late."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
 
 
 def as_it_was(value: Any) -> Any:

@@ -104,11 +104,12 @@ def _exif(
         texts.setdefault(DESCRIPTION, comment.decode("latin-1"))
     if parts:
         try:
-            old, new = _read(metadata.exif), _read(b"")
-            _copy(old, new, keep)
-            if whole:
-                _describe(new, spec, has_profile=bool(metadata.icc))
-            return _written(new, texts, density)
+            with exif.quiet():
+                old, new = _read(metadata.exif), _read(b"")
+                _copy(old, new, keep)
+                if whole:
+                    _describe(new, spec, has_profile=bool(metadata.icc))
+                return _written(new, texts, density)
         except Exception as error:  # Pillow raises whatever a damaged block makes of its arithmetic
             remark(f"its EXIF block is damaged and was not kept ({type(error).__name__})")
     return _written(_read(b""), texts, density) if texts or density != NO_METADATA.density else b""
@@ -189,11 +190,12 @@ def _texts(block: bytes) -> Iterator[tuple[int, str]]:
     if not exif.has_fields(block, (ARTIST, COPYRIGHT)):
         return
     try:
-        found = _read(block)
+        with exif.quiet():
+            found = _read(block)
+            values = [(tag, found.get(tag)) for tag in (ARTIST, COPYRIGHT)]
     except Exception:  # damaged: what is asked of it is not there
         return
-    for tag in (ARTIST, COPYRIGHT):
-        value = found.get(tag)
+    for tag, value in values:
         if isinstance(value, str):
             yield tag, value.strip("\0 ")
 

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 
 from pipeline import Frame, Header, ItemError, Metadata, Pixels, Spec
-from stages.media import icc, tiff_fields
+from stages.media import icc, tiff_fields, vips
+from stages.media.shrinking import factor_of
 from stages.media.tiff_tags import (
     BITS,
     COMPRESSION,
@@ -95,17 +96,21 @@ def _header(page: Any, directory: Directory) -> Header:
 
 
 def decode(data: memoryview, spec: Spec, out: Pixels, number: int = 0) -> None:
-    """Decode into `out`, (H, W, C) of `spec` at full size.
+    """Decode into `out`, (H, W, C) of `spec`; averaged where that is smaller than the page.
 
     Raises:
         ItemError: damaged or truncated.
     """
+    factor = factor_of(spec)
+    whole = out if factor == 1 else np.empty((*spec.full_size, spec.channels), spec.dtype)
     try:
         page = _page(data, number)
         if page.compression == OLD_JPEG:
-            _by_libtiff(data, number, out)
+            _by_libtiff(data, number, whole)
         else:
-            _decode(page, spec, out)
+            _decode(page, spec, whole)
+        if factor > 1:
+            vips.averaged(whole, spec, factor, out)
     except ItemError:
         raise
     except Exception as error:  # as above
@@ -120,7 +125,7 @@ def _decode(page: Any, spec: Spec, out: Pixels) -> None:
     kind, bits = int(page.photometric), int(page.bitspersample)
     colours = COLOURS[kind]
     if samples.shape[:2] != out.shape[:2] or samples.shape[2] < colours:
-        raise ItemError(f"damaged TIFF: decoded to {samples.shape}, its header says {spec.shape} (H, W, C)")
+        raise ItemError(f"damaged TIFF: decoded to {samples.shape}, its header says {out.shape} (H, W, C)")
     if bits not in (8, 16) and kind != PALETTE:
         most = (1 << bits) - 1
         samples = ((samples.astype(np.uint32) * spec.white + most // 2) // most).astype(spec.dtype)

@@ -26,18 +26,24 @@ def exif_of(data: memoryview, page: Directory) -> bytes:
 
     old, new = Image.Exif(), Image.Exif()
     try:
-        old.load_from_fp(io.BytesIO(data))
-        for tag, value in old.items():
-            if tag not in OF_PIXELS and not (isinstance(value, (bytes, str, tuple)) and len(value) > LARGEST):
-                new[tag] = exif.as_it_was(value)
-        for tag in (EXIF, GPS):
-            if inner := old.get_ifd(tag):
-                plain = {key: exif.as_it_was(value) for key, value in inner.items() if not isinstance(value, dict)}
-                new.get_ifd(tag).update(plain)
-        block: bytes = new.tobytes().removeprefix(exif.EXIF)
+        with exif.quiet():
+            old.load_from_fp(io.BytesIO(data))
+            _copy(old, new)
+            block: bytes = new.tobytes().removeprefix(exif.EXIF)
     except Exception:  # Pillow raises whatever a damaged directory makes of its arithmetic; the pixels may be whole
         return b""
     return block
+
+
+def _copy(old: Any, new: Any) -> None:
+    """What speaks to people, from one block into another."""
+    for tag, value in old.items():
+        if tag not in OF_PIXELS and not (isinstance(value, (bytes, str, tuple)) and len(value) > LARGEST):
+            new[tag] = exif.as_it_was(value)
+    for tag in (EXIF, GPS):
+        if inner := old.get_ifd(tag):
+            plain = {key: exif.as_it_was(value) for key, value in inner.items() if not isinstance(value, dict)}
+            new.get_ifd(tag).update(plain)
 
 
 def density(page: Directory) -> tuple[float, float]:

@@ -219,3 +219,32 @@ def test_jpeg_of_the_old_kind() -> None:
     spec, got = decoded(Tiff(), data)
     assert spec.model == "rgb"
     assert np.abs(got.astype(int) - np.asarray(picture)).mean() < 4
+
+
+@pytest.mark.parametrize("kind", ["12 bits", "zstd", "lab", "planes"])
+def test_odd_tiffs_shrink_too(kind: str) -> None:
+    """They are decoded whole; the size that is asked for is an average."""
+    import io
+
+    import tifffile
+
+    from pipeline import Size
+
+    pixels, file = np.kron(grain(3), np.ones((4, 4, 1), np.uint8)), io.BytesIO()
+    options: dict[str, Any] = {
+        "12 bits": {"bitspersample": 12}, "zstd": {"compression": "zstd"}, "lab": {"photometric": "cielab"},
+        "planes": {"planarconfig": "separate", "tile": (16, 16)},
+    }[kind]  # fmt: skip
+    data = pixels.astype(np.uint16) << 4 if kind == "12 bits" else pixels
+    shape = data.transpose(2, 0, 1).copy() if kind == "planes" else data
+    tifffile.imwrite(file, shape, **{"photometric": "rgb", **options}, metadata=None)
+    codec, view = Tiff(), memoryview(file.getvalue())
+    full = codec.header(view).spec
+    whole = np.zeros(full.shape, full.dtype)
+    codec.decode(view, full, whole)
+    spec = codec.shrunk(full, Size(full.height // 4, full.width // 4))
+    assert spec.height == full.height // 4
+    small = np.zeros(spec.shape, spec.dtype)
+    codec.decode(view, spec, small)
+    blocks = whole.reshape(spec.height, 4, spec.width, 4, -1).astype(float).mean(axis=(1, 3))
+    assert np.abs(small - blocks).max() <= 1
