@@ -28,6 +28,7 @@ OF_PIXELS: Final = frozenset(
 LARGEST: Final = 8192  # bytes of one field; beyond it lie thumbnails and data of programs
 MOST_XMP: Final = 1 << 20  # bytes of a packet that is read as XML
 SCREEN: Final = 72.0  # pixels an inch that say nothing
+MOST_DENSITY: Final = 1e6  # more are a damaged field, and not every format can hold them
 AUTHOR, RIGHTS = b"\x02\x50", b"\x02\x74"  # 2:80 and 2:116 of IPTC-IIM
 # Properties of XMP that are of the source's pixels, or lead to what does not come along: by name, and whole spaces.
 GONE: Final = frozenset(
@@ -80,7 +81,7 @@ def kept(metadata: Metadata, keep: Collection[str], spec: Spec, holds: Collectio
 def _wanted(metadata: Metadata, keep: Collection[str], remark: Heard) -> Metadata:
     """The blocks beside EXIF that are to be kept, whatever the format."""
     xmp = packet(metadata.xmp if "xmp" in keep else b"", place="gps" in keep, remark=remark)
-    density = metadata.density if "density" in keep else NO_METADATA.density
+    density = metadata.density if "density" in keep and max(metadata.density) <= MOST_DENSITY else NO_METADATA.density
     return Metadata(
         xmp=xmp, iptc=metadata.iptc if "iptc" in keep else b"", comment=metadata.comment if "comment" in keep else b"",
         density=NO_METADATA.density if density == (SCREEN, SCREEN) else density,

@@ -232,6 +232,19 @@ def test_a_damaged_block_loses_nothing_that_stands_elsewhere(tmp_path: Path, ext
     assert exif[0x013B] == "Ada XMP"
 
 
+@pytest.mark.parametrize("ext", [*FORMATS, "bmp"])
+def test_a_density_that_cannot_be_is_left_out(tmp_path: Path, ext: str) -> None:
+    """A damaged field: four billion pixels an inch, in the units of an EXIF block."""
+    exif = block()
+    exif.update({0x011A: 4e9, 0x011B: 4e9})
+    photo(tmp_path / "in/a.jpg", exif)
+    data = (tmp_path / "in/a.jpg").read_bytes()
+    (tmp_path / "in/a.jpg").write_bytes(data[: data.index(b"JFIF") + 7] + bytes(5) + data[data.index(b"JFIF") + 12 :])
+    made(tmp_path, ext, None)
+    *_, info = told(tmp_path / f"out/a.{ext}")
+    assert max(info.get("dpi", (0, 0))) < 1e6
+
+
 def test_the_time_of_the_file(tmp_path: Path) -> None:
     """`mtime`: that of the source, to the nanosecond."""
     photo(tmp_path / "in/a.jpg")
