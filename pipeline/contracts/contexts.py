@@ -136,7 +136,8 @@ class WriteContext(Protocol):
     def source(self, frame: Frame) -> Source | None:
         """The encoded picture that the current frame was made of; valid until the next call.
 
-        None where there is none: of a later picture of a file, and of a file that is no longer what was read.
+        Only for a writer that `asks_source`. None where there is none: of a later picture of a file, and of a file that
+        cannot be read any more. One that was replaced meanwhile is told by its size only.
         """
 
     def save(self, data: bytes | memoryview, *, mtime_ns: int | None = None) -> int:

@@ -239,6 +239,7 @@ class Writer(Stage):
             are led to a scratch folder for trials, which takes a `destination`.
 
     Properties that the plan asks once; a field or a class constant of the name serves as well:
+        asks_source: `write` asks for `context.source`.
         icc: what becomes of ICC profiles: "srgb" has the plan convert to sRGB before the writer, "keep" writes them
             into the outputs, "drop" leaves them out.
     """
@@ -248,6 +249,10 @@ class Writer(Stage):
     ordered: ClassVar[bool] = False
     joins: ClassVar[bool] = False
     generic: ClassVar[tuple[str, ...]] = ()
+
+    @property
+    def asks_source(self) -> bool:
+        return False
 
     @property
     def icc(self) -> str:

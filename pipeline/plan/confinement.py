@@ -78,10 +78,11 @@ def free_because(plan: Plan, group: GroupPlan) -> str:
 
 
 def _stages(plan: Plan, group: GroupPlan) -> Iterator[StagePlan]:
-    """What its workers load; those that read ask every stage of the chain for its Spec."""
-    for other in plan.groups if group.reads else (group,):
+    """What its workers load; those that read, or look at sources again, ask every stage of the chain for its Spec."""
+    asks = group.reads or (group.writes and plan.writer.build().asks_source)
+    for other in plan.groups if asks else (group,):
         yield from other.stages
-    yield from plan.codecs if group.reads else ()
+    yield from plan.codecs if asks else ()
     if group.writes and plan.encoder is not None:
         yield plan.encoder
 

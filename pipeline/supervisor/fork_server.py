@@ -29,8 +29,8 @@ CHILD_ENVIRONMENT = {
     "MALLOC_TRIM_THRESHOLD_": "1000000000",
     "MALLOC_MMAP_THRESHOLD_": "1000000000",
     "MALLOC_TOP_PAD_": str(16 << 20),  # at 64 MiB, what is cleared before use (calloc) kept 40 MB more resident
-    # The heap of a thread holds 64 MiB at most, which the line above asks for at once: with a decoder's threads, a
-    # worker grew by 2 KB a frame, one new heap after the other. With one heap for all it stays as it is.
+    # With a heap for each of a decoder's threads, a worker grew by 2 KB a frame, one new heap after the other. With one
+    # heap for all it stays as it is.
     "MALLOC_ARENA_MAX": "1",
 }
 ENTRY = (

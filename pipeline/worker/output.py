@@ -87,6 +87,9 @@ class Output:
             ItemError: the target is a file of the input.
             OSError: as the system says; no temporary file is left.
         """
+        return self._save(data, self._rename, mtime_ns)
+
+    def _save(self, data: bytes | memoryview, publish: Callable[[], None], mtime_ns: int | None = None) -> int:
         fd = self._open_temporary()
         try:
             try:
@@ -97,7 +100,7 @@ class Output:
                     os.fsync(fd)
             finally:
                 os.close(fd)
-            self._rename()
+            publish()
         except BaseException:
             self._remove()
             raise
@@ -107,11 +110,11 @@ class Output:
 
     def save_beside(self, path: str, data: bytes) -> int | None:
         """Write a companion of the output, at a path where nothing is yet."""
-        if os.path.lexists(path):
-            return None
         target, self.target = self.target, path
         try:
-            return self.save(data)
+            return None if os.path.lexists(path) else self._save(data, self._link)
+        except FileExistsError:  # meanwhile
+            return None
         finally:
             self.target = target
 
@@ -129,6 +132,20 @@ class Output:
         self._rename()
         self._forget()
         return nbytes
+
+    def _link(self) -> None:
+        """Give the temporary file its name, unless there is one of that name."""
+        name, folder = self.target.rpartition("/")[2], self._folder
+        try:
+            os.link(self._temporary_name, name, src_dir_fd=folder, dst_dir_fd=folder, follow_symlinks=False)
+        except FileExistsError:
+            raise
+        except OSError:  # a file system without links
+            self._rename()
+            return
+        self._remove()
+        if self._durable:
+            os.fsync(folder)
 
     def _rename(self) -> None:
         name, folder = self.target.rpartition("/")[2], self._folder

@@ -24,16 +24,23 @@ class Sources:
     def __init__(self, plan: Plan) -> None:
         self._chain = chain_of(plan)
         self._loading = Loading(plan, lambda spec, _: spec)
-        self._salvages = getattr(plan.reader.build(), "on_damage", "fail") == "salvage"
+        reader = plan.reader.build()
+        self._reads_first = getattr(reader, "frames", "first") == "first"
+        self._salvages = getattr(reader, "on_damage", "fail") == "salvage"
 
     def of(self, frame: Frame, encoder: Codec) -> Source | None:
-        """The source of a frame; None where the frame is not its first picture, or it is no longer what was read."""
-        if frame.index:
+        """The source of a frame; None where the frame is not its first picture, or it cannot be read any more.
+
+        One that was replaced since it was read is told by its size only; it is done again by the next run.
+        """
+        if frame.index or not self._reads_first:
             return None
         try:
             data = self._loading.load(frame.item.source)
             spec, codec = self._loading.full(data)
-            unchanged = type(codec) is type(encoder) and self._chain.leaves(spec)
+            unchanged = (
+                type(codec) is type(encoder) and spec.size == frame.spec.size and self._chain.leaves(spec)
+            )  # fmt: skip
             if unchanged and self._salvages:  # it may be damaged, and what was read of it is what is to be written
                 unchanged = _is_whole(data, spec, codec)
         except (ItemError, MissingCodec, StageError, OSError):

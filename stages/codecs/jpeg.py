@@ -125,7 +125,7 @@ class Jpeg(Codec):
         stream = jpeg_stream.mended(data)
         if frame_header is None or frame_header[3] == 4 or stream is None or not stream.ended:
             return None
-        return jpeg_blocks.with_blocks(stream.data, frame)
+        return jpeg_blocks.with_blocks(jpeg_blocks.bare(stream.data), frame)
 
     def encode(self, frame: Frame) -> bytes:
         """The file as bytes; `frame.pixels` is C-contiguous (H, W, 1 to 4) uint8, any alpha last.

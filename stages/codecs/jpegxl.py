@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -14,6 +15,7 @@ from stages.media.jxl_header import LINEAR, JxlHeader
 from stages.media.shrinking import by_halves, factor_of
 
 BARE = b"\xff\x0a"
+MOST_PACKED = 1 << 27  # pixels of a JPEG that is unpacked for what stands beside them; more are beyond the limits
 HEAD_NBYTES = 4096  # of a codestream: its header is shorter
 DISPLAY = {LINEAR: 1.0, 17: 2.6}  # exponents of transfers; all others are shown as that of sRGB
 
@@ -53,7 +55,7 @@ class Jpegxl(Codec):
         """
         told, found = _told(data), _boxes(data)
         beside = Metadata(b"", found.get(b"Exif", b"")[4:].removeprefix(exif.EXIF), found.get(b"xml ", b""))
-        if b"jbrd" in found:
+        if b"jbrd" in found and told.height * told.width <= MOST_PACKED:
             beside = _of_packed(data)
         elif told.has_icc and not told.is_xyb:
             raise ItemError(
@@ -90,9 +92,14 @@ class Jpegxl(Codec):
         pixels = pixels.reshape(*pixels.shape[:2], -1)
         if pixels.shape != (*spec.full_size, spec.channels) or pixels.dtype != spec.dtype:
             raise ItemError(f"damaged JPEG XL: decoded to {pixels.shape}, its header says {spec.full_size} (H, W)")
-        most = (1 << _told(data).bits) - 1
-        if spec.dtype == "uint16" and most < 65535:
-            pixels = ((pixels.astype(np.uint32) * 65535 + most // 2) // most).astype(np.uint16)
+        told = _told(data)
+        most = (1 << told.bits) - 1
+        if most != spec.white:
+            pixels = ((pixels.astype(np.uint32) * spec.white + most // 2) // most).astype(spec.dtype)
+        if told.premultiplied:
+            share = np.maximum(pixels[..., -1:], 1).astype(np.uint64)
+            colour = (pixels[..., :-1] * np.uint64(spec.white) + share // 2) // share
+            pixels = np.concatenate([np.minimum(colour, spec.white).astype(spec.dtype), pixels[..., -1:]], -1)
         factor = factor_of(spec)
         if factor == 1:
             out[...] = pixels
@@ -131,10 +138,11 @@ def _boxes(data: memoryview) -> dict[bytes, bytes]:
     """What stands beside the codestream, the first of each kind."""
     if bytes(data[:2]) == BARE:
         return {}
-    wanted = (b"Exif", b"xml ", b"jbrd")
-    return {
-        name: bytes(data[start:end]) for name, start, end in reversed([*boxes(data, 0, len(data))]) if name in wanted
-    }  # fmt: skip
+    found: dict[bytes, bytes] = {}
+    for name, start, end in boxes(data, 0, len(data)):
+        if name in (b"Exif", b"xml ", b"jbrd") and name not in found:
+            found[name] = bytes(data[start:end]) if name != b"jbrd" else b""
+    return found
 
 
 def _of_packed(data: memoryview) -> Metadata:
@@ -153,4 +161,7 @@ def _profile(told: JxlHeader) -> bytes:
     """The profile of the codes; empty where they say sRGB, or what is for no common screen."""
     if told.transfer in icc.HDR:
         return b""
-    return icc.of_gamma(told.gamma or DISPLAY.get(told.transfer, 0.0), told.primaries, gray=told.is_gray)
+    try:
+        return icc.of_gamma(told.gamma or DISPLAY.get(told.transfer, 0.0), told.primaries, gray=told.is_gray)
+    except (struct.error, OverflowError, ValueError) as error:  # chromaticities that no profile can hold
+        raise ItemError(f"damaged JPEG XL: its colours make no sense ({error})") from error

@@ -34,6 +34,8 @@ FORMATS = {
 }  # fmt: skip
 MODES = {"1": "L", "L": "L", "LA": "LA", "P": "RGB", "PA": "RGBA", "RGB": "RGB", "RGBA": "RGBA", "RGBX": "RGB"}
 MODELS = {"L": "gray", "LA": "gray_alpha", "RGB": "rgb", "RGBA": "rgba"}
+MANY = ("DCX", "FLI")
+ONLY_FIRST = "holds several frames or pages: only the first was read"
 WEIGHED = {"LA": "La", "RGBA": "RGBa"}
 
 
@@ -61,16 +63,18 @@ class Legacy(Codec):
         return bool(signatures.legacy(head))
 
     def header(self, data: memoryview) -> Header:
-        """Read what Pillow reads to open the file; decodes no pixel.
+        """Read what Pillow reads to open the file; decodes no pixel but those of icons.
 
         Raises:
             ItemError: cut short, damaged, or of a colour model that is not read.
         """
         with _opened(data) as image:
             mode, (width, height) = _mode(image), image.size
+            several = image.format in MANY and getattr(image, "n_frames", 1) > 1
             block, profile = image.info.get("exif", b""), image.info.get("icc_profile", b"")
         spec = Spec.of(MODELS[mode], height, width, orientation=exif.orientation(block) if block else 1)
-        return Header(spec, Metadata(icc.trimmed(profile), block.removeprefix(exif.EXIF)))
+        beside = Metadata(icc.trimmed(profile), block.removeprefix(exif.EXIF))
+        return Header(spec, beside, remarks=(ONLY_FIRST,) if several else ())
 
     def shrunk(self, spec: Spec, need: Size) -> Spec:
         """By 1/2, 1/4 ... 1/32, rounded up: pixels are averaged after they were decoded."""
@@ -84,7 +88,7 @@ class Legacy(Codec):
         """
         with _opened(data) as image:
             image.load()
-            mode = _mode(image)
+            mode = next(name for name, model in MODELS.items() if model == spec.model)
             picture = image if image.mode == mode else image.convert(mode)
             factor = factor_of(spec)
             if factor > 1:

@@ -54,7 +54,7 @@ class Tiff(Codec):
     )
 
     extensions: ClassVar[tuple[str, ...]] = ("tif", "tiff")
-    pixels_version: ClassVar[int] = 2
+    pixels_version: ClassVar[int] = 3
     models: ClassVar[tuple[str, ...]] = ("gray", "rgb", "gray_alpha", "rgba")
     dtypes: ClassVar[tuple[str, ...]] = ("uint8", "uint16")
     holds: ClassVar[frozenset[str]] = frozenset(("exif", "xmp", "iptc", "density"))

@@ -10,8 +10,8 @@ from dataclasses import replace
 from typing import Any
 
 from pipeline import Frame, ItemError, Source
-from stages.media import jpeg_blocks, vips
-from stages.media.jpeg_blocks import MPF
+from stages.media import jpeg_blocks, jpeg_stream, vips
+from stages.media.jpeg_blocks import APP2, MPF
 
 MAP, PARAMETERS = "gainmap-data", "gainmap-"
 QUALITY = 90  # of the map, which has one channel or three and no fine grain
@@ -23,9 +23,9 @@ TURNS = {
 
 
 def encoded(source: Source, frame: Frame, quality: int) -> bytes | None:
-    """The frame, (H, W, 1 to 4) uint8, as a JPEG with its source's gain map; None, with a remark, where that cannot be.
+    """The frame, (H, W, 1 to 4) uint8, as a JPEG with its source's gain map, colour at a quarter of the resolution.
 
-    Also None where the source has none. Colour is stored at a quarter of the resolution (4:2:0).
+    None where the source has none that libultrahdr reads, and, with a remark, where it does not fit the frame.
 
     Raises:
         ItemError: the map is damaged.
@@ -73,8 +73,11 @@ def _with_blocks(written: bytes, frame: Frame) -> bytes:
     """The file with the frame's metadata, and the size of its first picture told anew (CIPA DC-007, 5.2.3.3)."""
     beside = replace(frame, metadata=replace(frame.metadata, icc=b""))  # the profile is written already
     whole = bytearray(jpeg_blocks.with_blocks(written, beside))
-    place = whole.find(MPF)
-    if place > 0 and (added := len(whole) - len(written)):
+    view, added = memoryview(written), len(whole) - len(written)
+    segments = (each for each in jpeg_stream.segments(view) if each.marker == APP2)
+    place = next((each.start for each in segments if view[each.start : each.start + 4] == MPF), 0)
+    if place and added:
+        place += added  # all of it stands before
         order = "<" if whole[place + 4 : place + 6] == b"II" else ">"
         entry = place + 4 + 50 + 4  # behind a header of 8 bytes and a directory of 3 fields, the attributes of 4 bytes
         (nbytes,) = struct.unpack_from(order + "I", whole, entry)

@@ -71,7 +71,6 @@ def of_gamma(gamma: float, primaries: Primaries | None, *, gray: bool = False) -
     return b"" if known and not curve else matrix_profile(SRGB if known else primaries, curve)
 
 
-@lru_cache(maxsize=64)
 def _makes_white(profile: bytes) -> bool:
     """Whether the colorants of a profile of three primaries sum up to the white of D50, as they must (ICC.1, F.3)."""
     if len(profile) < HEAD_NBYTES + 4:

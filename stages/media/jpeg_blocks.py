@@ -120,6 +120,14 @@ def iptc_of(resources: bytes) -> bytes:
     return b""
 
 
+def bare(data: bytes) -> bytes:
+    """A file of `jpeg_stream.mended` without the density and thumbnail that its JFIF segment may have."""
+    if data[3] != APP0 or data[6:11] != JFIF:
+        return data
+    plain = struct.pack(">BBH", 0xFF, APP0, 16) + JFIF + bytes((1, 1, 0, 0, 1, 0, 1, 0, 0))
+    return data[:2] + plain + data[4 + int.from_bytes(data[4:6], "big") :]
+
+
 def with_blocks(encoded: bytes, frame: Frame) -> bytes:
     """A file that has no metadata with that of the frame; what does not fit a segment is left out with a remark.
 

@@ -14,9 +14,9 @@ RATIOS = ((1, 1), (12, 10), (4, 3), (3, 2), (16, 9), (5, 4), (2, 1))
 ALPHA, SPOT, BLACK, FILTER = 0, 2, 4, 5  # kinds of extra channels
 GRAY, XYB = 1, 2  # colour spaces
 CUSTOM = 2  # white point or primaries that are given as numbers
-WHITES = {1: icc.D65, 10: (1 / 3, 1 / 3), 11: icc.DCI}
-PRIMARIES = {1: icc.SRGB, 9: icc.CODED[9], 11: icc.CODED[12]}
+WHITES, PRIMARIES = {10: (1 / 3, 1 / 3), 11: icc.DCI}, {9: icc.CODED[9], 11: icc.CODED[12]}  # others: those of sRGB
 LINEAR, SRGB_TRANSFER = 8, 13  # of H.273
+LEAST_EXPONENT = 1 / 8192
 
 
 class JxlHeader(NamedTuple):
@@ -24,7 +24,7 @@ class JxlHeader(NamedTuple):
 
     Attributes:
         bits: of a sample; 0 for floating point.
-        is_gray, has_alpha, has_black, is_animated: of the picture.
+        is_gray, has_alpha, has_black, is_animated: of the picture. premultiplied: colours are multiplied by alpha.
         is_xyb: samples are stored in a colour space of the format's own.
         has_icc: colours are told by a profile, packed within the codestream.
         primaries: of red, green, blue and white; None where they are not told.
@@ -37,6 +37,7 @@ class JxlHeader(NamedTuple):
     bits: int = 8
     is_gray: bool = False
     has_alpha: bool = False
+    premultiplied: bool = False
     has_black: bool = False
     is_animated: bool = False
     is_xyb: bool = True
@@ -62,7 +63,8 @@ def read(codestream: bytes) -> JxlHeader:
     depth = _depth(bits)
     bits.flag()  # whether 16-bit buffers are enough
     kinds = _extra_channels(bits)
-    told = JxlHeader(height, width, orientation, depth, False, ALPHA in kinds, BLACK in kinds, animated, bits.flag())
+    alpha = ALPHA in kinds, kinds.get(ALPHA, False)
+    told = JxlHeader(height, width, orientation, depth, False, *alpha, BLACK in kinds, animated, bits.flag())
     return told if bits.flag() else _with_colours(told, bits)
 
 
@@ -106,11 +108,11 @@ def _depth(bits: JxlBits) -> int:
     return bits.choice((8, 0), (10, 0), (12, 0), (1, 6))
 
 
-def _extra_channels(bits: JxlBits) -> set[int]:
-    """Walk the extra channels; their kinds."""
-    found = set[int]()
+def _extra_channels(bits: JxlBits) -> dict[int, bool]:
+    """Walk the extra channels; their kinds, and whether colours are multiplied by the first of the kind."""
+    found: dict[int, bool] = {}
     for _ in range(bits.choice((0, 0), (1, 0), (2, 4), (1, 12))):
-        kind = ALPHA
+        kind, multiplied = ALPHA, False
         if not bits.flag():  # else all is as usual: alpha of 8 bits
             kind = bits.enum()
             _depth(bits)
@@ -118,12 +120,12 @@ def _extra_channels(bits: JxlBits) -> set[int]:
             for _ in range(bits.choice((0, 0), (0, 4), (16, 5), (48, 10))):  # its name
                 bits.u(8)
             if kind == ALPHA:
-                bits.flag()  # whether colours are multiplied by it: the decoder gives them straight
+                multiplied = bits.flag()
             elif kind == SPOT:
                 bits.u(64)
             elif kind == FILTER:
                 bits.choice((1, 0), (0, 2), (3, 4), (19, 8))
-        found.add(kind)
+        found.setdefault(kind, multiplied)
     return found
 
 
@@ -144,5 +146,5 @@ def _with_colours(told: JxlHeader, bits: JxlBits) -> JxlHeader:
         told = told._replace(primaries=primaries)
     if bits.flag():
         exponent = bits.u(24) / 1e7
-        return told._replace(gamma=1 / exponent if exponent > 0 else 0.0)
+        return told._replace(gamma=1 / exponent if LEAST_EXPONENT <= exponent <= 1 else 0.0)
     return told._replace(transfer=bits.enum())

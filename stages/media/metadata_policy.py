@@ -234,10 +234,14 @@ def packet(xmp: bytes, *, place: bool, remark: Heard) -> bytes:
     """
     if not xmp:
         return b""
-    document = _document(xmp)
-    if document is None:
+    try:
+        return _cleaned(_document(xmp), place=place)
+    except (AttributeError, RecursionError):  # no document, or one that is nested without end
         remark("its XMP packet cannot be read and was not kept")
         return b""
+
+
+def _cleaned(document: Any, *, place: bool) -> bytes:
     for node in list(document.getElementsByTagName("*")):
         if _is_gone(node, place=place):
             node.parentNode.removeChild(node)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 import re
 import struct
+from collections import Counter
 from collections.abc import Iterator
 
 from pipeline import ItemError
@@ -20,6 +21,7 @@ from stages.media.tiff_tags import directory
 _START = re.compile(rb"\xff\xd8(?=\xff[\xc0-\xc2\xc4\xdb\xdd\xe0-\xef\xfe])", re.DOTALL)
 DECODED = frozenset((0xC0, 0xC1, 0xC2))  # baseline, extended, progressive; raw data itself may be a lossless JPEG
 LEAST = 100  # pixels a side: what is smaller is an icon, or chance
+TILES = 3  # so many of one size are the tiles of raw data that is JPEG itself (lossy DNG)
 MOST_STARTS, MOST_SEGMENTS = 500, 300  # of a file, and before a frame header: more are the work of a stranger
 CANON = b"CMT1"  # the box of CR3 that holds the first directory (Exif's structure)
 PLAIN = {b"II": b"II*\0", b"MM": b"MM\0*"}
@@ -31,7 +33,9 @@ def largest(data: memoryview) -> bytes:
     Raises:
         ItemError: there is none.
     """
-    best = max(_jpegs(data), default=None)
+    found = list(_jpegs(data))
+    sizes = Counter(pixels for pixels, _, _ in found)
+    best = max((each for each in found if sizes[each[0]] < TILES), default=None)
     if best is None:
         raise ItemError("is a camera's raw file without a JPEG inside", remedy="develop it to TIFF or JPEG first")
     _, start, has_exif = best

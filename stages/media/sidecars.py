@@ -15,17 +15,21 @@ ENDINGS = (".xmp", ".XMP")
 def copy(source: str, keep: Collection[str], context: WriteContext, remark: Heard) -> int:
     """Write the sidecars of a source beside the current output, under its name; of what they say all that holds there.
 
-    One that lies there already is left alone: somebody may have worked on it since. Returns the bytes written. Raises
-    what `context.save_beside` raises.
+    One that lies there already is left alone: somebody may have worked on it since. What cannot be copied is told: the
+    picture is written by now. Returns the bytes written.
     """
     written = 0
     for at_stem, path in _found(source):
-        notes = packet(_read(path, remark), place="gps" in keep, remark=remark)
         target = f"{os.path.splitext(context.target)[0] if at_stem else context.target}.xmp"
-        if notes and (nbytes := context.save_beside(target, notes)) is not None:
-            written += nbytes
-        elif notes:
+        try:
+            notes = packet(_read(path, remark), place="gps" in keep, remark=remark)
+            nbytes = context.save_beside(target, notes) if notes else 0
+        except OSError as error:
+            remark(f"its XMP sidecar was not copied: {error.strerror}")
+            continue
+        if nbytes is None:
             remark("its XMP sidecar was not copied: one lies beside the output, and may have been changed since")
+        written += nbytes or 0
     return written
 
 

@@ -59,6 +59,11 @@ class Files(Writer):
     generic: ClassVar[tuple[str, ...]] = ("quality",)
     example: ClassVar[Mapping[str, Any]] = {"path": "out/{dir}/{stem}.jpg", "quality": 85}
 
+    @property
+    def asks_source(self) -> bool:
+        """Whether the code or the gain map of sources is wanted."""
+        return self.unchanged == "copy" or "gain_map" in self.keep
+
     def destination(self) -> Template:
         """The template of `path`; raises UsageError where a field is not known."""
         return Template(self.path)

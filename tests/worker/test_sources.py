@@ -91,3 +91,33 @@ def test_salvaged_pictures_are_encoded(tmp_path: Path) -> None:
     assert same(tmp_path)
     with Image.open(tmp_path / "out/b.jpg") as image:
         assert np.asarray(image).shape == (48, 64, 3)  # read to its end: it is whole
+
+
+def test_beside_code_of_ones_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whose file a confined worker could not read; what it may have changed is encoded."""
+    home = tmp_path / "elsewhere"
+    home.mkdir()
+    (home / "mine.py").write_text("def same(pixels):\n    return pixels\n")
+    picture(tmp_path, "a.jpg")
+    monkeypatch.chdir(home)
+    plan = plan_of(
+        tmp_path, {"use": "folder", "path": str(tmp_path / "in")}, [["./mine.py"], ["orient"]],
+        {"use": "files", "path": f"{tmp_path}/out/{{stem}}.jpg", "unchanged": "copy"},
+    )  # fmt: skip
+    report = execution.run(plan)
+    assert counts(report) == {"done": 1}, report.failures
+    assert not same(tmp_path)
+
+
+def test_nothing_of_the_first_segment_is_kept(tmp_path: Path) -> None:
+    """Density and thumbnail of JFIF are metadata as well."""
+    data = picture(tmp_path, "a.jpg", dpi=(300, 300))
+    end = 4 + int.from_bytes(data[4:6], "big")
+    thumbnail = data[:4] + (16 + 3).to_bytes(2, "big") + data[6:18] + b"\1\1abc"
+    (tmp_path / "in/a.jpg").write_bytes(thumbnail + data[end:])
+    run(tmp_path, [], keep=[])
+    assert same(tmp_path)
+    made = (tmp_path / "out/a.jpg").read_bytes()
+    assert b"abc" not in made[:64]
+    with Image.open(tmp_path / "out/a.jpg") as image:
+        assert image.info.get("dpi", (1, 1)) != (300, 300)

@@ -72,15 +72,37 @@ def test_averages_lie_where_they_belong(factor: int) -> None:
     assert np.abs(out.astype(int) - np.asarray(Image.fromarray(smooth(133, 201)).reduce(factor))).max() <= 1
 
 
-def test_ten_bits_are_stretched() -> None:
-    """Its profile is packed, so it is refused; the samples are told all the same."""
+@pytest.mark.parametrize("bits", [1, 2, 4, 7, 10, 12])
+def test_few_bits_and_many_are_stretched(bits: int) -> None:
+    pixels = (noise(20, 30, 3, "uint16") >> (16 - bits)).astype(np.uint8 if bits <= 8 else np.uint16)
+    spec, got = decoded(Jpegxl(), imagecodecs.jpegxl_encode(pixels, lossless=True, bitspersample=bits))
+    most, white = (1 << bits) - 1, 255 if bits <= 8 else 65535
+    assert spec.dtype == ("uint8" if bits <= 8 else "uint16")
+    assert (got == (pixels.astype(int) * white + most // 2) // most).all()
+
+
+def test_premultiplied_colours_become_straight() -> None:
+    """Of a ramp whose alpha is 128 on the left: the colours are the ramp's, but for rounding."""
+    spec, got = decoded(Jpegxl(), file("premultiplied"))
+    assert spec.model == "rgba"
+    assert set(np.unique(got[..., 3])) == {128, 255}
+    assert np.abs(got[..., :3].astype(int) - ramp()).max() <= 2
+
+
+def test_colours_that_make_no_sense_are_no_crash() -> None:
+    """Any header: read, or refused in one line."""
+    rng, head = np.random.default_rng(3), file("p3")
+    for _ in range(3000):
+        data = head[:4] + rng.bytes(40) + head[44:]
+        try:
+            Jpegxl().header(memoryview(data))
+        except ItemError as error:
+            assert "\n" not in str(error)
+
+
+def test_ten_bits_are_refused_with_a_packed_profile() -> None:
     with pytest.raises(ItemError, match="ICC profile packed into it"):
         Jpegxl().header(memoryview(file("ten_bits")))
-    pixels = (noise(20, 30, 3, "uint16") >> 6).astype(np.uint16)
-    data = imagecodecs.jpegxl_encode(pixels, lossless=True, bitspersample=10)
-    spec, got = decoded(Jpegxl(), data)
-    assert spec.dtype == "uint16"
-    assert (got == (pixels.astype(int) * 65535 + 511) // 1023).all()
 
 
 def converted(name: str, folder: Path, ext: str = "png") -> np.ndarray[Any, Any]:

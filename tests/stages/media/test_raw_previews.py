@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import struct
+import time
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,10 @@ import pytest
 from harness import counts, plan_of
 from PIL import Image
 
+from pipeline import ItemError
 from pipeline.supervisor import serial
 from pipeline.supervisor.report import Report
+from stages.media import raw_previews
 
 SENSOR = np.random.default_rng(5).integers(0, 256, 20_000, np.uint8).tobytes()  # where chance starts of JPEGs may be
 
@@ -114,6 +117,14 @@ def test_one_without_a_jpeg_is_refused(tmp_path: Path, maker: str) -> None:
     assert "raw file" in report.failures[0].reason
 
 
+def test_tiles_of_raw_data_are_no_picture(tmp_path: Path) -> None:
+    """A lossy DNG: many JPEGs of one size. The preview is taken, though it is smaller."""
+    data = b"FUJIFILMCCD-RAW 0201" + jpeg(160, 120) + jpeg(256, 256) * 4
+    assert counts(run(tmp_path, "a.raf", data, raw="preview")) == {"done": 1}
+    with Image.open(tmp_path / "out/a.png") as picture:
+        assert picture.size == (160, 120)
+
+
 def test_a_tiff_of_a_sensor_is_a_raw_file(tmp_path: Path) -> None:
     """Pentax writes no preview as first page."""
     data = nef(6, flags=0).replace(struct.pack("<HHIH", 262, 3, 1, 2), struct.pack("<HHIH", 262, 3, 1, 32803))
@@ -122,5 +133,10 @@ def test_a_tiff_of_a_sensor_is_a_raw_file(tmp_path: Path) -> None:
 
 def test_a_file_of_nothing_but_starts_takes_no_time(tmp_path: Path) -> None:
     """What a stranger would send: each start leads to many more."""
-    data = b"FUJIFILMCCD-RAW" + b"\xff\xd8\xff\xe0\0\2" * 500_000
+    steps = b"\xff\xe0\0\2" * 3
+    data = b"FUJIFILMCCD-RAW" + (b"\xff\xd8" + steps) * 200_000 + b"\xff\xe0\0\2" * 1_000_000
+    before = time.process_time()
+    with pytest.raises(ItemError, match="without a JPEG"):
+        raw_previews.largest(memoryview(data))
+    assert time.process_time() - before < 2
     assert counts(run(tmp_path, "a.raf", data, raw="preview")) == {"failed": 1}
