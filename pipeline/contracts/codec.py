@@ -75,6 +75,7 @@ class Codec(Stage):
         models: colour models that `encode` takes. dtypes: types of samples that it takes.
         holds: what `encode` writes of a frame's metadata beside the ICC profile: exif, xmp, iptc, comment, density;
             gain_map where what it writes may have one.
+        common: those of higher numbers are asked first for their magic bytes, and the others imported only if need be.
         last_resort: asked for its magic bytes after all others: it only knows what it refuses.
     """
 
@@ -82,6 +83,7 @@ class Codec(Stage):
     models: ClassVar[tuple[str, ...]] = ("gray", "rgb")
     dtypes: ClassVar[tuple[str, ...]] = ("uint8",)
     holds: ClassVar[frozenset[str]] = frozenset()
+    common: ClassVar[int] = 0
     last_resort: ClassVar[bool] = False
 
     @classmethod

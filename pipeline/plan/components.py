@@ -80,7 +80,9 @@ def find(config: Config, findings: Findings, *, allow_code: bool) -> Parts:
 
 
 def _codecs() -> tuple[StagePlan, ...]:
-    return tuple(StagePlan(name, registry.resolve("codec", name)) for name in registry.names("codec"))
+    """In the order in which they are asked for a file: what people have most is imported first."""
+    found = [StagePlan(name, registry.resolve("codec", name)) for name in registry.names("codec")]
+    return tuple(sorted(found, key=lambda plan: -registry.load(plan.ref).common))
 
 
 def _find(

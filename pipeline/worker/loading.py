@@ -16,6 +16,7 @@ from ..contracts.stage import Transform
 from ..errors import ItemError, MissingCodec
 from ..plan.model import Plan
 from ..transport.records import SIDECAR_NBYTES
+from .known_formats import KnownFormats
 
 KNOWN_SPECS = 256
 BLOCKS = ("ICC profile", "EXIF block", "XMP packet", "IPTC block", "comment", "density")
@@ -48,11 +49,7 @@ class Loading:
         self.nbytes_read = 0
         self._full: Spec | None = None
         self._decode: Spec
-        built: list[tuple[str, Codec]] = [(stage.label, stage.build()) for stage in plan.codecs]
-        self._codecs = sorted((codec for _, codec in built), key=lambda codec: codec.last_resort)
-        self._known = f"known are {', '.join(sorted(label for label, codec in built if not codec.last_resort))}"
-        self._opened: list[Codec] = []
-        self._last: Codec | None = None
+        self._formats = KnownFormats(plan.codecs)
         self._failing, self._salvaging = DecodeContext(remark=remark), DecodeContext(salvage=True, remark=remark)
         self._buffer = bytearray(1 << 20)
         self._view = memoryview(self._buffer)
@@ -173,8 +170,7 @@ class Loading:
 
     def close(self) -> None:
         """Close the codecs that were used."""
-        for codec in self._opened:
-            codec.close()
+        self._formats.close()
 
     def check(self, spec: Spec) -> None:
         """Refuse more pixels than the limit."""
@@ -213,22 +209,14 @@ class Loading:
         try:
             return codec, codec.header(data)
         except MissingCodec as error:  # a format that is named and not read: say which are
-            raise MissingCodec(error.what, limit=self._known, remedy=error.remedy) from None
+            raise MissingCodec(error.what, limit=self._formats.names, remedy=error.remedy) from None
 
     def _codec(self, data: memoryview) -> Codec:
-        head = bytes(data[:32])
-        if self._last is not None and self._last.matches(head):  # most folders hold one format
-            return self._last
-        for codec in self._codecs:
-            if codec.matches(head):
-                if not any(codec is opened for opened in self._opened):
-                    codec.open()  # only now: a folder of one format loads one library
-                    self._opened.append(codec)
-                self._last = None if codec.last_resort else codec  # which would take what others know
-                return codec
-        raise MissingCodec(
-            "is not a picture of a known format", limit=f"it begins with {head[:8].hex(' ')}", remedy=self._known
-        )
+        codec = self._formats.of(data)
+        if codec is None:
+            begins = f"it begins with {bytes(data[:8]).hex(' ')}"
+            raise MissingCodec("is not a picture of a known format", limit=begins, remedy=self._formats.names)
+        return codec
 
 
 def _kind(mode: int) -> str:

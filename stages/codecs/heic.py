@@ -26,6 +26,7 @@ class Heic(Codec):
     """
 
     pixels_version: ClassVar[int] = 2
+    common: ClassVar[int] = 2
     models: ClassVar[tuple[str, ...]] = ()
 
     @classmethod

@@ -64,6 +64,7 @@ class Jpeg(Codec):
     )
 
     extensions: ClassVar[tuple[str, ...]] = ("jpg", "jpeg", "jpe", "jfif")
+    common: ClassVar[int] = 4
     models: ClassVar[tuple[str, ...]] = ("gray", "rgb", "gray_alpha", "rgba")
     holds: ClassVar[frozenset[str]] = frozenset(("exif", "xmp", "iptc", "comment", "density", "gain_map"))
     example: ClassVar[Mapping[str, Any]] = {"subsampling": "444"}

@@ -46,6 +46,7 @@ class Png(Codec):
 
     extensions: ClassVar[tuple[str, ...]] = ("png", "apng")
     pixels_version: ClassVar[int] = 2
+    common: ClassVar[int] = 3
     models: ClassVar[tuple[str, ...]] = ("gray", "rgb", "gray_alpha", "rgba")
     dtypes: ClassVar[tuple[str, ...]] = ("uint8", "uint16")
     holds: ClassVar[frozenset[str]] = frozenset(("exif", "xmp", "iptc", "comment", "density"))

@@ -33,6 +33,7 @@ class Webp(Codec):
 
     extensions: ClassVar[tuple[str, ...]] = ("webp",)
     pixels_version: ClassVar[int] = 2
+    common: ClassVar[int] = 2
     models: ClassVar[tuple[str, ...]] = ("gray", "rgb", "gray_alpha", "rgba")
     holds: ClassVar[frozenset[str]] = frozenset(("exif", "xmp"))
     example: ClassVar[Mapping[str, Any]] = {"lossless": True}
