@@ -29,7 +29,6 @@ from pipeline import (
 )
 from stages.media import exif, icc, jpeg_blocks, jpeg_stream, signatures, vips
 from stages.media.background import flattened, require_opaque
-from stages.media.jpeg_blocks import JPEG_LS
 from stages.media.shrinking import by_halves, factor_of
 
 MOST = 65500  # rows and columns that libjpeg writes
@@ -158,7 +157,7 @@ def _judged(kind: int, frame: tuple[int, int, int, int]) -> tuple[int, int, int]
     """Components, height and width of a frame header; raises ItemError with the name of what is not read."""
     precision, height, width, components = frame
     name = (
-        "a JPEG-LS picture" if kind == JPEG_LS
+        "a JPEG-LS picture" if kind == jpeg_blocks.JPEG_LS
         else "a lossless or hierarchical JPEG" if kind in LOSSLESS
         else f"a JPEG of {precision} bits a sample" if precision != 8 else ""
     )  # fmt: skip

@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from pipeline import NO_METADATA, STRICT, Codec, DecodeContext, Header, Health, ItemError, Metadata, Pixels, Size, Spec
-from stages.media import exif, icc, signatures
-from stages.media.heif import within
+from stages.media import exif, heif, icc, signatures
 from stages.media.shrinking import by_halves, factor_of
 
 if TYPE_CHECKING:
@@ -129,7 +128,7 @@ def _deep(data: memoryview, bits: int) -> Pixels:
 def _bits(data: memoryview) -> int:
     """Bits a sample, by the first segment of the codestream, which tells the size (ISO/IEC 15444-1, A.5.1)."""
     bare = bytes(data[:4]) == CODESTREAM
-    start = 0 if bare else next((at for name, at, _ in within(data, ()) if name == b"jp2c"), -1)
+    start = 0 if bare else next((at for name, at, _ in heif.within(data, ()) if name == b"jp2c"), -1)
     if start < 0 or start + 43 > len(data) or int.from_bytes(data[start + 2 : start + 4], "big") != SIZ:
         raise ItemError("truncated JPEG 2000: it ends before its codestream")
     return (data[start + 42] & 0x7F) + 1
@@ -138,10 +137,10 @@ def _bits(data: memoryview) -> int:
 def _beside(data: memoryview) -> tuple[bytes, bytes, bytes]:
     """Profile, EXIF and XMP of a JP2 file; empty where there is none."""
     profile = block = xmp = b""
-    for name, start, end in within(data, (b"jp2h",)):
+    for name, start, end in heif.within(data, (b"jp2h",)):
         if name == b"colr" and end - start > 3 and data[start] in (RESTRICTED, ANY):
             profile = profile or bytes(data[start + 3 : end])
-    for name, start, end in within(data, ()):
+    for name, start, end in heif.within(data, ()):
         kind = bytes(data[start : start + 16]) if name == b"uuid" else b""
         if kind == XMP:
             xmp = xmp or bytes(data[start + 16 : end])

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
 from pipeline import STRICT, Codec, DecodeContext, Header, Health, ItemError, Metadata, Pixels, Size, Spec
-from stages.media import exif, icc, jpeg_blocks, jxl_header, signatures, vips
-from stages.media.heif import boxes
-from stages.media.jxl_header import LINEAR, JxlHeader
+from stages.media import exif, heif, icc, jpeg_blocks, jxl_header, signatures, vips
 from stages.media.shrinking import by_halves, factor_of
+
+if TYPE_CHECKING:
+    from stages.media.jxl_header import JxlHeader
 
 BARE = b"\xff\x0a"
 MOST_PACKED = 1 << 27  # pixels of a JPEG that is unpacked for what stands beside them; more are beyond the limits
 HEAD_NBYTES = 4096  # of a codestream: its header is shorter
-DISPLAY = {LINEAR: 1.0, 17: 2.6}  # exponents of transfers; all others are shown as that of sRGB
+DISPLAY = {8: 1.0, 17: 2.6}  # exponents by transfer (H.273); all others are shown as that of sRGB
 
 
 @dataclass(frozen=True)
@@ -124,7 +125,7 @@ def _codestream(data: memoryview) -> bytes:
     if bytes(data[:2]) == BARE:
         return bytes(data[:HEAD_NBYTES])
     parts = b""
-    for name, start, end in boxes(data, 0, len(data)):
+    for name, start, end in heif.boxes(data, 0, len(data)):
         if name in (b"jxlc", b"jxlp"):
             parts += bytes(data[start + (4 if name == b"jxlp" else 0) : min(end, start + 4 + HEAD_NBYTES)])
         if len(parts) >= HEAD_NBYTES or name == b"jxlc":
@@ -139,7 +140,7 @@ def _boxes(data: memoryview) -> dict[bytes, bytes]:
     if bytes(data[:2]) == BARE:
         return {}
     found: dict[bytes, bytes] = {}
-    for name, start, end in boxes(data, 0, len(data)):
+    for name, start, end in heif.boxes(data, 0, len(data)):
         if name in (b"Exif", b"xml ", b"jbrd") and name not in found:
             found[name] = bytes(data[start:end]) if name != b"jbrd" else b""
     return found

@@ -15,7 +15,7 @@ ALPHA, SPOT, BLACK, FILTER = 0, 2, 4, 5  # kinds of extra channels
 GRAY, XYB = 1, 2  # colour spaces
 CUSTOM = 2  # white point or primaries that are given as numbers
 WHITES, PRIMARIES = {10: (1 / 3, 1 / 3), 11: icc.DCI}, {9: icc.CODED[9], 11: icc.CODED[12]}  # others: those of sRGB
-LINEAR, SRGB_TRANSFER = 8, 13  # of H.273
+SRGB_TRANSFER = 13  # of H.273
 LEAST_EXPONENT = 1 / 8192
 
 
