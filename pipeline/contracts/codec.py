@@ -132,7 +132,11 @@ class Codec(Stage):
         yield Picture(header.spec, partial(self.decode, data, header.spec, how=how))
 
     def preview(self, data: memoryview) -> bytes | None:
-        """The encoded picture that a camera put into its raw file; None where this is no raw file, or has none."""
+        """The encoded picture that a camera put into its raw file; None where this is no raw file.
+
+        Raises:
+            ItemError: there is none in it.
+        """
         return None
 
     def repacked(self, data: memoryview, frame: Frame) -> bytes | None:

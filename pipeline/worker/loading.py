@@ -197,7 +197,7 @@ class Loading:
         return carried
 
     def _preview(self, data: memoryview) -> memoryview:
-        """Of a camera's raw file the picture inside; all else, and one that has none, as it is."""
+        """Of a camera's raw file the picture inside; all else as it is."""
         inside = self._codec(data).preview(data)
         if inside is None:
             return data
