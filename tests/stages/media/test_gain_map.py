@@ -68,7 +68,10 @@ def test_the_map_goes_with_a_smaller_picture(tmp_path: Path, runs: Any) -> None:
     assert told[0].get("gainmap-max-content-boost") == pytest.approx(told[1].get("gainmap-max-content-boost"), rel=0.01)
 
 
-@pytest.mark.parametrize(("turn", "brightest"), [(1, (0, 1)), (3, (0, -1)), (6, (1, 0)), (8, (-1, 0)), (2, (0, -1))])
+@pytest.mark.parametrize(
+    ("turn", "brightest"),
+    [(1, (0, 1)), (3, (0, -1)), (6, (1, 0)), (8, (-1, 0)), (2, (0, -1)), (4, (0, 1)), (5, (1, 0)), (7, (-1, 0))],
+)
 def test_the_map_is_turned_with_the_picture(tmp_path: Path, turn: int, brightest: tuple[int, int]) -> None:
     photo(tmp_path / "in/a.jpg", turn)
     run(tmp_path, ["orient"])
