@@ -27,6 +27,7 @@ FINALISTS = 3  # beside the present vector
 FINAL_SHARE = 0.5  # of the time
 MOST_SCREENED = 0.8
 FEW = 3  # rounds of the final, below which nothing is recommended
+OVERTIME = 1.3  # of the time, for these rounds alone: trials may turn slower than those that they were planned by
 PROPOSED, AGAIN = 5, 2  # vectors from the first measurement, and from that of the leader of each round
 WINDOW_S = (0.8, 5.0)
 WINDOWS = 30  # how many windows should fit into the time
@@ -154,7 +155,7 @@ class Search:
         fit = int((self.seconds - self._spent()) / (FEW * self.dearest_s)) - 1
         leaders = leaders[: max(1, min(FINALISTS, fit))]
         self.contested = bool(leaders)
-        while leaders and self._round([self.present, *leaders], self.seconds):
+        while leaders and self._round([self.present, *leaders], self._whistle()):
             done = self.rounds[self.final_from :]
             if len(done) >= FEW:
                 found = {vector: compare(vector, self.present, done) for vector in leaders}
@@ -163,6 +164,11 @@ class Search:
                 # who is clearly behind leaves its time to the others
                 leaders = [vector for vector, (gain, error) in found.items() if gain + 2 * error >= log1p(GAIN)]
                 leaders = [vector for vector in leaders if self._sound(vector)]
+
+    def _whistle(self) -> float:
+        """When the final ends: after the first rounds, without which all was for nothing, at the time that was given."""
+        few = len(self.rounds) - self.final_from < FEW
+        return self.seconds * (OVERTIME if few else 1.0)
 
     def _round(self, vectors: Sequence[Vector], until: float) -> bool:
         """Try each vector once, in changing order; False when there is no time for a whole round."""

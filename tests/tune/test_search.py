@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from pipeline.errors import EnvironmentRefusal, UsageError
 from pipeline.tune.figures import Demand, GroupFigures, Trial, Vector, demand, expected, limit_of, neighbours, propose
-from pipeline.tune.search import FEW, GAIN, Search, compare, recommend
+from pipeline.tune.search import FEW, GAIN, OVERTIME, Search, compare, recommend
 
 CORES = 2
 START_S = 0.6  # of a trial, beside its window
@@ -121,6 +121,23 @@ def test_too_little_time_says_so() -> None:
     result = search.go()
     assert result.too_few
     assert not result.changed
+
+
+def test_trials_that_turn_slower_still_get_a_judgement() -> None:
+    """A neighbour that starts when most of the time is spent costs some overtime, not the answer."""
+    machine = Machine((0.002, 0.002), (0.0, 0.02))
+    search = machine.search((1, 1), seconds=26.0)
+    usual = machine.attempt
+
+    def attempt(vector: Vector, window_s: float) -> Trial:
+        machine.now += 1.0 if search.contested else 0.0  # from the first round of the final on
+        return usual(vector, window_s)
+
+    search.attempt = attempt
+    result = search.go()
+    assert result.changed
+    assert not result.too_few
+    assert 26.0 < machine.now <= 26.0 * OVERTIME
 
 
 def test_the_most_that_is_tried_is_named() -> None:

@@ -58,7 +58,7 @@ def test_the_command_finds_what_a_waiting_stage_wants(config: Path, tmp_path: Pa
     done = cli("tune", str(config), "--allow-code", "--seconds", "26", "--write", "--json")
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
-    assert found["changed"]
+    assert found["changed"], done.stdout + done.stderr
     assert found["written"]
     assert found["recommended"]["shrink"] >= 4
     assert found["failing"] == 1
