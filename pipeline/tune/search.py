@@ -9,30 +9,27 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from math import exp, inf, log, log1p, sqrt
+from math import exp, inf, log1p
 from random import Random
-from statistics import fmean, median, stdev
+from statistics import fmean, median
 
 from ..errors import EnvironmentRefusal, UsageError
 from ..supervisor.bottleneck import FULL
 from .figures import NEAR, GroupFigures, Trial, Vector, demand, limit_of, neighbours, propose, rank
+from .judgement import FEW, GAIN, compare, recommend
 
 Try = Callable[[Vector, float], Trial]
 Clock = Callable[[], float]
 
-GAIN = 0.03  # less is not worth an edit
 MORE_LOST = 0.02  # of the items: a vector that loses this many more than the present one is not faster but wrong
 HOPELESS = 0.12  # below the best after a round: not tried again before the final
 FINALISTS = 3  # beside the present vector
 FINAL_SHARE = 0.5  # of the time
 MOST_SCREENED = 0.8
-FEW = 3  # rounds of the final, below which nothing is recommended
-OVERTIME = 1.3  # of the time, for these rounds alone: trials may turn slower than those that they were planned by
+OVERTIME = 1.3  # of the time, while the final lacks rounds: trials may turn slower than those that planned it
 PROPOSED, AGAIN = 5, 2  # vectors from the first measurement, and from that of the leader of each round
 WINDOW_S = (0.8, 5.0)
 WINDOWS = 30  # how many windows should fit into the time
-# Student's t, one-sided at 1 %, by degrees of freedom; strict, because the best of several is looked at.
-T_99 = (31.8, 6.96, 4.54, 3.75, 3.36, 3.14, 3.00, 2.90, 2.82, 2.76)
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,10 +149,12 @@ class Search:
         rates = self._standing()
         rates.pop(self.present, None)
         leaders = sorted(filter(self._sound, rates), key=lambda vector: rank(rates[vector], vector))
-        fit = int((self.seconds - self._spent()) / (FEW * self.dearest_s)) - 1
-        leaders = leaders[: max(1, min(FINALISTS, fit))]
+        leaders = leaders[:FINALISTS]
         self.contested = bool(leaders)
-        while leaders and self._round([self.present, *leaders], self._whistle()):
+        while leaders:
+            leaders = leaders[: self._room()]
+            if not self._round([self.present, *leaders], self._whistle()):
+                return
             done = self.rounds[self.final_from :]
             if len(done) >= FEW:
                 found = {vector: compare(vector, self.present, done) for vector in leaders}
@@ -165,10 +164,19 @@ class Search:
                 leaders = [vector for vector, (gain, error) in found.items() if gain + 2 * error >= log1p(GAIN)]
                 leaders = [vector for vector in leaders if self._sound(vector)]
 
+    def _missing(self) -> int:
+        """How many rounds of the final there must still be before anything can be told."""
+        return max(0, FEW - (len(self.rounds) - self.final_from))
+
+    def _room(self) -> int:
+        """How many leaders beside the present vector the time left allows in each of those rounds; at least one."""
+        if not self._missing():
+            return FINALISTS
+        return max(1, int((self.seconds - self._spent()) / (self._missing() * self.dearest_s)) - 1)
+
     def _whistle(self) -> float:
-        """When the final ends: after the first rounds, without which all was for nothing, at the time that was given."""
-        few = len(self.rounds) - self.final_from < FEW
-        return self.seconds * (OVERTIME if few else 1.0)
+        """When the final ends; later where rounds are missing without which all was for nothing."""
+        return self.seconds * (OVERTIME if self._missing() else 1.0)
 
     def _round(self, vectors: Sequence[Vector], until: float) -> bool:
         """Try each vector once, in changing order; False when there is no time for a whole round."""
@@ -260,35 +268,3 @@ class Search:
             mean, wide = compare(vector, self.present, judged or common)
             gain, error = exp(mean) - 1, exp(mean) * wide if wide < inf else None
         return Row(vector, middle, spread, gain, error, len(rates), bool(judged))
-
-
-def compare(vector: Vector, present: Vector, rounds: Sequence[dict[Vector, Trial]]) -> tuple[float, float]:
-    """The logarithm of the ratio to the present vector and its standard error, from rounds that have both.
-
-    The mean of the logarithms within each round: what a round was disturbed by, both had. inf of too few rounds.
-    """
-    logs = [log(max(one[vector].rate, 1e-9) / max(one[present].rate, 1e-9)) for one in rounds if vector in one]
-    if not logs:
-        return 0.0, inf
-    return fmean(logs), stdev(logs) / sqrt(len(logs)) if len(logs) > 1 else inf
-
-
-def recommend(present: Vector, final: Sequence[dict[Vector, Trial]]) -> Vector:
-    """The vector to use: the present one, unless the final shows one better by GAIN and beyond the noise.
-
-    Beyond the noise: the lower end of the 99 % interval of its mean gain (one-sided, Student's t) is above zero. Of
-    those within NEAR of the best, the one with the fewest workers.
-    """
-    if len(final) < FEW:
-        return present
-    better: dict[Vector, float] = {}
-    for vector in dict.fromkeys(vector for one in final for vector in one if vector != present):
-        rounds = [one for one in final if vector in one]
-        gain, error = compare(vector, present, rounds)
-        t = T_99[min(len(rounds) - 2, len(T_99) - 1)] if len(rounds) > 1 else inf
-        if gain >= log1p(GAIN) and gain > t * error:
-            better[vector] = gain
-    if not better:
-        return present
-    best = max(better.values())
-    return min((vector for vector in better if better[vector] >= best - NEAR), key=lambda v: (sum(v), -better[v]))
