@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import ClassVar
 
+from ..errors import ItemError
 from .contexts import Fill
 from .frame import NO_METADATA, Frame, Metadata
 from .spec import Pixels, Size, Spec
@@ -60,6 +61,11 @@ class DecodeContext:
 
     salvage: bool = False
     remark: Callable[[str], None] = _unheard
+
+    @staticmethod
+    def lost(what: str) -> ItemError:
+        """The error for pixels that are cut or corrupt, of a codec that could salvage the others."""
+        return ItemError(what, remedy="`on_damage: salvage` of the reader writes what can be read")
 
 
 STRICT = DecodeContext()

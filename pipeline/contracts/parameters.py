@@ -105,8 +105,9 @@ def takes_text(hint: Any) -> bool:
 
 
 def words_of(hint: Any) -> tuple[str, ...]:
-    """The words among which a value may be chosen, for a hint at the nearest one."""
-    literals = (option for option in _options(hint) if get_origin(option) is Literal)
+    """The words among which a value, or an entry of a list, may be chosen, for a hint at the nearest one."""
+    entries = (get_args(option)[0] for option in _options(hint) if get_origin(option) is tuple)
+    literals = (option for option in (*_options(hint), *entries) if get_origin(option) is Literal)
     return tuple(word for option in literals for word in get_args(option) if isinstance(word, str))
 
 

@@ -103,7 +103,7 @@ class Bmp(Codec):
             data = memoryview(bytes(data) + bytes(rows.padding))
         if rows.end > len(data):
             if not how.salvage:
-                raise ItemError(f"truncated BMP: {len(data)} of {rows.end} bytes are there")
+                raise how.lost(f"truncated BMP: {len(data)} of {rows.end} bytes are there")
             there = (len(data) - rows.start) // rows.stride
             data = memoryview(bytes(data) + bytes(rows.end - len(data)))
             where = "the lower" if rows.upwards else "the upper"

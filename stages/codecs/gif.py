@@ -94,7 +94,7 @@ class Gif(Codec):
         """
         first = gif_blocks.walked(data)
         if first.is_cut and not how.salvage:
-            raise ItemError(f"truncated GIF: {first.ends}")
+            raise how.lost(f"truncated GIF: {first.ends}")
         indices = self._indices(data, first, how)
         if first.is_cut:
             rows = int(indices.any(axis=1).sum())  # also where they stand interlaced

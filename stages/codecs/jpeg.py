@@ -196,7 +196,7 @@ def _second_way(data: memoryview, spec: Spec, out: Pixels, how: DecodeContext, w
     reason = _wrong(stream, spec, out)
     if reason and not how.salvage:
         cut = not stream.whole or "premature" in reason.lower()
-        raise ItemError(f"{'truncated' if cut else 'damaged'} JPEG: {reason}")
+        raise how.lost(f"{'truncated' if cut else 'damaged'} JPEG: {reason}")
     LOADER.decode(view, spec, out, STRICT, finish, shrink=shrink)
     if reason:
         rows = LOADER.rows(view, finish, "warning", {"shrink": shrink})

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from pipeline import STRICT, Codec, DecodeContext, Header, Health, ItemError, Metadata, Pixels, Size, Spec
-from stages.media import exif, icc, signatures
+from pipeline import STRICT, Codec, DecodeContext, Header, Health, ItemError, Metadata, Picture, Pixels, Size, Spec
+from stages.media import exif, icc, pillow_frames, signatures
 from stages.media.shrinking import by_halves, factor_of
 
 if TYPE_CHECKING:
@@ -34,8 +34,7 @@ FORMATS = {
 }  # fmt: skip
 MODES = {"1": "L", "L": "L", "LA": "LA", "P": "RGB", "PA": "RGBA", "RGB": "RGB", "RGBA": "RGBA", "RGBX": "RGB"}
 MODELS = {"L": "gray", "LA": "gray_alpha", "RGB": "rgb", "RGBA": "rgba"}
-MANY = ("DCX", "FLI")
-ONLY_FIRST = "holds several frames or pages: only the first was read"
+ANIMATED = "is an animation: only the first frame was read; the reader `video` reads all of them"
 WEIGHED = {"LA": "La", "RGBA": "RGBa"}
 
 
@@ -70,15 +69,28 @@ class Legacy(Codec):
         """
         with _opened(data) as image:
             mode, (width, height) = _mode(image), image.size
-            several = image.format in MANY and getattr(image, "n_frames", 1) > 1
+            frames = getattr(image, "n_frames", 1)
+            moves = image.format == "FLI" and frames > 1  # of which Pillow reads no palette but the first
+            pages = frames if image.format == "DCX" else 1
             block, profile = image.info.get("exif", b""), image.info.get("icc_profile", b"")
         spec = Spec.of(MODELS[mode], height, width, orientation=exif.orientation(block) if block else 1)
         beside = Metadata(icc.trimmed(profile), block.removeprefix(exif.EXIF))
-        return Header(spec, beside, remarks=(ONLY_FIRST,) if several else ())
+        return Header(spec, beside, pages, (ANIMATED,) if moves else ())
 
     def shrunk(self, spec: Spec, need: Size) -> Spec:
         """By 1/2, 1/4 ... 1/32, rounded up: pixels are averaged after they were decoded."""
         return by_halves(spec, need)
+
+    def pictures(self, data: memoryview, header: Header, how: DecodeContext = STRICT) -> Iterator[Picture]:
+        """The pages of DCX, each of its own size."""
+        if header.frames == 1:
+            yield from super().pictures(data, header, how)
+            return
+        with _opened(data) as image:
+            for number in range(header.frames):
+                image.seek(number)
+                spec = Spec.of(MODELS[_mode(image)], image.height, image.width)
+                yield from pillow_frames.pictures(image, spec, range(number, number + 1), _damaged)
 
     def decode(self, data: memoryview, spec: Spec, out: Pixels, how: DecodeContext = STRICT) -> None:
         """Decode into `out`, (H, W, C) uint8 of `spec`.
@@ -126,4 +138,8 @@ def _opened(data: memoryview) -> Iterator[ImageFile]:
     except ItemError:
         raise
     except Exception as error:  # Pillow raises what its decoders make of a file
-        raise ItemError(f"damaged {name}: {' '.join(str(error).split()) or type(error).__name__}") from error
+        raise _damaged(error, name) from error
+
+
+def _damaged(error: Exception, name: str = "picture") -> ItemError:
+    return ItemError(f"damaged {name}: {' '.join(str(error).split()) or type(error).__name__}")

@@ -12,7 +12,7 @@ from stages.media import exif, signatures, vips
 
 MOST = SIDE = 16383  # rows and columns of a picture: 14 bits
 STEPS = 4
-LOADER = vips.Loader("WebP", "webpload_source")
+LOADER = vips.Loader("WebP", "webpload_source", salvages=False)
 
 
 @dataclass(frozen=True)

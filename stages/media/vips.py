@@ -53,12 +53,14 @@ class Loader:
             "warning" and passes at this level is read with a remark; this has been tried out for each format, with
             files that were cut and changed at random.
         options: of the loader.
+        salvages: whether it gives the part of a picture that is there.
     """
 
     format: str
     name: str
     harmless: str = "truncated"
     options: Mapping[str, Any] = field(default_factory=dict)
+    salvages: bool = True
 
     def open(self, data: memoryview, fail_on: str = "none", **options: Any) -> Image:
         """The picture, of which nothing but its header is read yet.
@@ -100,8 +102,10 @@ class Loader:
                 if not is_whole():
                     raise ItemError(warning.what) from warning
             except ItemError as error:
-                if not how.salvage:
+                if not self.salvages:
                     raise
+                if not how.salvage:
+                    raise how.lost(error.what) from error
                 rows = self.rows(data, finish, self.harmless, options)
                 self._write(data, out, "none", finish, options)
                 how.remark(f"{error.what}; salvaged: about {rows} of {spec.height} rows were read")

@@ -107,6 +107,13 @@ TEXTS = {
         "version: 1\nreader: {use: folder, path: ., include: [a, 3]}\n" + WRITER,
         ['2:45: include.2 is 3; wants a list of text; put it in quotes: "3"'],
     ),
+    "entry of a list of words": (
+        FILES + 'writer: {use: files, path: "o/{stem}.jpg", keep: [exif, gainmap]}\n',
+        [
+            "3:57: keep.2 is the text 'gainmap'; wants a list of one of exif, xmp, iptc, gps, copyright, date, comment,"
+            " mtime, density, sidecar, gain_map; did you mean 'gain_map'?"
+        ],
+    ),
     "missing parameter": (FILES + "writer: {use: files}\n", ["3:9: files has no 'path'; wants text"]),
     "no use": (FILES + "writer: {path: x}\n", ["3:9: writer has no 'use'; wants text"]),
     "duplicate key": (ENDS + "version: 1\n", ["4:1: 'version' stands twice; the first is in line 1; keep one"]),

@@ -148,16 +148,28 @@ def xpm(pixels: np.ndarray) -> bytes:
     return "\n".join((*head, *colours, *rows, "};")).encode()
 
 
-def flic(pixels: np.ndarray) -> bytes:
-    """FLC of one frame: a palette, and the pixels as they are."""
+def flic(*frames: np.ndarray) -> bytes:
+    """FLC: for each frame a palette, and the pixels as they are."""
+    height, width, _ = frames[0].shape
+    film = b"".join(flic_frame(frame) for frame in frames)
+    head = struct.pack("<IHHHHHHI", 128 + len(film), 0xAF12, len(frames), width, height, 8, 3, 70)
+    return head + bytes(128 - len(head)) + film
+
+
+def flic_frame(pixels: np.ndarray) -> bytes:
     height, width, _ = pixels.shape
     image = Image.fromarray(pixels).quantize(256)
     palette = bytes(image.getpalette()) + bytes(768 - len(image.getpalette()))  # type: ignore[arg-type]
     chunks = struct.pack("<IHHBB", 6 + 4 + 768, 4, 1, 0, 0) + palette + struct.pack("<IH", 6 + height * width, 16)
     chunks += np.asarray(image).tobytes()
-    frame = struct.pack("<IHH8x", 16 + len(chunks), 0xF1FA, 2) + chunks
-    head = struct.pack("<IHHHHHHI", 128 + len(frame), 0xAF12, 1, width, height, 8, 3, 70)
-    return head + bytes(128 - len(head)) + frame
+    return struct.pack("<IHH8x", 16 + len(chunks), 0xF1FA, 2) + chunks
+
+
+def dcx(*pages: np.ndarray) -> bytes:
+    """Pages of PCX after a table of their places."""
+    files = [saved(Image.fromarray(page), "PCX") for page in pages]
+    places = [4 + 4 * (len(files) + 1) + sum(map(len, files[:number])) for number in range(len(files))]
+    return struct.pack(f"<{len(files) + 2}I", 0x3ADE68B1, *places, 0) + b"".join(files)
 
 
 @pytest.mark.parametrize("make", [sun, pixar, brush, texture, xpm, flic], ids=lambda make: make.__name__)
@@ -168,6 +180,25 @@ def test_special_software_that_pillow_only_reads(make: object) -> None:
     spec, got = decoded(Legacy(), data)
     assert spec.size == (8, 11)
     assert np.abs(got[..., :3].astype(int) - pixels).max() <= 1
+
+
+def test_pages() -> None:
+    """All of a DCX are there, each of its own size; the first is what `decode` gives."""
+    wanted = [np.asarray(Image.fromarray(noise(height, 11)).quantize(64).convert("RGB")) for height in (8, 5)]
+    data = memoryview(dcx(*wanted))
+    header = Legacy().header(data)
+    assert header.frames == 2
+    for page, picture in zip(wanted, Legacy().pictures(data, header), strict=True):
+        out = np.zeros(picture.spec.shape, np.uint8)
+        picture.fill(out)
+        assert (out == page).all()
+    assert (decoded(Legacy(), bytes(data))[1] == wanted[0]).all()
+
+
+def test_an_animation_gives_its_first_frame_and_says_so() -> None:
+    header = Legacy().header(memoryview(flic(noise(8, 11), noise(8, 11, seed=1))))
+    assert header.frames == 1
+    assert "the reader `video` reads all" in header.remarks[0]
 
 
 def test_a_header_of_c_is_no_bitmap() -> None:
