@@ -130,7 +130,8 @@ def _only_class(kind: str, name: str) -> type[Any]:
     found = [
         value
         for value in vars(module).values()
-        if isinstance(value, type) and issubclass(value, KINDS[kind]) and value.__module__ == module.__name__
+        # not by isinstance, which asks for `__class__`: modules that load when they are used would be loaded by that
+        if issubclass(type(value), type) and issubclass(value, KINDS[kind]) and value.__module__ == module.__name__
         and not value.__name__.startswith("_")
     ]  # fmt: skip
     if len(found) != 1:
