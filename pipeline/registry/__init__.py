@@ -127,7 +127,7 @@ def _reference(kind: str, use: str, cls: type[Any]) -> str:
 
 def _only_class(kind: str, name: str) -> type[Any]:
     module = _imported(f"{HOME}.{kind}s.{name}")
-    found = [
+    found: list[type[Any]] = [
         value
         for value in vars(module).values()
         # not by isinstance, which asks for `__class__`: modules that load when they are used would be loaded by that

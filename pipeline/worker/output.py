@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable
 from dataclasses import replace
 from hashlib import blake2b
+from typing import TYPE_CHECKING
 
 from ..contracts.codec import Codec
 from ..contracts.contexts import Source
@@ -15,7 +16,9 @@ from ..contracts.template import Template
 from ..errors import ItemError
 from ..plan.model import Plan
 from .folders import Folders
-from .sources import Sources
+
+if TYPE_CHECKING:
+    from .sources import Sources
 
 
 class Output:
@@ -77,6 +80,8 @@ class Output:
         if self.encoder is None:
             return None
         if self._sources is None:
+            from .sources import Sources  # few writers ask; the parent imports this module for `sweep` alone
+
             self._sources = Sources(self._plan)
         return self._sources.of(frame, self.encoder)
 
