@@ -16,6 +16,7 @@ HERE = Path(__file__).resolve().parent
 TITLES = {
     "reader": "Readers: where frames come from",
     "transform": "Transforms: what happens to them",
+    "reducer": "Reducers: one result of all frames",
     "writer": "Writers: where they go",
     "codec": "Formats",
 }
@@ -61,6 +62,9 @@ def _example(kind: str, name: str, params: dict[str, Any]) -> str:
     ends, transforms = dict(ENDS), "[{name: step, stages: [orient]}]"
     if kind == "transform":
         transforms = f"[{{name: step, stages: [{f'{name}: {{{flow}}}' if flow else name}]}}]"
+    elif kind == "reducer":
+        reducers = f"reducers: [{{{name}: {{{flow}}}}}]"
+        return f"version: 1\nreader: {ends['reader']}\ntransforms: {transforms}\n{reducers}\n"
     elif kind == "codec":
         extension = registry.load(registry.resolve(kind, name)).extensions[0]
         path = "out/{dir}/{stem}." + extension
@@ -78,7 +82,8 @@ def config() -> str:
     parts = [
         "# The config\n", MADE,
         "A config is a YAML 1.2 file with `version: 1`, a `reader`, `transforms` (a list of groups, each with `name`"
-        " and `stages`) and a `writer`. What stands in a stage is in [stages.md](stages.md). `pipeline check` lists"
+        " and `stages`) and a `writer`; `reducers` (a list) make files of all frames together, beside the writer or in"
+        " its place. What stands in a stage is in [stages.md](stages.md). `pipeline check` lists"
         " every problem at once, with line and column; `pipeline schema` prints a JSON Schema for editors. A string"
         " may hold `${VAR}` or `${VAR:-default}`; relative paths are relative to the working directory;"
         " `--set KEY=VALUE` changes any key on the command line.\n",

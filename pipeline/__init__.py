@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from .contracts.picture_reader import PictureReader
     from .contracts.problem import ConfigError
     from .contracts.properties import Clip
+    from .contracts.reducer import Partial, Reducer
     from .contracts.spec import Pixels, Size, Spec
     from .contracts.stage import Health, Reader, Transform, Writer
     from .contracts.stamp import Stamp
@@ -38,6 +39,7 @@ _HOMES = {
         "UsageError",
     ),
     "contracts.properties": ("Clip",),
+    "contracts.reducer": ("Partial", "Reducer"),
     "contracts.frame": ("NO_METADATA", "Frame", "Item", "Metadata"),
     "contracts.spec": ("Pixels", "Size", "Spec"),
     "contracts.stage": ("Health", "Reader", "Transform", "Writer"),
@@ -56,11 +58,11 @@ _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __version__ = "0.1.0"
 __all__ = [
-    "NO_METADATA", "STRICT", "Clip", "Codec", "Colour", "ConfigError", "DecodeContext", "EnvironmentRefusal", "Frame",
-    "Header", "Health", "Item", "ItemError", "Limits", "Listing", "Metadata", "MissingCodec", "Part", "Picture",
-    "PictureReader", "PipelineError", "Pixels", "ReadContext", "Reader", "Report", "Size", "Skip", "Source", "Spec",
-    "SpecError", "Stamp", "StopRun", "Template", "Transform", "UsageError", "WriteContext", "Writer", "__version__",
-    "frames", "load_opencv", "run",
+    "NO_METADATA", "STRICT", "Clip", "Codec", "Colour", "ConfigError", "DecodeContext", "EnvironmentRefusal",
+    "Frame", "Header", "Health", "Item", "ItemError", "Limits", "Listing", "Metadata", "MissingCodec", "Part",
+    "Partial", "Picture", "PictureReader", "PipelineError", "Pixels", "ReadContext", "Reader", "Reducer", "Report",
+    "Size", "Skip", "Source", "Spec", "SpecError", "Stamp", "StopRun", "Template", "Transform", "UsageError",
+    "WriteContext", "Writer", "__version__", "frames", "load_opencv", "run",
 ]  # fmt: skip
 
 

@@ -12,7 +12,7 @@ from typing import Any
 from harness import ROOT
 from pictures import frame_of, waves
 
-from pipeline import Codec, Colour, Reader, Spec, SpecError, Transform
+from pipeline import Codec, Colour, Reader, Reducer, Spec, SpecError, Transform
 from pipeline.contracts.stage import Stage
 
 FILES = sorted(
@@ -76,7 +76,7 @@ def of_kind(kind: type[Any]) -> list[type[Any]]:
 
 def make(cls: type[Any], tmp_path: Path | None = None) -> Any:
     """An instance with example parameters."""
-    params = dict(EXAMPLES.get(cls.__name__, {}))
+    params = dict(EXAMPLES.get(cls.__name__, cls.example if issubclass(cls, Reducer) else {}))
     if cls.__name__ == "List":
         assert tmp_path is not None
         (tmp_path / "list.txt").write_text("".join(f"{path}\n" for path in sorted(PHOTOS.rglob("*.*g"))))

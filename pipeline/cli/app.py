@@ -24,6 +24,7 @@ from . import (
     stages_command,
     text,
     tune_command,
+    verify_manifest_command,
     watch_command,
     why_command,
 )
@@ -84,5 +85,6 @@ for name, module in (
     ("doctor", doctor_command),
     ("tune", tune_command),
     ("probe", probe_command),
+    ("verify-manifest", verify_manifest_command),
 ):
     main.add_command(module.command, name)

@@ -92,7 +92,7 @@ def _components() -> Iterator[Check]:
     from .. import EnvironmentRefusal, registry
     from ..journal.versions import versions
 
-    for kind in ("codec", "reader", "transform", "writer"):
+    for kind in ("codec", "reader", "transform", "reducer", "writer"):
         for name in registry.names(kind):
             label = f"codec {name}" if kind == "codec" else name
             try:

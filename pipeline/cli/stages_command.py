@@ -10,7 +10,7 @@ import click
 from . import options, text
 
 
-@click.command(short_help="List readers, transforms, writers and codecs; or show one.")
+@click.command(short_help="List readers, transforms, reducers, writers and codecs; or show one.")
 @click.argument("name", required=False)
 @options.JSON
 def command(name: str | None, as_json: bool) -> None:
@@ -71,6 +71,8 @@ def _example(each: dict[str, Any]) -> str:
         return f"{each['kind']}: {{use: {name}" + (f", {params}}}" if params else "}")
     if each["kind"] == "codec":
         return f"writer: {{use: files, path: 'out/{{stem}}.{each['limits']['extensions'][0]}', {name}: {{{params}}}}}"
+    if each["kind"] == "reducer":
+        return f"reducers: [{{{name}: {{{params}}}}}]"
     return f"- {name}: {{{params}}}" if params else f"- {name}"
 
 

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from ..supervisor.report import Report
 
 MAX_SHOWN = 10
+RESULTS_SHOWN = 4
 
 
 def summary(plan: Plan, report: Report, *, verbose: bool) -> list[str]:
@@ -37,9 +38,9 @@ def summary(plan: Plan, report: Report, *, verbose: bool) -> list[str]:
     if ledger.up_to_date == ledger.found > 0 and not report.stopped:
         lines = [
             f"{text.plural(ledger.found, 'file')} up to date, nothing to do ({text.span(report.seconds)})",
-            outputs,
+            *([outputs] if outputs else []),
         ]
-        return [*lines, *report.pruned, *(_details(report) if verbose else [])]
+        return [*lines, *_results(report), *report.pruned, *(_details(report) if verbose else [])]
     if not ledger.done:  # a pace of what was not done says nothing
         lines = [f"{', '.join(counts)} in {text.span(report.seconds)}"]
         lines += [outputs] if outputs and ledger.up_to_date else []
@@ -47,6 +48,7 @@ def summary(plan: Plan, report: Report, *, verbose: bool) -> list[str]:
         lines = [f"{', '.join(counts)} in {text.span(report.seconds)}, {pace}"]
         moved = f"{text.size(report.bytes_in)} in, {text.size(report.bytes_out)} out"
         lines.append(f"{moved}; {outputs}" if where else moved)
+    lines += _results(report)
     lines += _again(report)
     lines += report.pruned
     lines += failures(report, verbose=verbose)
@@ -66,6 +68,15 @@ def summary(plan: Plan, report: Report, *, verbose: bool) -> list[str]:
     if verbose:
         lines += _details(report)
     return lines
+
+
+def _results(report: Report) -> list[str]:
+    """The files that reducers made."""
+    paths = report.results
+    shown = ", ".join(paths[:RESULTS_SHOWN]) + (
+        f" and {len(paths) - RESULTS_SHOWN} more" * (len(paths) > RESULTS_SHOWN)
+    )
+    return [f"results: {shown}"] if paths else []
 
 
 def _skips(report: Report) -> list[str]:

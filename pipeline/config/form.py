@@ -17,6 +17,7 @@ from .overrides import apply
 from .yaml_source import parse, read
 
 RESERVED = ("reader", "writer", "all")
+NO_WRITER = "null"  # of a config whose reducers make all that it wants
 COMMAND_LINE = "--"
 USE, NAME = parameters(StageKeys)
 
@@ -66,6 +67,7 @@ class Config:
     reader: ConfigGroup
     transforms: tuple[ConfigGroup, ...]
     writer: ConfigGroup
+    reducers: tuple[Component, ...] = ()
     problems: tuple[Problem, ...] = ()
 
     @property
@@ -102,14 +104,19 @@ def load(
 def interpret(root: Node, source: str, problems: list[Problem]) -> Config:
     """The typed form of a tree; every problem is added to the list, and a default stands in for what is wrong."""
     top = Section(root, "the config", problems, root.mark)
-    top.expect("version", "reader", "transforms", "writer")
+    top.expect("version", "reader", "transforms", "reducers", "writer")
     settings = top.read(Settings)
     problems += _raised(Section(top.child("limits"), "limits", [], top.mark))
     usual = GroupKeys(queue=settings.queues)
     writer = WriterKeys(queue=settings.queues)
+    reducers = tuple(_components(top.child("reducers"), "reducers", top)) if top.has("reducers") else ()
+    if reducers:
+        writes = root.value.setdefault("writer", Node(top.mark, {}))
+        if isinstance(writes.value, dict):
+            writes.value.setdefault("use", Node(writes.mark, NO_WRITER))
     groups = _ends(top, "reader", usual), _transforms(top, usual), _ends(top, "writer", writer)
     top.close()
-    return Config(source, root, settings, *groups, tuple(problems))
+    return Config(source, root, settings, *groups, reducers, tuple(problems))
 
 
 def _raised(limits: Section) -> list[Problem]:
@@ -172,8 +179,15 @@ def _stages(body: Section) -> list[Component]:
     if node is None:
         body.problems.append(Problem(body.mark, f"{body.name} has no 'stages'", "wants a list of transforms"))
         return []
-    if not isinstance(node.value, list) or not node.value:
-        body.problems.append(wrong(node, "stages", "wants a list of transforms with at least one entry"))
+    return _components(node, "stages", body)
+
+
+def _components(node: Node | None, name: str, body: Section) -> list[Component]:
+    """The entries of a list of stages, each under a label of its own."""
+    if node is None or not isinstance(node.value, list) or not node.value:
+        kind = "transforms" if name == "stages" else name
+        wants = f"wants a list of {kind} with at least one entry"
+        body.problems.append(wrong(node or Node(body.mark), name, wants))
         return []
     stages: list[Component] = []
     for child in node.value:

@@ -54,17 +54,23 @@ def _set(root: Node, path: list[str], text: str, mark: Mark) -> list[Problem]:
         node, rest = root.value["transforms"].value[names.index(path[1])], path[2:]
         if rest and rest[0] not in OWN_KEYS:
             return _set_stage(node, rest, text, mark)
+    if path[0] == "reducers" and len(path) > 1:
+        return _set_entry(root.value.get("reducers"), path[1:], text, mark, "the config has no reducer")
     return _put(node, rest, text, mark)
 
 
 def _set_stage(group: Node, path: list[str], text: str, mark: Mark) -> list[Problem]:
     """`STAGE.parameter` within a group, the stage in whichever of its three forms."""
-    stages = group.value.get("stages")
+    return _set_entry(group.value.get("stages"), path, text, mark, "the group has no stage or key", GROUP_KEYS)
+
+
+def _set_entry(
+    stages: Node | None, path: list[str], text: str, mark: Mark, lacks: str, also: Sequence[str] = ()
+) -> list[Problem]:
     entries = stages.value if stages is not None and isinstance(stages.value, list) else []
     labels = _labels(entries)
     if path[0] not in labels:
-        known = [*labels, *GROUP_KEYS]
-        return [Problem(mark, f"the group has no stage or key '{path[0]}'", "", near(path[0], known))]
+        return [Problem(mark, f"{lacks} '{path[0]}'", "", near(path[0], [*labels, *also]))]
     entry = entries[labels.index(path[0])]
     if isinstance(entry.value, str):
         use = entry.value

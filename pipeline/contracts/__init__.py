@@ -1,9 +1,10 @@
-"""What authors of components import: frames and their Specs, the contracts of the four kinds, findings, the ledger.
+"""What authors of components import: frames and their Specs, the contracts of the five kinds, findings, the ledger.
 
 frame            Item, Frame, Metadata, Clip: what travels
 spec             Spec: what the bytes of a frame mean
 properties       what rides along with a frame beside its pixels, declared once
 stage            Reader, Transform, Writer
+reducer          Reducer: one result of all frames
 codec            Codec: bytes <-> pixels of one format
 contexts         what the engine lends to readers and writers
 folder_listing   what readers of a folder inherit

@@ -30,7 +30,7 @@ class Asking:
     """
 
     def __init__(self, plan: Plan, options: Options = USUAL) -> None:
-        assert plan.destination is not None
+        assert plan.job is not None
         assert plan.state_dir is not None
         self.options = options
         self.path = path_in(plan.state_dir)
@@ -47,16 +47,16 @@ class Asking:
             raise
 
     def _lookup(self, plan: Plan) -> Lookup:
-        assert plan.destination is not None
+        assert plan.job is not None
         steps = fingerprint.steps_of(plan)
         reader = plan.reader.build()
         root = b"" if reader.root is None else os.fsencode(os.path.realpath(reader.root))
         with refusals(self.path):
-            self.job = self._number("SELECT id FROM jobs WHERE template = ?", job_name(plan.destination))
+            self.job = self._number("SELECT id FROM jobs WHERE template = ?", job_name(plan.job))
             chain = self._number("SELECT id FROM chains WHERE hash = ?", fingerprint.hash_of(steps))
             number = 0 if reader.root is None else self._number("SELECT id FROM roots WHERE path = ?", root)
             return Lookup(
-                self.db, reader, Template(plan.destination), plan.overwrite, self.options, steps, job=self.job,
+                self.db, reader, Template(plan.job), plan.overwrite, self.options, steps, job=self.job,
                 chain=chain, root=number,
             )  # fmt: skip
 

@@ -31,8 +31,8 @@ def standing_output(plan: Plan, reader: Reader) -> str | None:
 
     Names that the items decide are asked one by one; where frames decide them, any file counts that could be one.
     """
-    assert plan.destination is not None
-    template = Template(plan.destination)
+    assert plan.job is not None
+    template = Template(plan.job)
     if not _has_files(template.root):
         return None
     if not template.known_at_intake:

@@ -66,6 +66,26 @@ def refuse_too_many(db: sqlite3.Connection, job: int, found: list[Gone]) -> None
         )
 
 
+class Pruning:
+    """Outputs whose input is gone, found now, to be removed when the run is through.
+
+    Raises:
+        EnvironmentRefusal: the folder of the inputs is not there, or is not the one it was.
+        UsageError: they are more than half of all, and that was not asked for.
+    """
+
+    def __init__(self, db: sqlite3.Connection, job: int, reader: Reader, output_root: str, *, force: bool) -> None:
+        self._db, self._job, self._root = db, job, output_root
+        self._found = gone(db, job, reader, output_root, force=force)
+        if not force:
+            refuse_too_many(db, job, self._found)
+
+    def carry_out(self) -> list[str]:
+        """Remove them; in words what went, and what stays and why. Raises OSError where one cannot be removed."""
+        removed = remove(self._db, self._job, self._found, self._root)
+        return in_words(removed, self._found)
+
+
 def remove(db: sqlite3.Connection, job: int, found: list[Gone], output_root: str) -> int:
     """Remove what is still as it was found, and forget the items; how many files were removed."""
     removed = 0

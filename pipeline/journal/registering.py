@@ -36,12 +36,12 @@ def register(
     Raises:
         EnvironmentRefusal: the folder of the inputs cannot be looked at, or the journal is that of other outputs.
     """
-    assert plan.destination is not None
+    assert plan.job is not None
     who = holder()
     db.execute("BEGIN IMMEDIATE")
     try:
         _same_outputs(db, plan)
-        job = _number(db, "jobs", "template", job_name(plan.destination))
+        job = _number(db, "jobs", "template", job_name(plan.job))
         chain = _number(db, "chains", "hash", hash_of(steps), steps=json.dumps(steps))
         folder = 0 if root is None else _root(db, root)
         run = db.execute(

@@ -21,8 +21,9 @@ from . import fingerprint
 from .ended import Cells, Ended, Several
 from .lock import RunLock
 from .lookup import Looked, Lookup, recorded
+from .partials import GivenRows, Partials, make_tables
 from .preflight import refuse_standing
-from .prune import Gone, gone, in_words, refuse_too_many, remove
+from .prune import Pruning
 from .registering import end_run, never_began, register, seen
 from .run_options import NOTHING, USUAL, Options, Told
 from .store import make_folder, open_to_read, open_to_write, path_in, refusals
@@ -58,9 +59,10 @@ class Journal:
             EnvironmentRefusal: another run is at work there, or the journal cannot be used.
             UsageError: outputs stand there that no journal knows.
         """
-        assert plan.destination is not None
+        assert plan.job is not None
         assert plan.state_dir is not None
         assert plan.output_root is not None
+        root = plan.output_root
         self.plan = plan
         self.options = options
         self.run = 0
@@ -86,12 +88,15 @@ class Journal:
                 self._steps = fingerprint.steps_of(plan)
                 numbers = register(self._db, plan, reader.root, self._steps, told, self.token, options.retry)
                 self._job, self._chain, self._root, self.run = numbers
-                self._gone = self._find_gone() if options.prune else []
+                force = options.force
+                self._pruning = Pruning(self._db, self._job, reader, root, force=force) if options.prune else None
+                if plan.partials_dir:
+                    make_tables(self._db, plan.partials_dir)
             self._reading = open_to_read(plan.state_dir)
             self._opened.append(self._reading)
             with refusals(self.path):
                 self.lookup = Lookup(
-                    self._reading, reader, Template(plan.destination), plan.overwrite, options, self._steps,
+                    self._reading, reader, Template(plan.job), plan.overwrite, options, self._steps,
                     job=self._job, chain=self._chain, root=self._root,
                 )  # fmt: skip
         except BaseException:
@@ -99,8 +104,10 @@ class Journal:
                 never_began(self._db, self.run)
             self._let_go()
             raise
-        self._thread = WriteThread(self._db, self.path, self.durability, self.run)
+        self._thread = WriteThread(self._db, self.path, self.durability, self.run, reduces=plan.reducing > 0)
         self._thread.told = self._under_way.discard
+        folder = plan.partials_dir
+        self._rows = GivenRows(self._thread.keep, self._job, self.run, folder) if folder else None
 
     def _let_go(self) -> None:
         """Close the database and let go of the output; safe to call twice."""
@@ -120,14 +127,6 @@ class Journal:
                     os.unlink(name)
             raise
 
-    def _find_gone(self) -> list[Gone]:
-        """What `--prune` will remove: refused now where it must be, and removed when the run is through."""
-        assert self.plan.output_root is not None
-        found = gone(self._db, self._job, self._reader, self.plan.output_root, force=self.options.force)
-        if not self.options.force:
-            refuse_too_many(self._db, self._job, found)
-        return found
-
     # ---- the intake, in the discovery thread -------------------------------------------------------------------
 
     def look(self, found: Sequence[tuple[Item, str]]) -> list[Looked]:
@@ -137,6 +136,8 @@ class Journal:
         for one in looked:
             if one.learned:
                 self._thread.learn((one.learned, self._job, one.key))
+            if self._rows is not None:
+                self._rows.met(one.item.number, one.key)
         return looked
 
     def let_in(self, looked: Looked) -> int:
@@ -213,6 +214,12 @@ class Journal:
         self.claim_part(target, item, answered.put)
         return answered.get()
 
+    def given(self, item: Item, part: int, data: bytes) -> None:
+        """Reducers gave this of an item that was let in; `part` tells what one item gave at several times apart."""
+        opened = self._open.get(item.number)
+        if self._rows is not None and opened is not None and data:
+            self._rows.given(opened.head[1], part, data)
+
     def ended(self, item: Item, outcome: str, cause: Cause | None, busy_us: int = 0) -> None:
         """An item that was let in has ended."""
         opened, parts = self._open.pop(item.number, None), self._parts.pop(item.number, None)
@@ -253,17 +260,13 @@ class Journal:
         self._thread.close()
 
     def prune(self) -> list[str]:
-        """Remove outputs whose input is gone; in words what went, and what stays and why. After `flush`.
-
-        Raises:
-            EnvironmentRefusal: the journal cannot be written.
-            OSError: an output cannot be removed.
-        """
-        root = self.plan.output_root
-        assert root is not None
+        """Remove outputs whose input is gone, as `Pruning` says. After `flush`; raises EnvironmentRefusal, OSError."""
         with refusals(self.path):
-            removed = remove(self._db, self._job, self._gone, root)
-        return in_words(removed, self._gone)
+            return self._pruning.carry_out() if self._pruning is not None else []
+
+    def partials(self) -> Partials:
+        """What reducers gave, and their results. After `flush`."""
+        return Partials(self._db, self._job, self._chain, self.run)
 
     @property
     def knows(self) -> int:

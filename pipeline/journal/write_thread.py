@@ -18,6 +18,7 @@ from ..errors import PipelineError, one_line
 from .durable import SyncThread, sync_refusal
 from .ended import Cells, Ended
 from .ownership import on_disk
+from .partials import MEMBERS, PARTIALS, SUPERSEDED, Statement
 from .store import refusal
 from .tables import DONE
 from .verdict import OnDisk
@@ -50,6 +51,7 @@ class WriteThread:
         path: of the database, for messages.
         durability: `none`, `batch` or `each`.
         run: number of the run.
+        reduces: whether what reducers gave of an item in other runs goes when it is done.
 
     Attributes:
         committed: how many of the claims that were handed over are in the journal.
@@ -59,7 +61,7 @@ class WriteThread:
         cpu_s: processor time that it took, known when it has ended.
     """
 
-    def __init__(self, db: sqlite3.Connection, path: str, durability: str, run: int) -> None:
+    def __init__(self, db: sqlite3.Connection, path: str, durability: str, run: int, *, reduces: bool = False) -> None:
         self.committed = 0
         self.error: PipelineError | None = None
         self.woken: Callable[[], None] = lambda: None
@@ -68,6 +70,8 @@ class WriteThread:
         self._db = db
         self._path = path
         self._run_number = run
+        self._reduces = reduces
+        self._kept: deque[tuple[Statement, Cells]] = deque()
         self._claims: deque[Cells] = deque()
         self._forgotten: deque[Cells] = deque()
         self._learned: deque[Cells] = deque()
@@ -102,8 +106,12 @@ class WriteThread:
     def learn(self, row: Cells) -> None:
         """A digest, job and item: of an input that is as its row says, and whose row has none."""
         self._learned.append(row)
-        if not self._work.is_set():
-            self._work.set()
+        self._work.set()
+
+    def keep(self, statement: Statement, row: Cells) -> None:
+        """A row of another table; no item that ends after it is committed before it."""
+        self._kept.append((statement, row))
+        self._work.set()
 
     def check(self, ask: Ask, answer: Answer) -> None:
         """Have `ask` look at the disk, commit the claim that it returns, then call `answer`; both in this thread.
@@ -129,7 +137,7 @@ class WriteThread:
     @property
     def full(self) -> bool:
         """Whether so much waits that no more items should be let in."""
-        waiting = len(self._claims) + len(self._ended) + len(self._learned)
+        waiting = len(self._claims) + len(self._ended) + len(self._learned) + len(self._kept)
         return waiting + (self._syncing.waiting if self._syncing is not None else 0) > MOST_WAITING
 
     def wait_for(self, what: Callable[[], bool]) -> None:
@@ -188,7 +196,7 @@ class WriteThread:
             self._work.clear()
             self._urgent.clear()
             self._commit(closing=closing)
-            if closing and not (self._claims or self._ended or self._learned):
+            if closing and not (self._claims or self._ended or self._learned or self._kept):
                 return
 
     def _commit(self, *, closing: bool) -> None:
@@ -204,14 +212,15 @@ class WriteThread:
             else:
                 claims.append(row)
         ended = self._ripe(closing=closing)
-        forgotten = _taken(self._forgotten)
-        if claims or ended or learned or forgotten:
+        forgotten, kept = _taken(self._forgotten), _taken(self._kept)
+        if claims or ended or learned or forgotten or kept:
             self._db.execute("BEGIN IMMEDIATE")
             try:
                 for statement, rows in ((FORGET, forgotten), (LEARN, learned)):
                     if rows:
                         self._db.executemany(statement, rows)
                 self._insert(CLAIMS, claims)
+                self._insert_kept(kept)
                 self._insert_ended(ended)
             except BaseException:
                 if self._db.in_transaction:  # some errors have rolled it back already
@@ -266,6 +275,13 @@ class WriteThread:
             items.append((*one.head, one.outcome, self._run_number, count, one.output, *there, one.busy_us, one.cause))
         for statement, rows in ((PARTS, parts), (ITEMS, items), (FAILURES, failures)):
             self._insert(statement, rows)
+        if self._reduces:
+            done = [(*one.head[:2], self._run_number) for one in ended if one.outcome == DONE]
+            self._db.executemany(SUPERSEDED, done)
+
+    def _insert_kept(self, kept: Sequence[tuple[Statement, Cells]]) -> None:
+        for each in (MEMBERS, PARTIALS):
+            self._insert(each, [row for statement, row in kept if statement is each])
 
     def _parts_of(self, one: Ended) -> list[Cells]:
         """New rows of an item's outputs that lie there, in place of those that it had."""
@@ -273,7 +289,7 @@ class WriteThread:
         lie = [(output, on_disk(target)) for target, output in one.parts or ()]
         return [(*one.head[:2], output, *there) for output, there in lie if there is not None]
 
-    def _insert(self, statement: tuple[str, int], rows: Sequence[Cells]) -> None:
+    def _insert(self, statement: Statement, rows: Sequence[Cells]) -> None:
         text, columns = statement
         values = f"({','.join('?' * columns)})"
         first = 0

@@ -221,7 +221,9 @@ def chain_of(plan: Plan, now: Now = unnoticed) -> Chain:
 def transforms_of(plan: Plan, group: int) -> list[Link]:
     """The transforms of one group, built."""
     stages = plan.groups[group].stages
-    first, end = int(plan.groups[group].reads), len(stages) - int(plan.groups[group].writes)
+    first, end = int(plan.groups[group].reads), len(stages)
+    if plan.groups[group].writes:
+        end -= plan.reducing + 1
     return [
         Link(stages[place].label, stages[place].build(), plan.number_of(group, place)) for place in range(first, end)
     ]

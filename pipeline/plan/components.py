@@ -38,6 +38,7 @@ class Parts:
 
     reader: Resolved | None = None
     transforms: list[list[Resolved]] = field(default_factory=list)
+    reducers: list[Resolved] = field(default_factory=list)
     writer: Resolved | None = None
     encoder: StagePlan | None = None
     codecs: tuple[StagePlan, ...] = ()
@@ -69,6 +70,8 @@ def find(config: Config, findings: Findings, *, allow_code: bool) -> Parts:
     for group in config.transforms:
         found = [_find("transform", stage, findings, allow_code=allow_code) for stage in group.stages]
         parts.transforms.append([part for part in found if part is not None])
+    reducers = [_find("reducer", stage, findings, allow_code=allow_code) for stage in config.reducers]
+    parts.reducers = [part for part in reducers if part is not None]
     blocks: dict[str, Node] = {}
     writer = config.writer.stages[0]
     formats = [codec.label for codec in parts.codecs if registry.load(codec.ref).extensions]

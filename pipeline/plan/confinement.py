@@ -49,13 +49,24 @@ def confinement(plan: Plan, group: GroupPlan) -> Confinement | None:
         return None
     reads = {*_inputs(plan, group), *_named(group.stages), *_named([plan.encoder] if plan.encoder else [])}
     root = plan.output_root if group.writes else None
+    writes: tuple[str, ...] = () if root is None else (root,)
+    if group.writes and plan.partials_dir is not None:
+        writes += (plan.partials_dir,)
     return Confinement(
         reads=tuple(sorted(reads)),
         libraries=tuple(sorted({*_python(), *_loader(), *SYSTEM})),
-        writes=() if root is None else (root,),
+        writes=writes,
         network=any(stage.build().network for stage in group.stages),
         data_nbytes=_data_nbytes(plan, group),
     )
+
+
+def confinement_of_reducing(plan: Plan) -> Confinement | None:
+    """What the process that merges may do: look at libraries, nothing else. None leaves it free."""
+    if plan.settings.sandbox == "off" or not all(stage.ref.startswith(OURS) for stage in plan.reducers):
+        return None
+    reads = tuple(sorted(_named(plan.reducers)))
+    return Confinement(reads=reads, libraries=tuple(sorted({*_python(), *_loader(), *SYSTEM})))
 
 
 def _data_nbytes(plan: Plan, group: GroupPlan) -> int | None:

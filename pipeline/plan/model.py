@@ -15,6 +15,8 @@ from ..contracts.template import Template
 from ..registry.code import load_module
 from ..registry.function_stage import as_class
 
+PARTIAL_NBYTES = 64 << 10
+
 
 @dataclass(frozen=True, slots=True)
 class StagePlan:
@@ -70,7 +72,8 @@ class Plan:
         groups: from reader to writer; one group when everything is fused.
         codecs: every codec, by name, with default settings (for reading).
         encoder: the codec of the outputs with the writer's settings; None where none is encoded.
-        destination: template text of the outputs; None where nothing is written.
+        destination: template text of the outputs; None where nothing is written for an item.
+        reducing: how many stages before the writer are reducers.
         memory_nbytes: size of the arena.
         streams: items are ordered streams. many: items are several frames each.
         in_order: some edge keeps the input order.
@@ -84,6 +87,7 @@ class Plan:
     codecs: tuple[StagePlan, ...] = ()
     encoder: StagePlan | None = None
     destination: str | None = None
+    reducing: int = 0
     memory_nbytes: int = 256 << 20
     streams: bool = False
     many: bool = False
@@ -96,13 +100,30 @@ class Plan:
     @property
     def output_root(self) -> str | None:
         """The folder that holds all outputs, None where nothing is written."""
-        return Template(self.destination).root if self.destination else None
+        return Template(self.job).root if self.job else None
+
+    @property
+    def job(self) -> str | None:
+        """What tells this job from others in its journal: the template of its outputs, or where its results go."""
+        if self.destination is not None or not self.reducing:
+            return self.destination
+        return f"{self.reducers[0].build().folder.rstrip('/') or '/'}/{{index}}"
 
     @property
     def state_dir(self) -> str | None:
         """The folder of the journal, None where nothing is written."""
         root = self.output_root
         return None if root is None else self.settings.state_dir or f"{root}/.pipeline"
+
+    @property
+    def partial_nbytes(self) -> int:
+        """Room of each lease of the last group for what reducers give."""
+        return PARTIAL_NBYTES if self.reducing else 0
+
+    @property
+    def partials_dir(self) -> str | None:
+        """Where workers put what is more than that; None without reducers or without a journal."""
+        return f"{self.state_dir}/partials" if self.reducing and self.state_dir else None
 
     def number_of(self, group: int, place: int) -> int:
         """The number of a stage among all stages of the plan, from the reader on: what a control block says runs."""
@@ -116,6 +137,11 @@ class Plan:
     @property
     def reader(self) -> StagePlan:
         return self.groups[0].stages[0]
+
+    @property
+    def reducers(self) -> tuple[StagePlan, ...]:
+        """In the order of the config; they stand before the writer, in its group."""
+        return self.groups[-1].stages[-1 - self.reducing : -1]
 
     @property
     def writer(self) -> StagePlan:

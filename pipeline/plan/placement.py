@@ -66,7 +66,7 @@ class _Placement:
         reader, writer = self.parts.reader, self.parts.writer
         members = [
             [reader] if reader else [], *self.parts.transforms,
-            [*self.parts.before_writer, *([writer] if writer else [])],
+            [*self.parts.before_writer, *self.parts.reducers, *([writer] if writer else [])],
         ]  # fmt: skip
         if self.fused:
             shape = [(self.together(), [part for group in members for part in group])]
@@ -108,10 +108,11 @@ class _Placement:
     def group(self, group: ConfigGroup, stages: list[Resolved], *, first: bool, last: bool) -> GroupPlan:
         cores = self.cores(group)
         transforms = [part for part in stages if part not in (self.parts.reader, self.parts.writer)]
+        idle = not self.parts.reducers and (last or (first and self.streams))  # it mostly waits
         return GroupPlan(
             name=group.name,
             stages=tuple(part.plan for part in stages),
-            workers=self.workers(group, stages, cores, halved=not self.fused and (last or (first and self.streams))),
+            workers=self.workers(group, stages, cores, halved=not self.fused and idle),
             cores=cores,
             queue=self.edge(group, first=first),
             reads=first,

@@ -66,6 +66,7 @@ def _plan(
         codecs=parts.codecs,
         encoder=parts.encoder,
         destination=parts.destination.text if parts.destination else None,
+        reducing=len(parts.reducers),
         memory_nbytes=memory_nbytes,
         streams=placement.in_streams(parts),
         many=placement.in_frames(parts),

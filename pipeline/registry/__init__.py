@@ -18,6 +18,7 @@ from typing import Any
 from ..contracts.codec import Codec
 from ..contracts.parameters import parameters
 from ..contracts.problem import near
+from ..contracts.reducer import Reducer
 from ..contracts.stage import Reader, Stage, Transform, Writer
 from ..errors import EnvironmentRefusal, PipelineError, UsageError
 from .code import OWN_CODE, load_module
@@ -30,7 +31,9 @@ __all__ = [
 
 HOME = "stages"
 ENTRY_POINTS = "pipeline.stages"
-KINDS: Mapping[str, type[Stage]] = {"reader": Reader, "transform": Transform, "writer": Writer, "codec": Codec}
+KINDS: Mapping[str, type[Stage]] = {
+    "reader": Reader, "transform": Transform, "reducer": Reducer, "writer": Writer, "codec": Codec,
+}  # fmt: skip
 _REF = re.compile(r"(?P<module>[^:]+):(?P<name>[A-Za-z_]\w*)")
 
 
@@ -100,7 +103,7 @@ def describe(kind: str, name: str) -> dict[str, Any]:
     cls = load(ref)
     limits = {
         limit: getattr(cls, limit)
-        for limit in ("max_workers", "inspect", "ordered", "encodes", "extensions", "models")
+        for limit in ("max_workers", "inspect", "ordered", "encodes", "commutative", "extensions", "models")
         if isinstance(getattr(cls, limit, None), (int, str, tuple)) and getattr(cls, limit) not in (False, 1)
     }
     fields = [

@@ -25,7 +25,7 @@ def config_schema(
     """The schema of a whole config.
 
     Args:
-        components: classes by kind ("reader", "transform", "writer", "codec") and name.
+        components: classes by kind ("reader", "transform", "reducer", "writer", "codec") and name.
         top, group, writer, stage: the declared keys of a config, of a group of transforms, of the writer and of the
             long form of a stage.
     """
@@ -37,13 +37,15 @@ def config_schema(
     properties = {
         "reader": _end(components["reader"], every),
         "transforms": {"anyOf": [{"type": "array", "items": transforms}, {"type": "null"}]},
+        "reducers": {"type": "array", "minItems": 1, "items": _stage(components["reducer"], stage)},
         "writer": _end(components["writer"], {**blocks, **_keys(writer)}),
         **_keys(top),
     }
     return {
         "$schema": DRAFT,
         "title": "pipeline config",
-        **_object(properties, "reader", "writer", *_required(top)),
+        **_object(properties, "reader", *_required(top)),
+        "anyOf": [{"required": ["writer"]}, {"required": ["reducers"]}],
         "definitions": {"stage": _stage(components["transform"], stage)},
     }
 

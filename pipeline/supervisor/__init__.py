@@ -15,6 +15,7 @@ poller        waiting on descriptors
 intake        items as they are found, their output names claimed
 claims        which input has which output name
 discovery     finding and counting items in threads
+reducing      the files that reducers make of all items, once a run is through
 recorder      what comes of the items, into report and log
 report        what a run leaves behind
 bottleneck    busy, starved, blocked; what limits the run

@@ -135,10 +135,11 @@ def _ending_here(plan: Plan) -> Plan:
     *groups, last = plan.groups
     if not groups:
         raise UsageError("fuse: all has no queue before the writer", remedy="use fuse: none")
-    if last.stages[:-1]:
+    own = last.stages[: -1 - plan.reducing]
+    if own:
         groups.append(replace(
-            last, name="last", stages=last.stages[:-1], workers=max(1, len(plan.usable_cores)), writes=False
+            last, name="last", stages=own, workers=max(1, len(plan.usable_cores)), writes=False
         ))  # fmt: skip
     queue = replace(last.queue, credit=Credit(1, 1))
     here = GroupPlan("loop", (LOOP,), 1, queue=queue, writes=True)
-    return replace(plan, groups=(*groups, here), encoder=None, destination=None)
+    return replace(plan, groups=(*groups, here), encoder=None, destination=None, reducing=0)

@@ -23,7 +23,7 @@ from .confining import check_sandbox, sandboxed
 from .discovery import Counter
 from .fork_server import ForkServer
 from .intake import Intake
-from .keeping import close_journal, kept, nothing_found, unkept
+from .keeping import add_results, close_journal, kept, nothing_found, unkept
 from .recorder import Log, Recorder, Show
 from .report import GroupReport, Progress, Report
 from .run_loop import RunLoop
@@ -205,6 +205,9 @@ class Run:
             if (halt := unkept(self.journal)) is not None:
                 loop.hearing.broken(halt)
         report.exit_code, report.stopped = self._exit()
+        if self.journal is not None and self.journal.error is None:
+            whole = self.limit is None and not self.intake.only and self.intake.watched is None
+            add_results(plan, self.journal, report, whole=whole)
         if self.journal is not None:
             close_journal(self.journal, report)
         return report

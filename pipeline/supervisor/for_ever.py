@@ -37,6 +37,9 @@ def watch(
     """
     if plan.state_dir is None:
         raise UsageError("watch needs a writer that leaves outputs", remedy="without them no journal is kept")
+    if plan.reducing:
+        what = f"the reducer {plan.reducers[0].label} makes its files when all inputs are done, and watch has no end"
+        raise UsageError(what, remedy="leave `reducers` to a config for `pipeline run`")
     on_error = replace(plan.settings.on_error, max_failures=MaxFailures(), policy="continue")
     plan = replace(plan, settings=replace(plan.settings, on_error=on_error))
 

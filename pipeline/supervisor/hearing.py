@@ -10,6 +10,7 @@ from typing import Protocol
 from ..contracts.cause import Cause
 from ..contracts.frame import Item
 from ..errors import Exit
+from ..journal import Journal
 from ..plan.model import Plan
 from ..scheduler import Entry, Halt, Outcome, Scheduler, Unit
 from ..transport.records import (
@@ -28,6 +29,7 @@ from ..transport.records import (
     KIND,
     LEASE,
     NEED,
+    PARTIALS,
     READY,
     RECORD_NBYTES,
     REFUSE,
@@ -109,6 +111,8 @@ class Hearing:
             if kind in OVER:
                 if record[FLAGS] & REMARKS:
                     self._on_remarks(handle, record)
+                if record[FLAGS] & PARTIALS and self.intake.journal is not None:
+                    self._on_partials(handle, record, self.intake.journal)
                 core.done(worker, record)
             elif kind == EMIT:
                 core.emit(worker, record)
@@ -128,6 +132,11 @@ class Hearing:
         unit = handle.worker.leases.get(record[LEASE])
         if unit is not None:  # an item that is tried again says the same again
             unit.item.remarks = tuple(dict.fromkeys((*unit.item.remarks, *handle.control.text(record[SLOT]))))
+
+    def _on_partials(self, handle: Handle, record: Record, journal: Journal) -> None:
+        unit = handle.worker.leases.get(record[LEASE])
+        if unit is not None and handle.worker.group.plan.writes:
+            journal.given(unit.item.item, unit.index, handle.control.partial(record[SLOT]))
 
     def _on_need(self, handle: Handle, record: Record) -> None:
         slots = record[SLOTS_WANTED] if record[FLAGS] & SLOTS else 0

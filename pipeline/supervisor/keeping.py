@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from ..errors import Exit, PipelineError
+from ..errors import Exit, PipelineError, one_line
 from ..journal import Journal
 from ..journal.run_options import Options, Told
 from ..plan.model import Plan
@@ -47,6 +47,31 @@ def nothing_found(journal: Journal | None, only: str) -> Halt:
 def unkept(journal: Journal) -> Halt | None:
     """A run whose journal cannot be written stops: what it did would be done again."""
     return None if journal.error is None else Halt(Exit.ENVIRONMENT, str(journal.error))
+
+
+def add_results(plan: Plan, journal: Journal, report: Report, *, whole: bool, serial: bool = False) -> None:
+    """Have the reducers make their files of all that is done, where the run came to its end; the report says which.
+
+    Args:
+        whole: whether the run took its input without a limit.
+        serial: whether to merge in this process.
+    """
+    if not plan.reducing or report.exit_code not in (Exit.OK, Exit.SOME_FAILED):
+        return
+    from .reducing import results_of  # few runs have reducers
+
+    try:
+        whole = whole and not journal.options.retry
+        report.results += results_of(plan, journal, whole=whole, serial=serial)
+    except PipelineError as error:
+        report.exit_code, report.stopped = error.exit_code, f"no results: {error}"
+    except KeyboardInterrupt:
+        report.exit_code, report.stopped = (
+            Exit.INTERRUPTED,
+            "interrupted: no results; run again, nothing is mapped twice",
+        )
+    except Exception as error:
+        report.exit_code, report.stopped = Exit.STOPPED, f"no results: {one_line(error)}"
 
 
 def close_journal(journal: Journal, report: Report) -> None:

@@ -90,10 +90,11 @@ class Report:
     """One run, whole. `failures` holds the first MAX_LISTED; `failures_left_out` says how many more there were. `skips`
     counts what was left out by reason, and `skipped_items` lists the first MAX_LISTED of it.
 
-    `reasons` says why items were let in, as the journal told; `journal` is where that is, the number of the run in
-    it, and what a row of it promises. `pruned` says what `--prune` removed, and what it left. `stopped` says why the
-    run ended early; `traceback` is that of a defect of ours that ended it. `printed` counts the lines that stages
-    printed. `remarks` tells what was not quite as the user may think, of done items; at most MAX_REMARKS kinds.
+    `reasons` says why items were let in, as the journal told; `journal` is where that is, the number of the run in it,
+    and what a row of it promises. `pruned` says what `--prune` removed, and what it left. `results` are the files of
+    the reducers. `stopped` says why the run ended early; `traceback` is that of a defect of ours that ended it.
+    `printed` counts the lines that stages printed. `remarks` tells what was not quite as the user may think, of done
+    items; at most MAX_REMARKS kinds.
     """
 
     ledger: Ledger = field(default_factory=Ledger)
@@ -112,6 +113,7 @@ class Report:
     reasons: dict[str, int] = field(default_factory=dict)
     journal: dict[str, Any] = field(default_factory=dict)
     pruned: list[str] = field(default_factory=list)
+    results: list[str] = field(default_factory=list)
     remarks: list[Remark] = field(default_factory=list)
     printed: list[Printed] = field(default_factory=list)
     groups: list[GroupReport] = field(default_factory=list)

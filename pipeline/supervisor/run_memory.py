@@ -25,7 +25,9 @@ class RunMemory:
     """
 
     def __init__(self, plan: Plan) -> None:
-        sizes = [control_nbytes(group.queue.credit.most) for group in plan.groups for _ in range(group.workers)]
+        groups = [group for group in plan.groups for _ in range(group.workers)]
+        self._rooms = [plan.partial_nbytes if group.writes else 0 for group in groups]
+        sizes = [control_nbytes(group.queue.credit.most, room) for group, room in zip(groups, self._rooms, strict=True)]
         self.offsets = [sum(sizes[:number]) for number in range(len(sizes))]
         start = -(-sum(sizes) // PAGE) * PAGE
         if plan.memory_nbytes >= 16 * start:  # the budget covers the control blocks too, unless it is tiny
@@ -38,4 +40,4 @@ class RunMemory:
 
     def control(self, worker: int, credit: int) -> Control:
         """The control block of a worker, seen from the parent."""
-        return Control(self.arena.map, self.offsets[worker], credit)
+        return Control(self.arena.map, self.offsets[worker], credit, self._rooms[worker])

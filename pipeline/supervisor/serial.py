@@ -28,7 +28,7 @@ from ..worker.printing import Lines, Spool, spooled, text_stream
 from ..worker.whole import Whole
 from .execution import Watch
 from .intake import Found, Intake
-from .keeping import close_journal, kept, nothing_found
+from .keeping import add_results, close_journal, kept, nothing_found
 from .recorder import Log, Recorder, Show
 from .report import GroupReport, Progress, Report
 
@@ -161,6 +161,8 @@ class SerialRun:
             done = self.whole.carry_out(found.item, found.target)
         except StageError as error:
             return self._raised(found.item, error.label, error.cause)
+        if self.journal is not None:
+            self.journal.given(found.item, 0, self.whole.mapping.take())
         self.budget.count(found.item, "done", None, done.frames)
         self.frames += done.frames
         self.report.bytes_in += done.nbytes_read
@@ -235,6 +237,9 @@ class SerialRun:
             halt = Halt(error.exit_code, str(error)) if error is not None else halt
         report.exit_code = Exit(halt.exit_code) if halt else Exit.SOME_FAILED if ledger.lost else Exit.OK
         report.stopped = halt.reason if halt else ""
+        if self.journal is not None and self.journal.error is None:
+            whole = self.intake.limit is None and not self.intake.only
+            add_results(self.plan, self.journal, report, whole=whole, serial=True)
         if self.journal is not None:
             close_journal(self.journal, report)
         return report

@@ -1,6 +1,7 @@
 """A worker's control block in the arena: texts for its leases, and what it is doing now, readable after it died.
 
-Layout, per worker: lease and stage that run now (8 bytes), the temporary file that exists now, one text slot a lease.
+Layout, per worker: lease and stage that run now (8 bytes), the temporary file that exists now, one text slot a lease;
+where the plan has reducers, room for their partials, as much for each lease.
 The parent writes a slot before it sends the lease; the worker may write its answer into the same slot; the parent reads
 that when the answer's record came in. So no slot is ever written by two.
 """
@@ -24,9 +25,12 @@ _SLOTS = _TEMPORARY + NAME_NBYTES
 _ENCODING = sys.getfilesystemencoding()  # of the names that the system gave us: both sides must see the same ones
 
 
-def control_nbytes(credit: int) -> int:
-    """Size of the control block of a worker with this credit, a multiple of 64."""
-    return -(-(_SLOTS + credit * TEXT_NBYTES) // 64) * 64
+def control_nbytes(credit: int, partial_nbytes: int = 0) -> int:
+    """Size of the control block of a worker with this credit, a multiple of 64.
+
+    partial_nbytes: room of each lease for what reducers give.
+    """
+    return -(-(_SLOTS + credit * (TEXT_NBYTES + partial_nbytes)) // 64) * 64
 
 
 _TEXT_NBYTES = _TEXT.size
@@ -44,11 +48,14 @@ def encode_job(item: Item, target: str) -> bytes:
 class Control:
     """One block, seen from either side. `memory` is the arena's mapping, `base` the block's offset."""
 
-    def __init__(self, memory: mmap | bytearray, base: int, credit: int) -> None:
+    def __init__(self, memory: mmap | bytearray, base: int, credit: int, partial_nbytes: int = 0) -> None:
         self._memory = memory
         self._base = base
         self._temporary = base + _TEMPORARY
         self._slots = [base + _SLOTS + slot * TEXT_NBYTES for slot in range(credit)]
+        behind = base + _SLOTS + credit * TEXT_NBYTES
+        self._partials = [behind + slot * partial_nbytes for slot in range(credit)]
+        self.most_partial = max(0, partial_nbytes - _LENGTH.size)
 
     def run(self, lease: int, stage: int) -> None:
         """Worker: this stage works for this lease from now on."""
@@ -105,6 +112,20 @@ class Control:
     def text(self, slot: int) -> list[str]:
         """The other side: the answer."""
         return os.fsdecode(bytes(self._get(slot)[1])).split("\0")
+
+    def put_partial(self, slot: int, data: bytes) -> None:
+        """Worker: what reducers gave of the lease in this slot; at most `most_partial` bytes."""
+        start = self._partials[slot]
+        _LENGTH.pack_into(self._memory, start, len(data))
+        start += _LENGTH.size
+        self._memory[start : start + len(data)] = data
+
+    def partial(self, slot: int) -> bytes:
+        """Parent: the same; what a worker that was taken over says of its length is not believed."""
+        start = self._partials[slot]
+        (length,) = _LENGTH.unpack_from(self._memory, start)
+        start += _LENGTH.size
+        return bytes(self._memory[start : start + min(length, self.most_partial)])
 
     def _get(self, slot: int) -> tuple[int, bytes | bytearray]:
         start = self._slots[slot]

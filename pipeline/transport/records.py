@@ -18,7 +18,7 @@ is not named is 0:
 | EMIT             | PROPERTIES                  | its index      |        |         | Spec | BUSY |             |
 | DONE, reader     | PROPERTIES, REMARKS         |                | NBYTES |         | Spec | BUSY |             |
 | DONE, transforms | SIDE_B, PROPERTIES, REMARKS |                |        |         | Spec | BUSY |             |
-| DONE, writer     | REMARKS                     | FRAMES written | NBYTES |         |      | BUSY | NBYTES_READ |
+| DONE, writer     | REMARKS, PARTIALS           | FRAMES written | NBYTES |         |      | BUSY | NBYTES_READ |
 | ENDED            | REMARKS                     |                | NBYTES |         |      | BUSY |             |
 | FAILED           | TRANSIENT, FULL             |                |        |         |      |      |             |
 | BYE              |                             |                | CPU_US |         |      |      | RSS_KBYTES  |
@@ -97,6 +97,7 @@ SIDE_B = 1  # the pixels lie in extent B
 PROPERTIES = 2  # the region's header holds PTS, clip or metadata
 GRANTED = 4  # a region to write to comes along
 SLOTS = 8  # memory for all frames of the lease: that many equal regions
+PARTIALS = 8  # of a DONE by a writer: what reducers gave lies beside the text slot
 VOID = 16  # what came with the ASSIGNs behind this lease was taken back while it waited
 TRANSIENT = 32  # the error may pass when tried again
 FULL = 64  # the output disk is full

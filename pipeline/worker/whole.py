@@ -11,6 +11,7 @@ from ..contracts.stage import Reader, Stage, Writer
 from ..plan.chain import Chain, Link, Now, StageError, chain_of, naming
 from ..plan.model import Plan
 from .loading import Loading
+from .mapping import Mapping
 from .output import Output
 from .runner import Fused
 from .work import bounded
@@ -44,16 +45,18 @@ class Whole:
         self.alive = alive
         self.chain: Chain = chain_of(plan, now)
         self.reader: Reader = plan.reader.build()
+        self.reducers: list[Stage] = [stage.build() for stage in plan.reducers]
         self.writer: Writer = plan.writer.build()
         self.links: list[Link] = [link for group in self.chain.groups for link in group]
         self.loading = Loading(plan, self.chain.smallest, remarks.append, alive)
         self.fused = Fused(self.links, now, remarks, plan.reader.label)
         self._last = plan.number_of(len(plan.groups) - 1, len(plan.groups[-1].stages) - 1)
+        self.mapping = Mapping(plan, [*self.reducers, self.writer], now, self._last - plan.reducing)
 
     @property
     def stages(self) -> list[Stage]:
         """All of them, in the order of the plan; the one that made this opens and closes them."""
-        return [self.reader, *(link.stage for link in self.links), self.writer]
+        return [self.reader, *(link.stage for link in self.links), *self.reducers, self.writer]
 
     def open(self) -> None:
         """Open every stage and the encoder; import what they need."""
@@ -82,12 +85,14 @@ class Whole:
         frames = nbytes = 0
         dropped: StageError | None = None
         self.loading.nbytes_read = 0
+        self.mapping.take()  # of an item that failed halfway
         for frame in self.fused.frames(self._parts(item), item):
             if isinstance(frame, StageError):
                 dropped = frame
                 continue
-            self.now(self._last)
             try:
+                self.mapping.map(frame)
+                self.now(self._last)
                 with naming(self.plan.writer.label):
                     self.output.begin(item, target, frame)
                     nbytes += self.writer.write(frame, self.output)

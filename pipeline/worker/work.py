@@ -22,6 +22,7 @@ class Parent(Protocol):
     control: Control
     lease: int
     remarks: list[str]
+    partials: bytes
 
     def answer(
         self, kind: int, flags: int = 0, *, nth: int = 0, nbytes: int = 0, spec: bytes = NO_SPEC, busy_us: int = 0,

@@ -33,6 +33,7 @@ from ..transport.records import (
     MOST_US,
     NEED,
     NO_SPEC,
+    PARTIALS,
     READY,
     RECORD_NBYTES,
     REFUSE,
@@ -72,10 +73,13 @@ class WorkerLoop:
         self.results = results
         self.map = map_arena(arena, boot.arena_nbytes)
         os.close(arena)
-        self.control = Control(self.map, boot.control, boot.plan.groups[boot.group].queue.credit.most)
+        group = boot.plan.groups[boot.group]
+        room = boot.plan.partial_nbytes if group.writes else 0
+        self.control = Control(self.map, boot.control, group.queue.credit.most, room)
         self.inbox: deque[Record] = deque()
         self.outbox: list[bytes] = []
         self.remarks: list[str] = []
+        self.partials = b""  # what reducers gave of the lease in work; goes with its answer
         self.lease = self.slot = self.said_ns = 0
         self.control.run(0, boot.plan.number_of(boot.group, 0))
         self.printed = mark_lines(2, lambda: self.control.running()[1])
@@ -109,6 +113,7 @@ class WorkerLoop:
     def _carry_out(self, record: Record) -> None:
         self.slot, self.lease = record[SLOT], record[LEASE]
         self.remarks.clear()
+        self.partials = b""
         began = time.perf_counter_ns()
         try:
             self.work.finish(record) if record[KIND] == FINISH else self.work.carry_out(record)
@@ -155,6 +160,9 @@ class WorkerLoop:
         extra: int = 0,
     ) -> None:  # fmt: skip
         """Queue an Emit, Done or Ended: the hot path, so its fields are packed in their order, without a call."""
+        if self.partials:
+            self.control.put_partial(self.slot, self.partials)
+            self.partials, flags = b"", flags | PARTIALS
         if self.remarks and kind != EMIT:
             self.control.put_text(self.slot, *dict.fromkeys(self.remarks))
             flags |= REMARKS

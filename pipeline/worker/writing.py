@@ -10,6 +10,7 @@ from ..contracts.stage import Writer
 from ..plan.chain import transforms_of
 from ..transport.records import DONE, MOST_NBYTES, SLOT, Record
 from . import Boot
+from .mapping import Mapping, kept_partials
 from .output import Output
 from .runner import Runner
 from .transforming import opened_here
@@ -31,6 +32,7 @@ class Writing(Work):
         self.writer = cast("Writer", self.stages[-1])
         self.runner = Runner(opened_here(transforms_of(self.plan, boot.group), self.stages), self.now)
         self.output = _output(boot, parent)
+        self.mapping = Mapping(self.plan, self.stages, self.now, self.first)
         self.label = self.group.stages[-1].label
 
     def open(self) -> None:
@@ -53,6 +55,10 @@ class Writing(Work):
         frame = self.views.frame(record, item)
         if self.runner.links:
             self.runner.run(frame, None)
+        if self.mapping:
+            self.mapping.take()  # of a frame that failed halfway
+            self.mapping.map(frame)
+            self.parent.partials = kept_partials(self.plan, self.output.run, self.mapping, self.parent.control)
         self.now(self.last)
         self.output.begin(item, target, frame)
         nbytes = self.writer.write(frame, self.output)
@@ -89,6 +95,9 @@ class WholeChain(Work):
         start = time.perf_counter_ns()
         item, target = self.parent.control.job(record[SLOT])
         done = self.whole.carry_out(item, target)
+        if self.whole.mapping:
+            run, control = self.whole.output.run, self.parent.control
+            self.parent.partials = kept_partials(self.plan, run, self.whole.mapping, control)
         busy_us = (time.perf_counter_ns() - start) // 1000
         read = min(done.nbytes_read, MOST_NBYTES)
         self.parent.answer(DONE, nth=done.frames, nbytes=done.nbytes, busy_us=busy_us, extra=read)

@@ -144,8 +144,8 @@ def test_plan_shows_chain_groups_and_memory(config: str) -> None:
 def test_stages_lists_by_kind_and_shows_one() -> None:
     """The list has a line each; one component comes with its parameters, ranges and defaults."""
     listed = pipe("stages").stdout
-    assert [line for line in listed.splitlines() if line and not line.startswith(" ")][:4] == [
-        "readers", "transforms", "writers", "codecs",
+    assert [line for line in listed.splitlines() if line and not line.startswith(" ")][:5] == [
+        "readers", "transforms", "reducers", "writers", "codecs",
     ]  # fmt: skip
     shown = pipe("stages", "synthetic").stdout
     assert "  height: a whole number at least 1 px; default 1080\n      rows; at most, with random_sizes\n" in shown

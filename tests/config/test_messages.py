@@ -18,7 +18,7 @@ WRITER = 'writer: {use: "null"}\n'
 ENDS = f"version: 1\n{READER}{WRITER}"
 FILES = f"version: 1\n{READER}"
 KEYS = (
-    "version, reader, transforms, writer, queues, fuse, on_error, limits, timeout, stall_timeout, durability,"
+    "version, reader, transforms, reducers, writer, queues, fuse, on_error, limits, timeout, stall_timeout, durability,"
     " state_dir, keep_runs, recycle, sandbox, settle, notify"
 )
 

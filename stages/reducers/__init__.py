@@ -1,0 +1,1 @@
+"""Reducers: one result of the frames of all items."""
