@@ -91,6 +91,14 @@ def with_sources(cache: Path, todo: dict[str, list[int]], manifest: dict[str, An
     shutil.rmtree(unpacked)
 
 
+def photographs(cache: Path, into: Path) -> list[Path]:
+    """The photographs themselves, unpacked into a folder."""
+    for package in PACKAGES:
+        _fetch(package, cache / "packages", into / package)
+    found = [into / photo.package / photo.path for photo in PHOTOS]
+    return [path for path in found if path.is_file()]
+
+
 def subset(cache: Path, kind: str, count: int) -> Path:
     """A folder with the first `count` files of `kind` as hard links: what a slow peer or a quick run is given."""
     source = cache / kind

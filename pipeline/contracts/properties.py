@@ -36,6 +36,8 @@ class Properties:
         duration: how long it is shown, in the same units; 0 where that is unknown.
         clip: what part of its stream the item is; None where it is no stream in time.
         plays: how often an animation is shown, 0 for ever; None where it is none.
+        source_size: height and width in the file, before a decoder shrank it; (0, 0) where that is unknown, and in
+            chains without reducers, which alone ask for it.
         row, column: place among the parts of the picture it was cut from, from 0; None where it was not cut.
     """
 
@@ -44,6 +46,7 @@ class Properties:
     duration: int = 0
     clip: Clip | None = None
     plays: int | None = None
+    source_size: tuple[int, int] = (0, 0)
     row: int | None = None
     column: int | None = None
 

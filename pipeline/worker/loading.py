@@ -45,6 +45,7 @@ class Loading:
         self._with_icc: dict[Spec, Spec] = {}
         self.limits = plan.settings.limits
         stages = [stage.build() for group in plan.groups for stage in group.stages]
+        self._tells_size = plan.reducing > 0
         self._takes_hdr = any(stage.takes_hdr for stage in stages if isinstance(stage, Transform))
         self.nbytes_read = 0
         self._full: Spec | None = None
@@ -113,7 +114,10 @@ class Loading:
             self.check(spec)
             self._full, self._decode = spec, self.smallest(spec, codec)
         how = self._salvaging if salvage else self._failing
-        return Part(self._decode, partial(codec.decode, data, self._decode, how=how), metadata)
+        part = Part(self._decode, partial(codec.decode, data, self._decode, how=how), metadata)
+        if self._tells_size:
+            part.source_size = spec.size
+        return part
 
     def pictures(
         self, data: memoryview, which: Which, *, salvage: bool = False, previews: bool = False
@@ -136,6 +140,7 @@ class Loading:
                 if metadata.icc:
                     spec, told = self._coloured(spec, metadata)
                 part = Part(spec, each.fill, told)
+                part.source_size = spec.size if self._tells_size else (0, 0)
                 if header.plays is not None and wanted == "all":
                     part.pts, part.duration, part.time_base, part.plays = (
                         clock,

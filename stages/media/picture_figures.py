@@ -78,6 +78,12 @@ def in_65535ths(pixels: Pixels) -> Pixels:
     return rounded
 
 
+def opaque(pixels: Pixels, spec: Spec) -> Pixels:
+    """(H, W, 1 or 3) uint8 without the alpha."""
+    eight: Pixels = pixels if pixels.dtype == np.uint8 else (in_65535ths(pixels) >> 8).astype(np.uint8)
+    return eight[..., : 3 if spec.base_model == "rgb" else 1]
+
+
 def luma(pixels: Pixels, spec: Spec) -> Pixels:
     """(H, W) int16 from 0 to 255, by BT.601 in whole numbers."""
     eight: Pixels = pixels if pixels.dtype == np.uint8 else in_65535ths(pixels) >> 8

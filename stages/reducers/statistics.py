@@ -20,7 +20,9 @@ LISTED = 20  # sizes and formats on the page
 
 @dataclass(frozen=True)
 class Statistics(Reducer):
-    """Statistics of the frames as they leave the transforms: `statistics.json`, `.csv` (a line a file) and `.html`.
+    """Statistics of the frames as they leave the transforms, and of their sizes in the files.
+
+    Made are `statistics.json`, `.csv` (a line a file) and `.html`.
 
     `mean` and `std` are of all pixels of the set, for red, green and blue, from 0 to 1, as loaders of data sets want
     them to normalise by; gray counts as three equal channels, alpha does not count. `luma` is the brightness (BT.601,
@@ -38,11 +40,12 @@ class Statistics(Reducer):
         levels, light = picture_figures.levels(frame.pixels, spec), picture_figures.light(frame.pixels, spec)
         kind = item.name.rpartition(".")[2].lower()
         name = f"{item.dir}/{item.name}" if item.dir else item.name
-        row = [name, frame.index, spec.width, spec.height, kind, *light]
+        height, width = frame.source_size if any(frame.source_size) else spec.size
+        row = [name, frame.index, width, height, kind, *light]
         return {
             "frames": 1, "files": int(frame.index == 0), "pixels": levels.pixels, "histogram": levels.histogram,
             "sums": levels.sums, "squares": levels.squares, "dark": light.dark, "bright": light.bright,
-            "sizes": {f"{spec.width}x{spec.height}": 1}, "formats": {kind: 1}, "luma": {str(light.mean): 1},
+            "sizes": {f"{width}x{height}": 1}, "formats": {kind: 1}, "luma": {str(light.mean): 1},
             "sharpness": {str(picture_figures.sharp_bin(light.sharpness)): 1}, "rows": [row] if self.files else [],
         }  # fmt: skip
 

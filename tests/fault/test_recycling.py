@@ -138,6 +138,7 @@ def small_cgroup() -> Iterator[Path]:
     until(lambda: _removed(folder), "the cgroup is empty")
 
 
+@pytest.mark.alone  # the kernel counts its kills for the whole machine, and others would take theirs for one
 def test_a_real_memory_kill(tmp_path: Path, small_cgroup: Path) -> None:
     """The kernel ends the worker that takes too much: its item is quarantined, kind memory; the others are done."""
     (tmp_path / "hog.py").write_text(
