@@ -19,11 +19,13 @@ from PIL import Image
 
 from pipeline import config
 from pipeline.cli.app import main
+from pipeline.journal import Options
 from pipeline.plan import planning
 from pipeline.supervisor import serial
 
 GALLERY = sorted((ROOT / "configs").glob("*.yaml"))
 Pictures = dict[str, Image.Image]
+TEXTS = (".json", ".csv", ".html", ".sh")
 
 
 def thumbnails(made: Pictures) -> None:
@@ -106,7 +108,29 @@ def timelapse(made: dict[str, Any]) -> None:
     assert film.times[-1] == Fraction(11, 6)
 
 
+def statistics(made: dict[str, Any]) -> None:
+    """Of the pictures that were made with them."""
+    told = json.loads(made["statistics.json"])
+    pictures = [image for image in made.values() if isinstance(image, Image.Image)]
+    assert told["files"] == len(pictures) == 12
+    flat = np.concatenate([np.asarray(image).reshape(-1, 3) for image in pictures]) / 255
+    assert told["mean"] == pytest.approx(flat.mean(0).tolist(), abs=1e-5)
+    assert told["std"] == pytest.approx(flat.std(0).tolist(), abs=1e-5)
+
+
+def sheets(made: Pictures) -> None:
+    assert made["sheet"].size == (4 * 168 + 8, 3 * 186 + 8)
+
+
+def duplicates(made: dict[str, Any]) -> None:
+    """Three meadows and two sunsets, and none is another: all that has contrast was compared."""
+    told = json.loads(made["duplicates.json"])
+    assert (told["files"], told["found"]) == (12, [])
+    assert made["move.sh"].startswith("#!/bin/sh")
+
+
 PROMISES = {
+    "dataset_statistics": statistics, "contact_sheet": sheets, "find_duplicates": duplicates,
     "video_720p": shrunk_films, "extract_frames": frames, "timelapse": timelapse,
     "thumbnail": thumbnails, "convert_to_webp": webp, "watermark": watermark, "dataset_224": dataset,
     "grayscale_clean": grayscale, "tiles": tiles,
@@ -130,11 +154,15 @@ def test_a_config_does_what_it_says(path: Path, tmp_path: Path, monkeypatch: pyt
     assert done.returncode == 0, done.stderr
     report: dict[str, Any] = json.loads(done.stdout)
     assert report["failed"] == 0
-    files = {file.stem: file for file in (tmp_path / "out").rglob("*.*") if STATE not in file.parts}
+    made_here = [file for file in (tmp_path / "out").rglob("*.*") if STATE not in file.parts]
+    files = {file.name if file.suffix in TEXTS else file.stem: file for file in made_here}
     made: dict[str, Any] = {}
     for stem, file in files.items():
         if file.suffix == ".mp4":
             made[stem] = see(file)
+            continue
+        if file.suffix in TEXTS:
+            made[stem] = file.read_text()
             continue
         with Image.open(file) as image:
             image.load()
@@ -142,7 +170,7 @@ def test_a_config_does_what_it_says(path: Path, tmp_path: Path, monkeypatch: pyt
     PROMISES[path.stem](made)
     monkeypatch.chdir(tmp_path)
     before = {stem: file.read_bytes() for stem, file in files.items()}
-    assert serial.run(planning.build(config.load(path))).exit_code == 0
+    assert serial.run(planning.build(config.load(path)), keep=Options(fresh=True)).exit_code == 0
     assert {stem: file.read_bytes() for stem, file in files.items()} == before
 
 
