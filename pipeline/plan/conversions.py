@@ -37,9 +37,10 @@ def _to_srgb(parts: Parts, writer: Resolved) -> None:
     Even where profiles are kept it is needed for CMYK, which no encoder takes.
     """
     known = parts.reader is not None and parts.reader.instance.fixed_spec() is not None
-    if known or _has(parts, SRGB) or not (writer.instance.encodes or writer.instance.icc == SRGB):
+    judged = bool(parts.reducers)  # levels mean something to them
+    if known or _has(parts, SRGB) or not (writer.instance.encodes or writer.instance.icc == SRGB or judged):
         return
-    params = {} if writer.instance.icc == SRGB else {"only_cmyk": True}
+    params = {} if writer.instance.icc == SRGB or not writer.instance.encodes else {"only_cmyk": True}
     srgb = _added(SRGB, params, writer.node.at(("icc",)))
     for group in parts.transforms:
         for index, stage in enumerate(group):
@@ -58,7 +59,7 @@ def _upright(parts: Parts, reader: Resolved) -> None:
 
 def _to_rgb(parts: Parts, reader: Resolved, writer: Resolved) -> None:
     """`rgb` before the first stage that takes no YUV, or at the end where pictures are written."""
-    encodes = writer.instance.encodes
+    encodes = writer.instance.encodes or bool(parts.reducers)
     hdr = "refuse" if encodes and writer.instance.yuv is None else "keep"
     rgb = _added(RGB, {"hdr": hdr}, reader.node.mark)
     for group in (*parts.transforms, parts.before_writer):

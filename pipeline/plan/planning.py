@@ -165,6 +165,10 @@ def _examples(parts: Parts, without: str) -> Iterator[Item]:
 
 def _streams(config: Config, parts: Parts, readers: int, writers: int, findings: Findings) -> None:
     """A stream has a writer of its own: more readers than writers wait for nothing."""
+    if parts.reducers and parts.writer is not None and parts.writer.instance.yuv is not None:
+        first, writes = parts.reducers[0].plan.label, config.writer.stages[0].label
+        what = f"{first} looks at pixels, and {writes} is given YUV in planes"
+        findings.add(parts.reducers[0].plan.mark, what, "", "give it a config of its own, without a writer")
     if parts.reader is not None and parts.writer is not None and parts.writer.instance.joins:
         _one_stream(config, parts, findings)
     if placement.in_streams(parts) and readers > writers:

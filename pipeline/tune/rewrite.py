@@ -63,8 +63,9 @@ def edited(text: str, path: str, workers: Mapping[str, int]) -> str:
     wanted = root.plain
     edits: list[tuple[int, int, str]] = []
     starts = _line_starts(body)
+    own = not isinstance(wanted, dict) or not wanted.get("reducers")  # which make a writer that is not named
     missing = [name for name in ("reader", "writer") if not isinstance(wanted, dict) or not wanted.get(name)]
-    if missing:
+    if missing and (own or missing != ["writer"]):
         raise UsageError(f"the file has no {missing[0]} to put a number into", where=path)
     for name, node, plain in _groups(root, wanted):
         count = workers.get(name, workers.get("all"))
@@ -75,6 +76,9 @@ def edited(text: str, path: str, workers: Mapping[str, int]) -> str:
     after = body
     for start, end, new in sorted(edits, reverse=True):
         after = after[:start] + new + after[end:]
+    if missing and (count := workers.get("writer", workers.get("all"))) is not None:
+        after += f'{"" if after.endswith(chr(10)) else chr(10)}writer: {{use: "null", workers: {count}}}\n'
+        wanted["writer"] = {"use": "null", "workers": count}
     try:
         same = parse(after, path)[0].plain == wanted
     except ConfigError:
@@ -90,7 +94,7 @@ def edited(text: str, path: str, workers: Mapping[str, int]) -> str:
 
 def _groups(root: Node, plain: dict[str, Any]) -> list[tuple[str, Node, dict[str, Any]]]:
     """Name, node and plain form of each group that the file spells out."""
-    found = [(name, root.value[name], plain[name]) for name in ("reader", "writer")]
+    found = [(name, root.value[name], plain[name]) for name in ("reader", "writer") if plain.get(name)]
     transforms = root.value.get("transforms")
     if transforms is not None and transforms.value:
         for number, (node, group) in enumerate(zip(transforms.value, plain["transforms"], strict=True), 1):

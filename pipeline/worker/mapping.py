@@ -54,9 +54,12 @@ class Mapping:
 def kept_partials(plan: Plan, run: str, mapping: Mapping, control: Control) -> bytes:
     """What was mapped since the last time; where the control block has no room for it, the name of a file with it."""
     data = mapping.take()
-    if len(data) <= control.most_partial or plan.partials_dir is None:
-        return data[: control.most_partial]
+    folder = plan.partials_dir
+    if len(data) <= control.most_partial:
+        return data
+    if folder is None or not os.path.isdir(folder):  # a run without a journal, such as a trial: nobody keeps it
+        return b""
     name = f"{run}-{next(_numbers)}"
-    with open(os.path.join(plan.partials_dir, name), "wb") as file:
+    with open(os.path.join(folder, name), "wb") as file:
         file.write(data)
     return FILE + os.fsencode(name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import sqlite3
@@ -10,10 +11,13 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import profiles
 import pytest
-from harness import STATE, cli, command, counts, environment, plan_of, stage, tree, until, write_config
+from harness import ROOT, STATE, cli, command, counts, environment, plan_of, stage, tree, until, write_config
 from pictures import ramp
+from PIL import Image
 
+from pipeline import ConfigError
 from pipeline.journal import Options
 from pipeline.plan.model import Plan
 from pipeline.supervisor import execution, serial
@@ -152,6 +156,37 @@ def test_a_run_that_was_killed_goes_on(home: Path) -> None:
     again = cli("run", str(config), "--allow-code", "-q")
     assert again.returncode == 0, again.stderr
     assert results(home, "out") == results(home, "whole")
+
+
+def test_films_are_looked_at_as_pixels(tmp_path: Path) -> None:
+    """Every frame counts; and a writer that wants planes has no reducers beside it."""
+    reader = {"use": "video", "path": str(ROOT / "samples/clips/walk.mp4")}
+    reducers = [{"statistics": {"path": f"{tmp_path}/out"}}]
+    assert (
+        execution.run(plan_of(tmp_path, reader, [], {"use": "null"}, reducers=reducers), keep=Options()).ledger.done
+        == 1
+    )
+    told = json.loads((tmp_path / "out/statistics.json").read_text())
+    assert (told["files"], told["frames"]) == (1, 60)
+    assert min(told["mean"]) > 0.1
+    writer = {"use": "video", "path": f"{tmp_path}/film/{{stem}}.mkv"}
+    with pytest.raises(ConfigError, match="looks at pixels, and video is given YUV in planes"):
+        plan_of(tmp_path, reader, [], writer, reducers=reducers)
+
+
+def test_colours_are_those_of_srgb(tmp_path: Path) -> None:
+    """A picture with a profile counts as what it looks like, with a writer and without."""
+    (tmp_path / "in").mkdir()
+    tagged = Image.new("RGB", (40, 30), (200, 40, 90))
+    tagged.save(tmp_path / "in/a.png", icc_profile=profiles.rgb(profiles.P3, 2.2))
+    plan = plan_of(
+        tmp_path, {"use": "folder", "path": str(tmp_path / "in")}, [], {"use": "null"},
+        reducers=[{"statistics": {"path": f"{tmp_path}/out"}}],
+    )  # fmt: skip
+    execution.run(plan, keep=Options())
+    red, green, _ = json.loads((tmp_path / "out/statistics.json").read_text())["mean"]
+    assert red > 205 / 255
+    assert green < 30 / 255
 
 
 def test_a_foreign_file_is_left_alone(home: Path) -> None:
