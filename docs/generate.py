@@ -89,7 +89,8 @@ def config() -> str:
         " `--set KEY=VALUE` changes any key on the command line.\n",
         "## Keys of every group\n", *_keys(keys.GroupKeys),
         "\nA group of transforms may have a `name` too: letters, digits, - and _.\n",
-        "## Keys of the writer besides\n", *_keys(keys.WriterKeys, keys.GroupKeys),
+        "## Keys of the reader besides\n", *_keys(keys.ReaderKeys, keys.GroupKeys),
+        "\n## Keys of the writer besides\n", *_keys(keys.WriterKeys, keys.GroupKeys),
         "\n## Keys of the config\n", *_keys(keys.Settings),
         "\n## Templates of paths\n",
         "`path` of a writer knows `{dir} {stem} {ext} {name} {index} {pts} {row} {column} {width} {height} {hash}`:"

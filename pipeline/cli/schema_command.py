@@ -26,5 +26,6 @@ def command(as_json: bool) -> None:
         kind: {name: registry.load(registry.resolve(kind, name)) for name in registry.names(kind)}
         for kind in registry.KINDS
     }
-    schema = config_schema(found, keys.Settings, keys.TransformsKeys, keys.WriterKeys, keys.StageKeys)
+    ends = keys.ReaderKeys, keys.WriterKeys
+    schema = config_schema(found, keys.Settings, keys.TransformsKeys, *ends, keys.StageKeys)
     click.echo(json.dumps(schema, indent=1))

@@ -10,7 +10,7 @@ from ..contracts.contexts import Limits
 from ..contracts.parameters import parameters
 from ..contracts.problem import ConfigError, Mark, Problem
 from .key_types import Name
-from .keys import GroupKeys, Settings, StageKeys, TransformsKeys, WriterKeys
+from .keys import GroupKeys, ReaderKeys, Settings, StageKeys, TransformsKeys, WriterKeys
 from .mapping_reader import Section, wrong
 from .node import Node, label_of
 from .overrides import apply
@@ -108,13 +108,13 @@ def interpret(root: Node, source: str, problems: list[Problem]) -> Config:
     settings = top.read(Settings)
     problems += _raised(Section(top.child("limits"), "limits", [], top.mark))
     usual = GroupKeys(queue=settings.queues)
-    writer = WriterKeys(queue=settings.queues)
+    reader, writer = ReaderKeys(queue=settings.queues), WriterKeys(queue=settings.queues)
     reducers = tuple(_components(top.child("reducers"), "reducers", top)) if top.has("reducers") else ()
     if reducers:
         writes = root.value.setdefault("writer", Node(top.mark, {}))
         if isinstance(writes.value, dict):
             writes.value.setdefault("use", Node(writes.mark, NO_WRITER))
-    groups = _ends(top, "reader", usual), _transforms(top, usual), _ends(top, "writer", writer)
+    groups = _ends(top, "reader", reader), _transforms(top, usual), _ends(top, "writer", writer)
     top.close()
     return Config(source, root, settings, *groups, reducers, tuple(problems))
 

@@ -118,6 +118,23 @@ class TransformsKeys(GroupKeys):
 
 
 @dataclass(frozen=True, slots=True)
+class Sample:
+    """A part of the input, the same each time."""
+
+    count: int | Literal["all"] = field(
+        default="all", metadata={"ge": 1, "doc": "so many inputs, chosen by a hash of their names; all takes every one"}
+    )
+    seed: int = field(default=0, metadata={"ge": 0, "le": 2**63 - 1, "doc": "another one chooses others"})
+
+
+@dataclass(frozen=True, slots=True)
+class ReaderKeys(GroupKeys):
+    """What the reader may say besides what every group may."""
+
+    sample: Sample = field(default=Sample(), metadata={"doc": "a part of the input instead of all of it"})
+
+
+@dataclass(frozen=True, slots=True)
 class WriterKeys(GroupKeys):
     """What the writer may say besides what every group may."""
 

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from hashlib import blake2b
 from typing import Final
 
+from ..errors import EnvironmentRefusal
 from ..transport.partial_code import FILE
 from .ended import Cells
 from .tables import DONE
@@ -34,6 +35,7 @@ CREATE TABLE IF NOT EXISTS results (
 Statement = tuple[str, int]  # what is before the values, and how many there are
 MEMBERS = ("INSERT OR REPLACE INTO members VALUES", 4)
 PARTIALS = ("INSERT OR REPLACE INTO partials VALUES", 5)
+CLAIMED: Final = OnDisk(-1, 0)  # how a file lies that a run was about to write
 SUPERSEDED = "DELETE FROM partials WHERE job = ? AND item = ? AND run != ?"
 # Items that are done, as the chain of now does them; the run of a row says which partials are those of its outputs.
 _DONE = (
@@ -80,9 +82,13 @@ class GivenRows:
 
     def _taken(self, name: str) -> bytes:
         path = os.path.join(self._folder, name)
-        with open(path, "rb") as file:
-            data = file.read()
-        os.unlink(path)
+        try:
+            with open(path, "rb") as file:
+                data = file.read()
+            os.unlink(path)
+        except OSError as error:
+            what = f"what a reducer gave cannot be read again: {error.strerror}"
+            raise EnvironmentRefusal(what, where=path) from error
         return data
 
 
@@ -117,6 +123,11 @@ class Partials:
         """Digest, and how it was left, of each file that this job's reducers wrote, by its path."""
         rows = self._db.execute("SELECT path, digest, size, mtime_ns FROM results WHERE job = ?", (self._job,))
         return {path: (digest, OnDisk(size, mtime_ns)) for path, digest, size, mtime_ns in rows}
+
+    def claim(self, path: bytes) -> None:
+        """A file is about to be written there: what lies there after a kill is ours."""
+        row = (self._job, path, b"", *CLAIMED)
+        self._db.execute("INSERT OR REPLACE INTO results VALUES (?, ?, ?, ?, ?)", row)
 
     def wrote(self, digest: bytes, files: Sequence[tuple[bytes, OnDisk]]) -> None:
         """These files are the results now."""

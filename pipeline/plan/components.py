@@ -9,10 +9,9 @@ from typing import Any
 
 from .. import registry
 from ..config.form import Component, Config
-from ..config.keys import WriterKeys
+from ..config.keys import ReaderKeys, WriterKeys
 from ..config.mapping_reader import wrong, wrong_value
 from ..config.node import Node
-from ..config.overrides import GROUP_KEYS
 from ..contracts.parameters import Parameter, parameters, takes_text
 from ..contracts.problem import Mark, Problem, near
 from ..contracts.stage import Writer
@@ -20,7 +19,7 @@ from ..contracts.template import Template
 from ..errors import PipelineError, UsageError
 from .model import StagePlan
 
-WRITER_KEYS = tuple(key.name for key in parameters(WriterKeys))
+READER_KEYS, WRITER_KEYS = (tuple(key.name for key in parameters(keys)) for keys in (ReaderKeys, WriterKeys))
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +65,7 @@ def find(config: Config, findings: Findings, *, allow_code: bool) -> Parts:
     """Every component of the config; what is wrong with them is added to the findings."""
     parts = Parts()
     parts.codecs = _codecs()
-    parts.reader = _find("reader", config.reader.stages[0], findings, allow_code=allow_code, also=GROUP_KEYS)
+    parts.reader = _find("reader", config.reader.stages[0], findings, allow_code=allow_code, also=READER_KEYS)
     for group in config.transforms:
         found = [_find("transform", stage, findings, allow_code=allow_code) for stage in group.stages]
         parts.transforms.append([part for part in found if part is not None])

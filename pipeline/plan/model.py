@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..config.keys import Edge, GroupKeys, Settings
+from ..config.keys import Edge, GroupKeys, Sample, Settings
 from ..contracts.problem import Mark
 from ..contracts.template import Template
 from ..registry.code import load_module
@@ -78,6 +78,7 @@ class Plan:
         streams: items are ordered streams. many: items are several frames each.
         in_order: some edge keeps the input order.
         overwrite: what becomes of outputs that are there already; a key of the writer.
+        sample: how much of the input is taken; a key of the reader.
         settings: the keys of the config besides reader, transforms and writer, as it says them or by default.
         notes: findings that inform, printed by `plan` and `check`.
     """
@@ -93,6 +94,7 @@ class Plan:
     many: bool = False
     in_order: bool = False
     overwrite: str = "own"
+    sample: Sample = Sample()
     settings: Settings = Settings()
     usable_cores: tuple[int, ...] = ()
     notes: tuple[str, ...] = ()

@@ -9,6 +9,7 @@ from itertools import islice
 
 from .. import registry
 from ..config.form import Config
+from ..config.keys import Sample
 from ..contracts.frame import Item
 from ..contracts.problem import ConfigError, Mark
 from ..contracts.stage import Reader
@@ -44,7 +45,7 @@ def build(config: Config, *, allow_code: bool = False, machine: Machine | None =
     if config.settings.fuse == "auto":
         findings.note(config.at("fuse"), "fuse: auto is left to the tuner", "until then it means none")
     _specs(parts, findings)
-    _inputs(parts, findings)
+    _inputs(config, parts, findings)
     _unique(config, parts, findings)
     _apart(parts, findings)
     _streams(config, parts, groups[0].workers, groups[-1].workers, findings)
@@ -72,6 +73,7 @@ def _plan(
         many=placement.in_frames(parts),
         in_order=any(group.queue.in_order for group in groups),
         overwrite=getattr(config.writer.keys, "overwrite", "own"),
+        sample=getattr(config.reader.keys, "sample", Sample()),
         settings=config.settings,
         usable_cores=machine.cores,
         notes=notes,
@@ -98,10 +100,13 @@ def _specs(parts: Parts, findings: Findings) -> None:
             findings.add(parts.encoder.mark, what, f"it takes {', '.join(models)}", "convert before the writer")
 
 
-def _inputs(parts: Parts, findings: Findings) -> None:
+def _inputs(config: Config, parts: Parts, findings: Findings) -> None:
     """A path of the reader that is not there; nothing is started for it."""
     if parts.reader is None:
         return
+    if config.reader.sets("sample", "count") and parts.reader.instance.waits:
+        what = f"{parts.reader.plan.label} is given its inputs once, and a sample is chosen from all of them"
+        findings.add(config.reader.at("sample"), what, "", "write the list to a file first")
     path = parts.reader.plan.params.get("path")
     if isinstance(path, str) and path != "-" and not os.path.lexists(path):
         mark: Mark = parts.reader.node.at(("path",))

@@ -19,6 +19,7 @@ def config_schema(
     components: Mapping[str, Mapping[str, type[Any]]],
     top: type[Any],
     group: type[Any],
+    reader: type[Any],
     writer: type[Any],
     stage: type[Any],
 ) -> Schema:
@@ -26,8 +27,8 @@ def config_schema(
 
     Args:
         components: classes by kind ("reader", "transform", "reducer", "writer", "codec") and name.
-        top, group, writer, stage: the declared keys of a config, of a group of transforms, of the writer and of the
-            long form of a stage.
+        top, group, reader, writer, stage: the declared keys of a config, of a group of transforms, of reader and writer
+            and of the long form of a stage.
     """
     of_group = _keys(group)
     every = {name: schema for name, schema in of_group.items() if name != "name"}
@@ -35,7 +36,7 @@ def config_schema(
     transforms = _object({**of_group, "stages": stages}, "stages", doc="transforms that run in the same processes")
     blocks = {name: _parameters(cls) for name, cls in components["codec"].items() if cls.extensions}
     properties = {
-        "reader": _end(components["reader"], every),
+        "reader": _end(components["reader"], {**every, **_keys(reader)}),
         "transforms": {"anyOf": [{"type": "array", "items": transforms}, {"type": "null"}]},
         "reducers": {"type": "array", "minItems": 1, "items": _stage(components["reducer"], stage)},
         "writer": _end(components["writer"], {**blocks, **_keys(writer)}),

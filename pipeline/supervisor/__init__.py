@@ -13,6 +13,7 @@ deadlines     what time does to a run
 signals       Ctrl-C and SIGTERM
 poller        waiting on descriptors
 intake        items as they are found, their output names claimed
+sampling      a stable part of the input
 claims        which input has which output name
 discovery     finding and counting items in threads
 reducing      the files that reducers make of all items, once a run is through

@@ -96,7 +96,8 @@ class Run:
         cpu = time.process_time()
         try:
             if watch is not None and self._counts:  # only a display needs the total
-                self.counter = Counter(self.intake.reader, self.intake.without, self.limit, self._beside)
+                counts = [most for most in (self.limit, self.plan.sample.count) if isinstance(most, int)]
+                self.counter = Counter(self.intake.reader, self.intake.without, min(counts, default=None), self._beside)
             with watch(self.snapshot) if watch else nullcontext():
                 try:
                     self.loop.run()

@@ -19,6 +19,7 @@ from ..journal.ownership import is_gone
 from ..journal.verdict import BATCH, IGNORED, QUARANTINED_BEFORE, SKIPPED_BEFORE, UP_TO_DATE
 from ..plan.model import Plan
 from .claims import Claims
+from .sampling import sampled
 
 if TYPE_CHECKING:
     from ..journal import Journal, Looked
@@ -69,6 +70,7 @@ class Intake:
     ) -> None:  # fmt: skip
         self.reader: Reader = plan.reader.build()
         self.template = Template(plan.destination) if plan.destination else None
+        self._sample = plan.sample
         self.limit = limit
         self.claims = claims or Claims()
         self.journal = journal
@@ -96,7 +98,12 @@ class Intake:
                 return
 
     def _discovered(self) -> Iterator[Item]:
-        return self.reader.discover(self.without) if self.watched is None else self.watched.items()
+        if self.watched is not None:
+            return self.watched.items()
+        items = self.reader.discover(self.without)
+        if self._sample.count == "all":
+            return items
+        return sampled(self.reader, self.reader.discover(self.without), items, self._sample)
 
     def named(self, name: str) -> Iterator[Item]:
         """The one item that a path leads to, or that has this name in a journal; nothing where there is none."""

@@ -11,10 +11,13 @@ from collections.abc import Iterable, Iterator
 from ..errors import EnvironmentRefusal, StopRun
 from ..journal import Journal
 from ..journal.ownership import on_disk
+from ..journal.partials import CLAIMED
 from ..journal.store import refusals
 from ..journal.verdict import OnDisk
 from ..plan.model import Plan
 from ..worker.merging import ResultFile, blocks, put, reduced
+
+ENTRY = "import sys; sys.path[:] = sys.argv[1:]; from pipeline.worker.merging import main; main()"
 
 
 def results_of(plan: Plan, journal: Journal, *, whole: bool, serial: bool = False) -> list[str]:
@@ -35,7 +38,12 @@ def results_of(plan: Plan, journal: Journal, *, whole: bool, serial: bool = Fals
         if known and all(was == digest and on_disk(os.fsdecode(path)) == left for path, (was, left) in known.items()):
             return sorted(os.fsdecode(path) for path in known)
         merge = reduced if serial else merged_apart
-        written = [_written(plan, journal, file, known) for file in merge(plan, partials.given())]
+        written = []
+        for file in merge(plan, partials.given()):
+            path = _path_of(plan, file)
+            _refuse_foreign(path, plan.overwrite, known.get(os.fsencode(path)))
+            partials.claim(os.fsencode(path))
+            written.append((os.fsencode(path), _written(path, file.data, journal)))
         partials.wrote(digest, written)
     _remove_others(known, {path for path, _ in written})
     return sorted(os.fsdecode(path) for path, _ in written)
@@ -47,9 +55,9 @@ def merged_apart(plan: Plan, given: Iterable[bytes]) -> Iterator[ResultFile]:
     Raises:
         PipelineError: a reducer raised, or the process was ended.
     """
-    command = [sys.executable, "-m", "pipeline.worker.merging"]
-    with subprocess.Popen(  # noqa: S603 - this program itself
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, process_group=0
+    python = [sys.executable, *subprocess._args_from_interpreter_flags()]  # type: ignore[attr-defined]
+    with subprocess.Popen(  # noqa: S603 - this very Python, with code of our own
+        [*python, "-c", ENTRY, *sys.path], stdin=subprocess.PIPE, stdout=subprocess.PIPE, process_group=0
     ) as process:
         assert process.stdin is not None
         assert process.stdout is not None
@@ -78,22 +86,21 @@ def _files(plan: Plan, answers: Iterator[bytes]) -> Iterator[ResultFile]:
         yield ResultFile(int(place), name, next(answers)[1:])
 
 
-def _written(
-    plan: Plan, journal: Journal, file: ResultFile, known: dict[bytes, tuple[bytes, OnDisk]]
-) -> tuple[bytes, OnDisk]:
-    """Write a file beside its place, then rename it; its path, and how it lies there."""
+def _path_of(plan: Plan, file: ResultFile) -> str:
+    """Where a file belongs; raises StopRun for a name that leads out of the reducer's folder."""
     stage = plan.reducers[file.reducer]
-    folder = stage.build().folder
-    parts = file.name.split("/")
-    if not file.name or "\0" in file.name or file.name.startswith("/") or {"", ".", ".."} & set(parts):
+    if "\0" in file.name or {"", ".", ".."} & set(file.name.split("/")):
         raise StopRun(f"{file.name!r} is not a name for a file of a result", where=stage.label)
-    path = os.path.join(folder, file.name)
-    _refuse_foreign(path, plan.overwrite, known.get(os.fsencode(path)))
+    return os.path.join(stage.build().folder, file.name)
+
+
+def _written(path: str, data: bytes, journal: Journal) -> OnDisk:
+    """Write a file beside its place, then rename it; how it lies there."""
     temporary = os.path.join(os.path.dirname(path), f".{os.path.basename(path)}.{journal.token}.tmp")
     try:
         os.makedirs(os.path.dirname(path), exist_ok=True)
         with open(temporary, "wb") as target:
-            target.write(file.data)
+            target.write(data)
             if journal.durability != "none":
                 target.flush()
                 os.fsync(target.fileno())
@@ -106,12 +113,12 @@ def _written(
         ) from error
     there = on_disk(path)
     assert there is not None
-    return os.fsencode(path), there
+    return there
 
 
 def _refuse_foreign(path: str, policy: str, known: tuple[bytes, OnDisk] | None) -> None:
     there = on_disk(path)
-    if there is None or policy == "always" or (known is not None and known[1] == there):
+    if there is None or policy == "always" or (known is not None and known[1] in (there, CLAIMED)):
         return
     raise EnvironmentRefusal(
         f"there is a file {path!r} already that is not ours, or was changed", where="reducers",

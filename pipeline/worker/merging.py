@@ -94,6 +94,8 @@ def main() -> None:
             put(out.write, b"=" + file.data)
     except BaseException as error:  # whatever a reducer of the user does; the parent tells it
         put(out.write, b"\0" + one_line(error).encode("utf-8", "backslashreplace"))
+        for _ in given:
+            pass  # else the parent would hear of a broken pipe, and not of this
     out.write(LENGTH.pack(0))
     out.flush()
 

@@ -10,7 +10,7 @@ import pytest
 
 from pipeline import config
 from pipeline.config.key_types import Cores, Credit, MaxFailures, Name, parse_cores
-from pipeline.config.keys import GroupKeys, Settings, WriterKeys
+from pipeline.config.keys import ReaderKeys, Settings, WriterKeys
 from pipeline.contracts.parameter_types import Duration, Nbytes, is_parameter_type
 from pipeline.contracts.parameters import Parameter, holds_keys, is_right, parameters, shaped
 from pipeline.errors import UsageError
@@ -27,7 +27,7 @@ def every(cls: type[Any], above: str = "") -> Iterator[tuple[str, Parameter]]:
             yield f"{above}{key.name}", key
 
 
-KEYS = dict([*every(Settings), *every(GroupKeys, "reader."), *every(WriterKeys, "writer.")])
+KEYS = dict([*every(Settings), *every(ReaderKeys, "reader."), *every(WriterKeys, "writer.")])
 BOUNDED = [(path, bound) for path, key in KEYS.items() for bound in ("ge", "le") if bound in key.metadata]
 
 

@@ -189,6 +189,18 @@ def test_colours_are_those_of_srgb(tmp_path: Path) -> None:
     assert green < 30 / 255
 
 
+def test_a_result_whose_row_was_lost_is_ours(home: Path) -> None:
+    """Killed between a rename and the row: the claim was committed before, so the next run goes on."""
+    execution.run(job(home, "out", writes=False), keep=Options())
+    with closing(sqlite3.connect(home / "out" / STATE / "journal.sqlite")) as db:
+        db.execute("UPDATE results SET digest = x'', size = -1, mtime_ns = 0")
+        db.commit()
+    (home / "out/SHA256SUMS").write_text("half")
+    assert execution.run(job(home, "out", writes=False), keep=Options()).exit_code == 0
+    execution.run(job(home, "whole", writes=False), keep=Options())
+    assert results(home, "out") == results(home, "whole")
+
+
 def test_a_foreign_file_is_left_alone(home: Path) -> None:
     """Nothing of it is lost, and the message says what to do; the items are done all the same."""
     (home / "out").mkdir()
