@@ -29,18 +29,16 @@ test: $(VENV)/development ## Run the tests; about three minutes on two cores
 test-fast: $(VENV)/development ## The tests that a change needs every minute; 45 seconds
 	$(PYTEST) -m 'not slow' $(FAST)
 
-# All that docs/reliability.md names, and what lies beside it; the storms; and last, one after the other, what is timed.
+# All that docs/reliability.md names, and what lies beside it; then the storms, one after the other: they fill two cores.
 PROMISES := tests/fault tests/storms/test_failing_calls.py tests/storms/test_hostile.py tests/journal tests/worker tests/property tests/scheduler tests/supervisor \
 	tests/transport tests/plan/test_machine.py tests/config/test_messages.py tests/config/test_config.py \
 	tests/contracts/test_template.py tests/registry/test_own_code.py tests/stages/readers/test_folder.py \
 	tests/contract/test_transforms.py tests/contract/test_codecs.py tests/cli/test_probe.py
-STORMS := $(addprefix tests/storms/test_,schedules.py storms.py whole_run.py)
-TIMED := $(addprefix tests/storms/test_,kills.py soak.py watch.py)
+STORMS := $(addprefix tests/storms/test_,kills.py schedules.py soak.py storms.py watch.py whole_run.py)
 
 fault: $(VENV)/development ## All promises, storms over thousands of files, and their figures; half an hour; needs strace
 	$(PYTEST) --durations 15 $(PROMISES)
-	$(PYTEST) --durations 15 $(STORMS)
-	$(BIN)/python -m pytest --durations 15 $(TIMED)
+	$(BIN)/python -m pytest --durations 15 $(STORMS)
 	$(BIN)/python -m bench.journal bars
 
 soak: $(VENV)/development ## The same storms twenty times as long, as before a release; a night

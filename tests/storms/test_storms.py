@@ -11,7 +11,7 @@ from storm import SCALE, Disturbed, OfAll, OfStarts, OfWorkers, job
 
 from pipeline.errors import Exit
 
-SEEDS = range(10 * SCALE)
+SEEDS = range(6 * SCALE)
 pytestmark = pytest.mark.timeout(600)
 
 
