@@ -54,11 +54,15 @@ def addressed_by(address: str, overrides: tuple[str, ...]) -> Where:
 
 def _state_of_config(config: str, overrides: tuple[str, ...]) -> Where:
     """From what the config says itself: no code of the user is loaded for it."""
+    from ..config.node import Node
     from ..contracts.template import Template
     from ..journal.registering import job_name
+    from ..plan.model import job_of_results
 
     form = options.loaded(config, overrides, ())
     path = form.writer.stages[0].params.value.get("path")
+    if path is None and form.reducers and (folder := form.reducers[0].params.value.get("path")) is not None:
+        path = Node(folder.mark, job_of_results(str(folder.plain)))
     if path is None or not isinstance(path.plain, str):
         remedy = "a run without outputs has no journal; else give the folder of the outputs"
         raise UsageError(f"the writer of {config!r} names no path", remedy=remedy)

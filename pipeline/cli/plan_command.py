@@ -40,7 +40,8 @@ def _chain(told: Explanation) -> list[str]:
     apart = " | ".join(" + ".join(group) for group in told.run)
     lines = [f"plan of {told.source}", f"written   {' -> '.join(told.written)}"]
     lines.append(f"run as    {apart}   (| is a queue between processes)")
-    return [*lines, f"outputs   {told.destination or 'none'}"]
+    lines.append(f"outputs   {told.destination or 'none'}")
+    return [*lines, *(f"results   {folder}" for folder in dict.fromkeys(told.results))]
 
 
 def _ways(told: Explanation) -> list[str]:

@@ -80,6 +80,7 @@ class Explanation:
     memory_nbytes: int
     memory_chosen: bool
     destination: str
+    results: tuple[str, ...]
     notes: tuple[str, ...]
 
     @property
@@ -124,6 +125,7 @@ def explain(plan: Plan, config: Config, files: Sampling, *, samples: int = MAX_S
         memory_nbytes=plan.memory_nbytes,
         memory_chosen=plan.settings.queues.memory_nbytes == "auto",
         destination=plan.destination or "",
+        results=tuple(stage.build().folder for stage in plan.reducers),
         notes=plan.notes,
     )
 

@@ -18,6 +18,11 @@ from ..registry.function_stage import as_class
 PARTIAL_NBYTES = 64 << 10
 
 
+def job_of_results(folder: str) -> str:
+    """The name of a job without outputs in its journal, by the folder of its first reducer: no item has one there."""
+    return f"{folder.rstrip('/')}/{{index}}"
+
+
 @dataclass(frozen=True, slots=True)
 class StagePlan:
     """One component with its parameters.
@@ -109,7 +114,7 @@ class Plan:
         """What tells this job from others in its journal: the template of its outputs, or where its results go."""
         if self.destination is not None or not self.reducing:
             return self.destination
-        return f"{self.reducers[0].build().folder.rstrip('/') or '/'}/{{index}}"
+        return job_of_results(self.reducers[0].build().folder)
 
     @property
     def state_dir(self) -> str | None:

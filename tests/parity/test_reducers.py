@@ -201,6 +201,20 @@ def test_a_result_whose_row_was_lost_is_ours(home: Path) -> None:
     assert results(home, "out") == results(home, "whole")
 
 
+def test_commands_find_a_job_without_outputs(home: Path) -> None:
+    """`report` and `why` by its config; `plan` names the folder of the results."""
+    config = write_config(
+        home, {"use": "folder", "path": str(home / "in")}, [["identity"]], {"use": "null"},
+        reducers=[{"checksums": {"path": f"{home}/out"}}],
+    )  # fmt: skip
+    assert cli("run", str(config), "-q").returncode == 0
+    report = cli("report", str(config))
+    assert report.returncode == 0, report.stderr
+    assert f"{FILES} done" in report.stdout.replace(f"{FILES} files done", f"{FILES} done")
+    assert "up to date" in cli("why", str(config), str(home / "in/0/000.png")).stdout
+    assert f"results   {home}/out" in cli("plan", str(config)).stdout
+
+
 def test_a_foreign_file_is_left_alone(home: Path) -> None:
     """Nothing of it is lost, and the message says what to do; the items are done all the same."""
     (home / "out").mkdir()
