@@ -90,9 +90,9 @@ def planted(image: Image.Image, random: Random) -> Image.Image:
     return image
 
 
-def build(folder: Path, photos: list[Path], files: int, planting: int) -> dict[str, Any]:
+def build(folder: Path, photos: list[Path], files: int, planting: int, seed: int = 1) -> dict[str, Any]:
     """The set; pairs of names that are exact, that are similar, and that only look alike."""
-    random = Random(1)
+    random = Random(seed)
     places = regions(photos, random)
     if len(places) < files:
         print(f"the photographs have {len(places):,} regions: so many strangers are there", file=sys.stderr)
@@ -163,12 +163,13 @@ def main() -> None:
     parser.add_argument("--files", type=int, default=20_000)
     parser.add_argument("--planted", type=int, default=500)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--seed", type=int, default=1, help="another one plants others")
     parser.add_argument("--cache", type=lambda text: Path(text).expanduser(), default=corpus.DEFAULT_CACHE.expanduser())
     args = parser.parse_args()
     with tempfile.TemporaryDirectory(dir="/dev/shm") as scratch:
         home = Path(scratch)
         photos = corpus.photographs(args.cache, home / "photos")
-        truth = build(home / "in", photos, args.files, args.planted)
+        truth = build(home / "in", photos, args.files, args.planted, args.seed)
         (home / "truth.json").write_text(json.dumps(truth))
         configs = {}
         for name, text in (("duplicates", CONFIG), ("thumbnails", THUMBNAILS)):
