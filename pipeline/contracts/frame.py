@@ -81,6 +81,11 @@ class Item(NamedTuple):
     skip: str = ""
 
     @property
+    def below(self) -> str:
+        """Its path below the input's root."""
+        return f"{self.dir}/{self.name}" if self.dir else self.name
+
+    @property
     def stem(self) -> str:
         head, dot, _ = self.name.rpartition(".")
         return head if dot and head and not self.source.endswith("/.") else self.name

@@ -183,7 +183,7 @@ class Reader(Stage):
 
     def key(self, item: Item) -> str:
         """What an item is called in a journal: its path below `root`, the same each time."""
-        return f"{item.dir}/{item.name}" if item.dir else item.name
+        return item.below
 
     def stamp(self, item: Item) -> Stamp | None:
         """What tells whether the item is the same as the last time; None has it done each time. Asked in the parent."""

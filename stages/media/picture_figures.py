@@ -78,15 +78,20 @@ def in_65535ths(pixels: Pixels) -> Pixels:
     return rounded
 
 
+def in_eight_bits(pixels: Pixels) -> Pixels:
+    """The upper 8 bits of deeper ones, as uint8; uint8 as it is."""
+    eight: Pixels = pixels if pixels.dtype == np.uint8 else (in_65535ths(pixels) >> 8).astype(np.uint8)
+    return eight
+
+
 def opaque(pixels: Pixels, spec: Spec) -> Pixels:
     """(H, W, 1 or 3) uint8 without the alpha."""
-    eight: Pixels = pixels if pixels.dtype == np.uint8 else (in_65535ths(pixels) >> 8).astype(np.uint8)
-    return eight[..., : 3 if spec.base_model == "rgb" else 1]
+    return in_eight_bits(pixels)[..., : 3 if spec.base_model == "rgb" else 1]
 
 
 def luma(pixels: Pixels, spec: Spec) -> Pixels:
     """(H, W) int16 from 0 to 255, by BT.601 in whole numbers."""
-    eight: Pixels = pixels if pixels.dtype == np.uint8 else in_65535ths(pixels) >> 8
+    eight = in_eight_bits(pixels)
     if spec.base_model != "rgb":
         gray: Pixels = eight[..., 0].astype(np.int16)
         return gray

@@ -25,11 +25,10 @@ class Checksums(Reducer):
         if frame.index:
             return None
         item = frame.item
-        name = f"{item.dir}/{item.name}" if item.dir else item.name
         if not item.source:
             raise ItemError("has no file that a checksum could be of")
         with open(item.source, "rb") as file:
-            return [[name, hashlib.file_digest(file, "sha256").hexdigest()]]
+            return [[item.below, hashlib.file_digest(file, "sha256").hexdigest()]]
 
     def merge(self, total: Partial, partial: Partial) -> Partial:
         total += partial

@@ -69,7 +69,7 @@ class ContactSheet(Reducer):
             picture.thumbnail((self.width, self.height), Image.Resampling.LANCZOS)
         file = io.BytesIO()
         picture.save(file, "JPEG", quality=90, subsampling=0)
-        name = f"{item.dir}/{item.name}" if item.dir and self.labels == "path" else item.name
+        name = item.below if self.labels == "path" else item.name
         return [[name, frame.index, file.getvalue()]]
 
     def merge(self, total: Partial, partial: Partial) -> Partial:
@@ -123,5 +123,5 @@ def shortened(name: str, width: int, font: Any) -> str:
 def _shown(pixels: Pixels, frame: Frame, background: Colour) -> Pixels:
     """(H, W, 3) uint8, opaque."""
     opaque = flattened(pixels, frame.spec, background) if frame.spec.has_alpha else pixels
-    eight = opaque if opaque.dtype == np.uint8 else (picture_figures.in_65535ths(opaque) >> 8).astype(np.uint8)
+    eight = picture_figures.in_eight_bits(opaque)
     return np.repeat(eight, 3, axis=2) if eight.shape[2] == 1 else np.ascontiguousarray(eight[..., :3])

@@ -89,9 +89,8 @@ class Duplicates(Reducer):
         if self.similar:
             samples = likeness.small(picture_figures.luma(frame.pixels, frame.spec))
             small = b"" if samples is None else samples.tobytes()
-        name = f"{item.dir}/{item.name}" if item.dir else item.name
         colours = likeness.colours_of(picture_figures.opaque(frame.pixels, frame.spec)) if small else []
-        return [[name, digest, nbytes, height, width, small, colours]]
+        return [[item.below, digest, nbytes, height, width, small, colours]]
 
     def merge(self, total: Partial, partial: Partial) -> Partial:
         total += partial

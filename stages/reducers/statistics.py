@@ -39,9 +39,8 @@ class Statistics(Reducer):
         spec, item = frame.spec, frame.item
         levels, light = picture_figures.levels(frame.pixels, spec), picture_figures.light(frame.pixels, spec)
         kind = item.name.rpartition(".")[2].lower()
-        name = f"{item.dir}/{item.name}" if item.dir else item.name
         height, width = frame.source_size if any(frame.source_size) else spec.size
-        row = [name, frame.index, width, height, kind, *light]
+        row = [item.below, frame.index, width, height, kind, *light]
         return {
             "frames": 1, "files": int(frame.index == 0), "pixels": levels.pixels, "histogram": levels.histogram,
             "sums": levels.sums, "squares": levels.squares, "dark": light.dark, "bright": light.bright,
