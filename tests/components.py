@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import importlib
 import itertools
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -38,6 +39,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "Pad": {"width": 29, "height": 20, "background": Colour(0x33, 0x66, 0x99, 0x80)},
     "Resize": {"width": 7, "height": 6, "fit": "contain"},
     "Files": {"path": "out/{dir}/{stem}.jpg"},
+    "ArchiveFiles": {"path": "out/s-{shard}.tar"},
     "Animation": {"path": "out/{dir}/{stem}.gif"},
 }
 # More parameters for transforms whose example refuses Specs that others of their parameters take.
@@ -81,6 +83,13 @@ def make(cls: type[Any], tmp_path: Path | None = None) -> Any:
         assert tmp_path is not None
         (tmp_path / "list.txt").write_text("".join(f"{path}\n" for path in sorted(PHOTOS.rglob("*.*g"))))
         params["path"] = str(tmp_path / "list.txt")
+    if cls.__name__ == "Archive":
+        assert tmp_path is not None
+        params["path"] = str(tmp_path / "photos.zip")
+        if not (tmp_path / "photos.zip").exists():
+            with zipfile.ZipFile(params["path"], "w") as archive:
+                for path in sorted(PHOTOS.rglob("*.*g")):
+                    archive.write(path, path.relative_to(PHOTOS))
     return cls(**params)
 
 

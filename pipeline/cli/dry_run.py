@@ -123,4 +123,6 @@ def _line(plan: Plan, found: Found) -> str:
     if found.outcome:
         word = "refused" if found.outcome == "failed" else found.outcome
         return f"{found.item.source}: {word}: {found.cause.reason if found.cause else ''}"
-    return f"{found.item.source} -> {found.target or plan.destination or 'nothing'}"
+    if plan.archives is not None and found.target:
+        return f"{found.item.source} -> {plan.archives}: {found.target}"
+    return f"{found.item.source} -> {found.target or plan.outputs or 'nothing'}"

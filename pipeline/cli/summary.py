@@ -96,9 +96,7 @@ def _again(report: Report) -> list[str]:
 
 
 def _where(plan: Plan, report: Report) -> str:
-    from ..contracts.template import Template
-
-    return Template(plan.destination).root if plan.destination else report.destination
+    return (plan.output_root or "") if plan.destination else report.destination
 
 
 def failures(report: Report, *, verbose: bool = False) -> list[str]:

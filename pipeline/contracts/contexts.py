@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 
@@ -81,6 +81,17 @@ class ReadContext(Protocol):
         Raises:
             ItemError: not a regular file, empty, larger than the limit, changed while it was read.
             OSError: as the system says.
+        """
+
+    def load_from(self, nbytes: int, read_into: Callable[[memoryview], int]) -> memoryview:
+        """Bytes that do not lie in a file of their own: `read_into` writes them into that very buffer.
+
+        Args:
+            nbytes: how many there are.
+            read_into: given room for all of them; returns how many came.
+
+        Raises:
+            ItemError: none, more than the limit, or fewer came. And whatever `read_into` raises.
         """
 
     def full(self, data: memoryview, *, previews: bool = False) -> tuple[Spec, Codec]:

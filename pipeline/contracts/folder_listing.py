@@ -12,6 +12,7 @@ from operator import attrgetter
 
 from ..errors import ItemError, UsageError
 from .frame import Item
+from .globs import matcher
 from .stage import Reader
 
 RUN = 4096  # names that are sorted together; a folder of a million starts at once and is never a list in memory
@@ -202,11 +203,11 @@ class Listing(Reader):
 
     @cached_property
     def _included(self) -> Callable[[str], bool]:
-        return _matcher(self.include) if self.include else lambda _: True
+        return matcher(self.include) if self.include else lambda _: True
 
     @cached_property
     def _excluded(self) -> Callable[[str], bool]:
-        return _matcher(self.exclude)
+        return matcher(self.exclude)
 
     @cached_property
     def _root(self) -> str:
@@ -215,18 +216,3 @@ class Listing(Reader):
 
 _name_of: Callable[[os.DirEntry[str]], str] = attrgetter("name")
 _realpath = lru_cache(maxsize=8)(os.path.realpath)
-
-
-def _matcher(globs: list[str]) -> Callable[[str], bool]:
-    """Whether one of the globs names a relative path; about 0.2 us for globs like **/*.{a,b}, else about 1 us."""
-    if not globs:
-        return lambda _: False
-    simple = [re.fullmatch(r"\*\*/\*\.(?:(\w+)|\{(\w+(?:,\w+)*)\})", pattern) for pattern in globs]
-    if all(simple):
-        ends = tuple("." + end.lower() for match in simple if match for end in (match[1] or match[2]).split(","))
-        return lambda path: path.lower().endswith(ends)
-    from wcmatch import glob  # not at the top: the default globs need no library
-
-    flags = glob.BRACE | glob.GLOBSTAR | glob.IGNORECASE | glob.DOTGLOB
-    named = re.compile("|".join(glob.translate(globs, flags=flags)[0])).match
-    return lambda path: named(path) is not None

@@ -72,6 +72,11 @@ class Item(NamedTuple):
         dir: folder below the input's root, "" at the root; what `{dir}` becomes.
         name: last part of the path; what `{name}` becomes.
         skip: not to be read, for this reason (a symbolic link); counted as skipped.
+        fails: cannot be read, for this reason (an encrypted member of an archive); counted as failed.
+        archive: path of the archive that it is a member of; "" for a file. `source` is this path, a "/" and the
+            member's name.
+        place: where the member lies in it; what `Reader.read` needs, and no one else.
+        columns: names and texts of what a list says of it beside its path.
     """
 
     number: int
@@ -79,6 +84,15 @@ class Item(NamedTuple):
     dir: str = ""
     name: str = ""
     skip: str = ""
+    fails: str = ""
+    archive: str = ""
+    place: str = ""
+    columns: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def member(self) -> str:
+        """Its path in its archive; "" for a file."""
+        return self.source[len(self.archive) + 1 :] if self.archive else ""
 
     @property
     def below(self) -> str:

@@ -51,14 +51,14 @@ class PictureReader(Reader):
     def streams(self) -> bool:
         return self.frames == "all"
 
-    def decoded(self, context: ReadContext, path: str) -> Iterator[Part]:
-        """The pictures in a file that are asked for. Raises what `context.load` and `context.picture` raise."""
+    def decoded(self, context: ReadContext, item: Item) -> Iterator[Part]:
+        """The pictures in an item's file that are asked for. Raises what `load` and `context.picture` raise."""
         salvage, previews = self.on_damage == "salvage", self.raw == "preview"
         if self.frames == "first":
-            yield context.picture(context.load(path), salvage=salvage, previews=previews)
+            yield context.picture(self.load(item, context), salvage=salvage, previews=previews)
         else:
-            yield from context.pictures(context.load(path), self.frames, salvage=salvage, previews=previews)
+            yield from context.pictures(self.load(item, context), self.frames, salvage=salvage, previews=previews)
 
     def sample(self, item: Item, context: ReadContext) -> tuple[Spec, Codec | None]:
         """Spec and codec of what will be read of an item; raises as `read` does."""
-        return context.full(context.load(item.source), previews=self.raw == "preview")
+        return context.full(self.load(item, context), previews=self.raw == "preview")

@@ -7,11 +7,11 @@ A component computes. It counts nothing, retries nothing, starts no process: the
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar, NamedTuple
 
 from .frame import Frame, Item
 from .spec import Pixels, Size, Spec
-from .stamp import Stamp, stamp_of
+from .stamp import Stamp, is_gone, stamp_of
 from .template import Template
 
 if TYPE_CHECKING:
@@ -171,6 +171,16 @@ class Reader(Stage):
         return None
 
     @property
+    def named_by_pattern(self) -> bool:
+        """Whether `path` is not the name of a file but a pattern of names."""
+        return False
+
+    @property
+    def watchable(self) -> bool:
+        """Whether `at` tells the items that appear while a run goes on."""
+        return self.root is not None and not self.waits
+
+    @property
     def waits(self) -> bool:
         """Whether `discover` may wait long for its next item, because another program names them."""
         return False
@@ -188,6 +198,20 @@ class Reader(Stage):
     def stamp(self, item: Item) -> Stamp | None:
         """What tells whether the item is the same as the last time; None has it done each time. Asked in the parent."""
         return stamp_of(item.source)
+
+    def load(self, item: Item, context: ReadContext) -> memoryview:
+        """The bytes of an item's file, in a buffer that the next call reuses. Asked in a worker, by `sample`, and for
+        writers that ask for a frame's source. Raises as `read` does.
+        """
+        return context.load(item.source)
+
+    def open_source(self, item: Item) -> BinaryIO:
+        """The same as a file, to be read from its beginning: for hashes. Asked anywhere; raises OSError."""
+        return open(item.source, "rb")
+
+    def is_gone(self, path: str) -> bool:
+        """Whether there is certainly no input any more at a path below `root`. Asked in the parent."""
+        return is_gone(path)
 
     def holds(self, path: str, without: str | None = None) -> bool:
         """Whether an existing file is one of the inputs, so that no output is written over it. Asked in a writer."""
@@ -215,7 +239,7 @@ class Reader(Stage):
 
         No pixel is decoded. Raises as `read` does.
         """
-        return context.full(context.load(item.source))
+        return context.full(self.load(item, context))
 
     def read(self, item: Item, context: ReadContext) -> Iterator[Part]:
         """The frames of an item, announced one by one; the next is asked for when the last was filled.

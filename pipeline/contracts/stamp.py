@@ -19,6 +19,17 @@ class Stamp(NamedTuple):
     digest: bytes = b""
 
 
+def is_gone(path: str | bytes) -> bool:
+    """Whether there is certainly no file: one that cannot be looked at, on a disk that fails, is not gone."""
+    try:
+        os.lstat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except (OSError, ValueError):
+        return False
+    return False
+
+
 def stamp_of(path: str) -> Stamp | None:
     """Of one file; None where it cannot be told, and the item is done again each time."""
     try:

@@ -9,7 +9,9 @@ from functools import cached_property
 from ..errors import ItemError, UsageError
 from .frame import Frame, Item
 
-ITEM_FIELDS = ("dir", "stem", "ext", "name")
+ITEM_FIELDS = ("dir", "stem", "ext", "name", "member", "archive")
+COLUMN = "columns."  # before the name of a column of a list
+SHARD = "shard"  # number of an archive of several; stays as it is until they are packed
 FRAME_FIELDS = ("index", "pts", "row", "column", "width", "height", "hash")
 _FIELD = re.compile(r"\{([^{}]*)\}")
 
@@ -18,23 +20,29 @@ _FIELD = re.compile(r"\{([^{}]*)\}")
 class Template:
     """An output path with fields in braces.
 
-    `{dir} {stem} {ext} {name}` come from the item and are known before it is read; `{index} {pts} {row} {column}
-    {width} {height} {hash}` come from the frame and are known in the writer. `{dir}` keeps the folders below the
-    input's root; `{row}` and `{column}` are of frames that were cut from a picture only. `./` and `//` fold away, so a
-    path has one spelling.
+    `{dir} {stem} {ext} {name}` come from the item and are known before it is read, as are `{archive}` (name of the
+    archive that it is a member of, without its extension), `{member}` (path in it) and `{columns.X}` (what column X of
+    a list says of it); `{index} {pts} {row} {column} {width} {height} {hash}` come from the frame and are known in the
+    writer. `{dir}` keeps the folders below the input's root; `{row}` and `{column}` are of frames that were cut from a
+    picture only. `./` and `//` fold away, so a path has one spelling.
+
+    Attributes:
+        of_archives: whether it names archives, which may be numbered by `{shard}`.
 
     Raises:
         UsageError: a field that is not known, or a brace that is not closed.
     """
 
     text: str
+    of_archives: bool = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "text", _one_spelling(self.text))
         for field in _FIELD.findall(self.text):
-            if field not in ITEM_FIELDS + FRAME_FIELDS:
-                known = " ".join(f"{{{name}}}" for name in ITEM_FIELDS + FRAME_FIELDS)
-                raise UsageError(f"unknown template field {{{field}}}", limit=f"known are {known}")
+            known: tuple[str, ...] = (*ITEM_FIELDS, SHARD) if self.of_archives else ITEM_FIELDS + FRAME_FIELDS
+            if field not in known and not (field.startswith(COLUMN) and len(field) > len(COLUMN)):
+                names = " ".join(f"{{{name}}}" for name in (*known, f"{COLUMN}NAME"))
+                raise UsageError(f"unknown template field {{{field}}}", limit=f"known are {names}")
         if re.search(r"[{}]", _FIELD.sub("", self.text)):
             raise UsageError(f"a brace of the template {self.text!r} has no partner")
         if ".." in self.text.removeprefix(self.root).split("/"):
@@ -78,9 +86,9 @@ class Template:
         """The path for an item, or for one of its frames; empty folders fold away.
 
         Raises:
-            ItemError: the name would leave its folder (`..`, a NUL), or a frame that was not cut has no row.
+            ItemError: the name would leave its folder (`..`, a NUL), or the item or its frame has no such field.
         """
-        _, source, folder, name, _ = item
+        _, source, folder, name = item[:4]
         if ("." in folder and ".." in folder.split("/")) or name in ("", ".", "..") or "\0" in name:
             raise ItemError(f"the output name for {source!r} would leave its folder")
         parts = self._parts
@@ -111,6 +119,8 @@ def _value(field: str, item: Item, frame: Frame | None, digest: str) -> str:
         return item.name
     if field == "hash":
         return digest
+    if field in ("member", "archive") or field.startswith(COLUMN):
+        return _told(field, item)
     if frame is None:
         return f"{{{field}}}"
     if field == "index":
@@ -120,6 +130,32 @@ def _value(field: str, item: Item, frame: Frame | None, digest: str) -> str:
     if field in ("row", "column"):
         return _place(field, frame.row if field == "row" else frame.column)
     return str(frame.spec.width if field == "width" else frame.spec.height)
+
+
+def _told(field: str, item: Item) -> str:
+    """What an archive or a list says of the item."""
+    if field == "member" and item.archive:
+        return item.member
+    if field == "archive" and item.archive:
+        return archive_stem(item.archive)
+    if not field.startswith(COLUMN):
+        raise ItemError(f"the path has {{{field}}}, and the item is not a member of an archive")
+    name = field.removeprefix(COLUMN)
+    text = dict(item.columns).get(name)
+    if text is None:
+        known = ", ".join(known for known, _ in item.columns) or "none"
+        raise ItemError(f"the path has {{{field}}}, and the item has no column {name!r}", limit=f"it has {known}")
+    if not text.strip() or "/" in text or text in (".", ".."):
+        raise ItemError(f"the path has {{{field}}}, and {text!r} is not a name for a file or folder")
+    return text
+
+
+def archive_stem(path: str) -> str:
+    """The name of an archive without its extensions: `a/b.tar.gz` is "b"."""
+    name = path.rpartition("/")[2]
+    head, dot, tail = name.rpartition(".")
+    head = head if dot and head else name
+    return head[:-4] if head.lower().endswith(".tar") and tail.lower() != "tar" and len(head) > 4 else head
 
 
 def _place(field: str, number: int | None) -> str:

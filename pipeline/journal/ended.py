@@ -18,6 +18,7 @@ class Ended(NamedTuple):
         target, output: of an item that has one output; "" and None for another.
         parts: targets and outputs of an item whose frames decide their names; None for another.
         failed: its row of `failures`, without the run; None for an item that did not fail.
+        beside: staging files that hold members of it.
         row: whether `items` gets a row: not for one that was never let in.
     """
 
@@ -30,10 +31,12 @@ class Ended(NamedTuple):
     cause: str | None = None
     failed: Cells | None = None
     row: bool = True
+    beside: tuple[str, ...] = ()
 
     @property
     def targets(self) -> tuple[str, ...]:
         """Where its outputs lie."""
         if self.outcome != DONE:
             return ()
-        return tuple(target for target, _ in self.parts) if self.parts is not None else (self.target,)
+        own = tuple(target for target, _ in self.parts) if self.parts is not None else (self.target,)
+        return own + self.beside if self.beside else own

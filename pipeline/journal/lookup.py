@@ -125,11 +125,13 @@ class Lookup:
         """Where an output of the journal lies."""
         return f"{self._folder}/{os.fsdecode(output)}"
 
-    def of_part(self, target: str, item: Item) -> tuple[Cause | None, OnDisk | None]:
+    def of_part(self, target: str, item: Item, member: bytes | None = None) -> tuple[Cause | None, OnDisk | None]:
         """Of a name that only a frame decided: why it may not be written, or a foreign file that will be replaced.
 
-        Called by the journal's writer.
+        `member` is what the journal calls a name in an archive. Called by the journal's writer.
         """
+        if member is not None:
+            return self.owners.of_member(member, os.fsencode(self._reader.key(item)), item), None
         there = on_disk(target)
         if there is None:
             return None, None
@@ -217,7 +219,7 @@ class Lookup:
     def _stamp(self, item: Item) -> Stamp | None:
         stamp = self._reader.stamp(item)
         if stamp is not None and self._options.checksum and not stamp.digest:
-            return stamp._replace(digest=digest_of(item.source))
+            return stamp._replace(digest=digest_of(self._reader, item))
         return stamp
 
     def _against_claims(self, one: Looked, there: OnDisk, claims: Mapping[bytes, Claim]) -> Looked:
@@ -257,11 +259,11 @@ def _lies(target: str) -> OnDisk | None:
     return on_disk(target) if os.access(target, os.F_OK, follow_symlinks=False) else None
 
 
-def digest_of(path: str) -> bytes:
-    """BLAKE2b of a file's bytes, 16 bytes of it; b"" where it cannot be read."""
+def digest_of(reader: Reader, item: Item) -> bytes:
+    """BLAKE2b of the bytes of an item's file, 16 bytes of it; b"" where they cannot be read."""
     digest = blake2b(digest_size=16)
     try:
-        with open(path, "rb") as file:
+        with reader.open_source(item) as file:
             while block := file.read(1 << 20):
                 digest.update(block)
     except OSError:

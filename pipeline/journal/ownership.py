@@ -113,6 +113,14 @@ class Owners:
             return Over(Cause("", "skip", f"{why} (`overwrite: {self._policy}`)"))
         return Over(Cause("", "exists", EXISTS, remedy=INSTEAD)) if what == REFUSE else Over(None, foreign=not own)
 
+    def of_member(self, member: bytes, key: bytes, item: Item) -> Cause | None:
+        """Why a name in an archive is not to be had: another item that is done has it."""
+        claim = self.claims([member]).get(member)
+        if claim is None or claim[:2] == (self._job, key) or claim.outcome != DONE:
+            return None
+        other = self._still(claim, item)
+        return Cause("", "collision", f"its name in the archive is that of {other!r}") if other else None
+
     def _still(self, claim: Claim, by: Item) -> str:
         """The input that another item's claim is for; "" where it is gone, and the name with it, or is this one."""
         job, item = claim[:2]
@@ -120,7 +128,7 @@ class Owners:
         known = self._db.execute(query, (job, item)).fetchone()
         path = os.path.join(os.fsdecode(known[0]) if known else self._reader.root or "", os.fsdecode(item))
         try:
-            return "" if is_gone(path) or os.path.samefile(path, by.source) else path
+            return "" if self._reader.is_gone(path) or os.path.samefile(path, by.source) else path
         except OSError:
             return path
 
@@ -150,14 +158,3 @@ def on_disk(path: str) -> OnDisk | None:
     except (OSError, ValueError):
         return None
     return OnDisk(status.st_size, min(max(status.st_mtime_ns, -LARGEST), LARGEST))
-
-
-def is_gone(path: str | bytes) -> bool:
-    """Whether there is certainly no file: one that cannot be looked at, on a disk that fails, is not gone."""
-    try:
-        os.lstat(path)
-    except (FileNotFoundError, NotADirectoryError):
-        return True
-    except (OSError, ValueError):
-        return False
-    return False

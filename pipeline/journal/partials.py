@@ -8,12 +8,10 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from hashlib import blake2b
 from typing import Final
 
-from ..errors import EnvironmentRefusal
-from ..transport.partial_code import FILE
 from .ended import Cells
 from .tables import DONE
 from .verdict import OnDisk
@@ -40,12 +38,12 @@ SUPERSEDED = "DELETE FROM partials WHERE job = ? AND item = ? AND run != ?"
 # Items that are done, as the chain of now does them; the run of a row says which partials are those of its outputs.
 _DONE = (
     "FROM members m CROSS JOIN items i ON i.job = m.job AND i.item = m.item"
-    " WHERE m.job = ? AND i.outcome = ? AND i.chain = ? ORDER BY m.number"
+    " WHERE m.job = ? AND m.number >= 0 AND i.outcome = ? AND i.chain = ? ORDER BY m.number"
 )
 _GIVEN = (
     "SELECT p.data FROM members m CROSS JOIN items i ON i.job = m.job AND i.item = m.item"
     " CROSS JOIN partials p ON p.job = m.job AND p.item = m.item AND p.run = i.run"
-    " WHERE m.job = ? AND i.outcome = ? AND i.chain = ? ORDER BY m.number, p.part"
+    " WHERE m.job = ? AND m.number >= 0 AND i.outcome = ? AND i.chain = ? ORDER BY m.number, p.part"
 )
 
 
@@ -55,41 +53,6 @@ def make_tables(db: sqlite3.Connection, folder: str) -> None:
     os.makedirs(folder, exist_ok=True)
     for name in os.listdir(folder):
         os.unlink(os.path.join(folder, name))
-
-
-class GivenRows:
-    """What is written down while the run goes.
-
-    Args:
-        keep: takes a row for the database; no row that is handed over after it is committed before it.
-        job, run: numbers in the journal.
-        folder: where workers put what is too long for their control blocks.
-    """
-
-    def __init__(self, keep: Callable[[Statement, Cells], None], job: int, run: int, folder: str) -> None:
-        self._keep, self._job, self._run = keep, job, run
-        self._folder = folder
-
-    def met(self, number: int, key: bytes) -> None:
-        """The discovery thread: an item is in the input, at this place."""
-        self._keep(MEMBERS, (self._job, key, number, self._run))
-
-    def given(self, key: bytes, part: int, data: bytes) -> None:
-        """The loop: what reducers gave, or where the file with it is."""
-        if data.startswith(FILE):
-            data = self._taken(os.path.basename(os.fsdecode(data[len(FILE) :])))
-        self._keep(PARTIALS, (self._job, key, self._run, part, data))
-
-    def _taken(self, name: str) -> bytes:
-        path = os.path.join(self._folder, name)
-        try:
-            with open(path, "rb") as file:
-                data = file.read()
-            os.unlink(path)
-        except OSError as error:
-            what = f"what a reducer gave cannot be read again: {error.strerror}"
-            raise EnvironmentRefusal(what, where=path) from error
-        return data
 
 
 class Partials:

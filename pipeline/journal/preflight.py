@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import sqlite3
 from collections.abc import Iterator
 from itertools import islice
 
@@ -14,6 +15,21 @@ from ..plan.model import Plan
 from .tables import FOLDER
 
 LOOKED_AT = 2000  # inputs, or files of the output folder; what stands beyond them fails its item one by one
+
+
+def refuse_new_journal(plan: Plan, reader: Reader, db: sqlite3.Connection, path: str) -> None:
+    """A journal that was made just now knows nothing: outputs of an older version are not taken for foreign.
+
+    Raises UsageError where outputs stand already, and removes the journal: its database and what belongs to it.
+    """
+    try:
+        refuse_standing(plan, reader)
+    except UsageError:
+        db.close()
+        for name in (path, path + "-wal", path + "-shm"):
+            if os.path.exists(name):
+                os.unlink(name)
+        raise
 
 
 def refuse_standing(plan: Plan, reader: Reader) -> None:
@@ -32,6 +48,8 @@ def standing_output(plan: Plan, reader: Reader) -> str | None:
     Names that the items decide are asked one by one; where frames decide them, any file counts that could be one.
     """
     assert plan.job is not None
+    if plan.archives is not None:
+        return _standing_archive(plan.archives)
     template = Template(plan.job)
     if not _has_files(template.root):
         return None
@@ -41,6 +59,14 @@ def standing_output(plan: Plan, reader: Reader) -> str | None:
     if reader.waits:
         return None  # what it names can be asked for once only
     return next((target for target in _targets(template, reader) if os.path.lexists(target)), None)
+
+
+def _standing_archive(archives: str) -> str | None:
+    template = Template(archives, of_archives=True)
+    could_be = re.compile(_pattern(template))
+    if not _has_files(template.root):
+        return None
+    return next((path for path in islice(_files(template.root), LOOKED_AT) if could_be.fullmatch(path)), None)
 
 
 def _targets(template: Template, reader: Reader) -> Iterator[str]:

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from ..contracts.stage import Reader
 from ..errors import EnvironmentRefusal, UsageError
-from .ownership import claims_of, is_gone, on_disk
+from .ownership import claims_of, on_disk
 from .verdict import OnDisk
 
 MOST_SHARE = 0.5  # of the items; more than that are hardly deleted inputs
@@ -50,7 +50,7 @@ def gone(db: sqlite3.Connection, job: int, reader: Reader, output_root: str, *, 
             remedy="give the reader a `base`",
         )
     _must_be_the_same(db, reader.root, force=force)
-    found = _missing(db, job, os.fsencode(os.path.realpath(reader.root)), force=force)
+    found = _missing(db, job, reader, os.fsencode(os.path.realpath(reader.root)), force=force)
     return [_gone(db, job, *one, output_root) for one in found]
 
 
@@ -76,23 +76,24 @@ class Pruning:
 
     def __init__(self, db: sqlite3.Connection, job: int, reader: Reader, output_root: str, *, force: bool) -> None:
         self._db, self._job, self._root = db, job, output_root
+        self._reader = reader
         self._found = gone(db, job, reader, output_root, force=force)
         if not force:
             refuse_too_many(db, job, self._found)
 
     def carry_out(self) -> list[str]:
         """Remove them; in words what went, and what stays and why. Raises OSError where one cannot be removed."""
-        removed = remove(self._db, self._job, self._found, self._root)
+        removed = remove(self._db, self._job, self._reader, self._found, self._root)
         return in_words(removed, self._found)
 
 
-def remove(db: sqlite3.Connection, job: int, found: list[Gone], output_root: str) -> int:
+def remove(db: sqlite3.Connection, job: int, reader: Reader, found: list[Gone], output_root: str) -> int:
     """Remove what is still as it was found, and forget the items; how many files were removed."""
     removed = 0
     db.execute("BEGIN IMMEDIATE")
     try:
         for one in found:
-            if not one.away and all(is_gone(os.path.join(folder, one.key)) for folder in one.folders):
+            if not one.away and _is_gone(reader, one.folders, one.key):
                 removed += _remove(db, job, one, output_root)
     finally:  # what was unlinked is told also where something else could not be
         db.execute("COMMIT")
@@ -137,9 +138,10 @@ def path_of(output_root: str, output: bytes) -> str | None:
 
 def _must_be_the_same(db: sqlite3.Connection, root: str, *, force: bool) -> None:
     try:
-        device = os.stat(root).st_dev
-        with os.scandir(root) as entries:
-            empty = next(entries, None) is None
+        device, empty = os.stat(root).st_dev, False
+        if not os.path.isfile(root):  # else an archive
+            with os.scandir(root) as entries:
+                empty = next(entries, None) is None
     except OSError as error:
         raise EnvironmentRefusal(
             f"the folder of the inputs cannot be looked at: {error.strerror}", where=root, remedy="is it mounted?"
@@ -165,7 +167,7 @@ def _is_the_same(db: sqlite3.Connection, root: bytes) -> bool:
 
 
 def _missing(
-    db: sqlite3.Connection, job: int, root: bytes, *, force: bool
+    db: sqlite3.Connection, job: int, reader: Reader, root: bytes, *, force: bool
 ) -> Iterator[tuple[bytes, tuple[bytes, ...], bytes]]:
     """Items that neither the folder of now nor the one they came from holds; the latter where that is not there."""
     roots = dict(db.execute("SELECT id, path FROM roots").fetchall())
@@ -174,8 +176,12 @@ def _missing(
     for key, number in db.execute(query, (job,)).fetchall():
         own = roots.get(number, root)
         folders = tuple(dict.fromkeys((root, own)))
-        if all(is_gone(os.path.join(folder, key)) for folder in folders):
+        if _is_gone(reader, folders, key):
             yield key, folders, b"" if force or there.get(own, True) else own
+
+
+def _is_gone(reader: Reader, folders: tuple[bytes, ...], key: bytes) -> bool:
+    return all(reader.is_gone(os.fsdecode(os.path.join(folder, key))) for folder in folders)
 
 
 def _gone(

@@ -15,14 +15,16 @@ from ..contracts.frame import Item
 from ..contracts.stage import Reader
 from ..contracts.stamp import Stamp
 from ..contracts.template import Template
-from ..errors import Exit, PipelineError, UsageError
+from ..errors import Exit, PipelineError
 from ..plan.model import Plan
 from . import fingerprint
 from .ended import Cells, Ended, Several
+from .given import GivenRows, prepare, superseded
 from .lock import RunLock
 from .lookup import Looked, Lookup, recorded
-from .partials import GivenRows, Partials, make_tables
-from .preflight import refuse_standing
+from .packed import Packs
+from .partials import Partials
+from .preflight import refuse_new_journal
 from .prune import Pruning
 from .registering import end_run, never_began, register, seen
 from .run_options import NOTHING, USUAL, Options, Told
@@ -82,7 +84,7 @@ class Journal:
             self._db, new = open_to_write(plan.state_dir, full=self.durability != "none")
             self._opened.append(self._db)
             if new and plan.overwrite == "own" and not options.adopt:
-                self._refuse_standing(reader)
+                refuse_new_journal(plan, reader, self._db, self.path)
             with refusals(self.path):
                 self.swept = sweep_dead(self._db, plan.output_root)
                 self._steps = fingerprint.steps_of(plan)
@@ -90,8 +92,8 @@ class Journal:
                 self._job, self._chain, self._root, self.run = numbers
                 force = options.force
                 self._pruning = Pruning(self._db, self._job, reader, root, force=force) if options.prune else None
-                if plan.partials_dir:
-                    make_tables(self._db, plan.partials_dir)
+                if plan.gives:
+                    prepare(self._db, plan, self._job)
             self._reading = open_to_read(plan.state_dir)
             self._opened.append(self._reading)
             with refusals(self.path):
@@ -104,28 +106,15 @@ class Journal:
                 never_began(self._db, self.run)
             self._let_go()
             raise
-        self._thread = WriteThread(self._db, self.path, self.durability, self.run, reduces=plan.reducing > 0)
+        self._thread = WriteThread(self._db, self.path, self.durability, self.run, after_done=superseded(plan))
         self._thread.told = self._under_way.discard
-        folder = plan.partials_dir
-        self._rows = GivenRows(self._thread.keep, self._job, self.run, folder) if folder else None
+        self._rows = GivenRows(self._thread.keep, plan, self._job, self.run) if plan.gives else None
 
     def _let_go(self) -> None:
         """Close the database and let go of the output; safe to call twice."""
         while self._opened:
             self._opened.pop().close()
         self._lock.release()
-
-    def _refuse_standing(self, reader: Reader) -> None:
-        """A journal that was made just now knows nothing: outputs of an older version are not taken for foreign."""
-        try:
-            refuse_standing(self.plan, reader)
-        except UsageError:
-            while self._opened:
-                self._opened.pop().close()
-            for name in (self.path, self.path + "-wal", self.path + "-shm"):
-                if os.path.exists(name):
-                    os.unlink(name)
-            raise
 
     # ---- the intake, in the discovery thread -------------------------------------------------------------------
 
@@ -179,6 +168,8 @@ class Journal:
         """An item was refused at the intake: the run's failures say so, and what was known of it stays."""
         self._make_room()
         head = (self._job, os.fsencode(self._reader.key(item)))
+        if self._rows is not None:
+            self._rows.refused(head[1])
         self._failed(_Open(head, "", None, item.source), outcome, cause, row=False)
 
     # ---- the loop ----------------------------------------------------------------------------------------------
@@ -196,11 +187,14 @@ class Journal:
 
         def ask() -> Cells | Cause:
             with refusals(self.path):
-                why, foreign = self.lookup.of_part(target, item)
+                member = self._rows.name_of(target, item) if self._rows is not None else None
+                why, foreign = self.lookup.of_part(target, item, member)
             if why is not None or opened is None or self._open.get(item.number) is not opened:
                 return why or Cause("", "refused", "the item is over")
-            self._parts.setdefault(item.number, {})[target] = self.lookup.output_of(target)
-            return (self.lookup.output_of(target), self._job, opened.head[1], self.run, *(foreign or (None, None)))
+            if member is None:
+                self._parts.setdefault(item.number, {})[target] = self.lookup.output_of(target)
+            name = member or self.lookup.output_of(target)
+            return (name, self._job, opened.head[1], self.run, *(foreign or (None, None)))
 
         self._thread.check(ask, answer)
 
@@ -215,10 +209,10 @@ class Journal:
         return answered.get()
 
     def given(self, item: Item, part: int, data: bytes) -> None:
-        """Reducers gave this of an item that was let in; `part` tells what one item gave at several times apart."""
+        """The last group gave this of an item that was let in; `part` tells what it gave at several times apart."""
         opened = self._open.get(item.number)
         if self._rows is not None and opened is not None and data:
-            self._rows.given(opened.head[1], part, data)
+            self._rows.given(opened.head[1], item, part, data)
 
     def ended(self, item: Item, outcome: str, cause: Cause | None, busy_us: int = 0) -> None:
         """An item that was let in has ended."""
@@ -229,8 +223,9 @@ class Journal:
             self._under_way.discard(opened.head[1])
             return
         several = tuple(parts.items()) if parts is not None else () if opened.output is None else None
+        beside = self._rows.staged(item) if self._rows is not None else ()
         if outcome == "done":
-            self._thread.ended(Ended(opened.head, DONE, opened.target, opened.output, several, busy_us))
+            self._thread.ended(Ended(opened.head, DONE, opened.target, opened.output, several, busy_us, beside=beside))
         else:
             self._failed(opened, outcome, cause or Cause("", "", ""), several, busy_us=busy_us)
 
@@ -267,6 +262,11 @@ class Journal:
     def partials(self) -> Partials:
         """What reducers gave, and their results. After `flush`."""
         return Partials(self._db, self._job, self._chain, self.run)
+
+    def packs(self) -> Packs:
+        """Members and their archives. After `flush`."""
+        assert self.plan.staging_dir is not None
+        return Packs(self._db, self._job, self._chain, self.plan.staging_dir, self.plan.output_root or "")
 
     @property
     def knows(self) -> int:

@@ -18,7 +18,7 @@ from ..errors import PipelineError, one_line
 from .durable import SyncThread, sync_refusal
 from .ended import Cells, Ended
 from .ownership import on_disk
-from .partials import MEMBERS, PARTIALS, SUPERSEDED, Statement
+from .partials import Statement
 from .store import refusal
 from .tables import DONE
 from .verdict import OnDisk
@@ -51,7 +51,7 @@ class WriteThread:
         path: of the database, for messages.
         durability: `none`, `batch` or `each`.
         run: number of the run.
-        reduces: whether what reducers gave of an item in other runs goes when it is done.
+        after_done: statements that are carried out for each item that is done, with job, item and run.
 
     Attributes:
         committed: how many of the claims that were handed over are in the journal.
@@ -61,7 +61,9 @@ class WriteThread:
         cpu_s: processor time that it took, known when it has ended.
     """
 
-    def __init__(self, db: sqlite3.Connection, path: str, durability: str, run: int, *, reduces: bool = False) -> None:
+    def __init__(
+        self, db: sqlite3.Connection, path: str, durability: str, run: int, after_done: Sequence[str] = ()
+    ) -> None:
         self.committed = 0
         self.error: PipelineError | None = None
         self.woken: Callable[[], None] = lambda: None
@@ -70,7 +72,7 @@ class WriteThread:
         self._db = db
         self._path = path
         self._run_number = run
-        self._reduces = reduces
+        self._after_done = after_done
         self._kept: deque[tuple[Statement, Cells]] = deque()
         self._claims: deque[Cells] = deque()
         self._forgotten: deque[Cells] = deque()
@@ -255,9 +257,7 @@ class WriteThread:
         return self._syncing.take(wait=closing)
 
     def _insert_ended(self, ended: Sequence[Ended]) -> None:
-        items: list[Cells] = []
-        parts: list[Cells] = []
-        failures: list[Cells] = []
+        items, parts, failures = list[Cells](), list[Cells](), list[Cells]()
         for one in ended:
             if one.failed is not None:
                 failures.append((self._run_number, *one.failed))
@@ -275,12 +275,11 @@ class WriteThread:
             items.append((*one.head, one.outcome, self._run_number, count, one.output, *there, one.busy_us, one.cause))
         for statement, rows in ((PARTS, parts), (ITEMS, items), (FAILURES, failures)):
             self._insert(statement, rows)
-        if self._reduces:
-            done = [(*one.head[:2], self._run_number) for one in ended if one.outcome == DONE]
-            self._db.executemany(SUPERSEDED, done)
+        for text in self._after_done:
+            self._db.executemany(text, ((*one.head[:2], self._run_number) for one in ended if one.outcome == DONE))
 
     def _insert_kept(self, kept: Sequence[tuple[Statement, Cells]]) -> None:
-        for each in (MEMBERS, PARTIALS):
+        for each in {statement for statement, _ in kept}:
             self._insert(each, [row for statement, row in kept if statement is each])
 
     def _parts_of(self, one: Ended) -> list[Cells]:

@@ -12,6 +12,7 @@ from ..config.form import Component, Config
 from ..config.keys import ReaderKeys, WriterKeys
 from ..config.mapping_reader import wrong, wrong_value
 from ..config.node import Node
+from ..contracts.archive_writer import ArchiveWriter
 from ..contracts.parameters import Parameter, parameters, takes_text
 from ..contracts.problem import Mark, Problem, near
 from ..contracts.stage import Writer
@@ -42,6 +43,7 @@ class Parts:
     encoder: StagePlan | None = None
     codecs: tuple[StagePlan, ...] = ()
     destination: Template | None = None
+    archives: Template | None = None
     before_writer: list[Resolved] = field(default_factory=list)
 
 
@@ -176,9 +178,11 @@ def _encoder(parts: Parts, writer: Component, blocks: Mapping[str, Node], findin
     """The codec of the destination's extension with its block and the writer's generic parameters."""
     assert parts.writer is not None
     instance: Writer = parts.writer.instance
-    place = parts.writer.node.at(("path",))
+    packs = isinstance(instance, ArchiveWriter)
+    place = parts.writer.node.at(("member" if packs else "path",))
     try:
         parts.destination = instance.destination()
+        parts.archives = instance.archives() if isinstance(instance, ArchiveWriter) else None
     except UsageError as error:
         findings.error(place, error)
         return

@@ -50,8 +50,8 @@ def confinement(plan: Plan, group: GroupPlan) -> Confinement | None:
     reads = {*_inputs(plan, group), *_named(group.stages), *_named([plan.encoder] if plan.encoder else [])}
     root = plan.output_root if group.writes else None
     writes: tuple[str, ...] = () if root is None else (root,)
-    if group.writes and plan.partials_dir is not None:
-        writes += (plan.partials_dir,)
+    if group.writes:
+        writes += tuple(folder for folder in (plan.partials_dir, plan.staging_dir) if folder is not None)
     return Confinement(
         reads=tuple(sorted(reads)),
         libraries=tuple(sorted({*_python(), *_loader(), *SYSTEM})),

@@ -124,7 +124,7 @@ def explain(plan: Plan, config: Config, files: Sampling, *, samples: int = MAX_S
         frame_nbytes=max((way.nbytes for way in ways), default=0),
         memory_nbytes=plan.memory_nbytes,
         memory_chosen=plan.settings.queues.memory_nbytes == "auto",
-        destination=plan.destination or "",
+        destination=plan.outputs or "",
         results=tuple(stage.build().folder for stage in plan.reducers),
         notes=plan.notes,
     )
@@ -135,7 +135,7 @@ def _sampled(plan: Plan, files: Sampling, samples: int) -> Iterator[tuple[Spec, 
     names = {registry.load(codec.ref): codec.label for codec in plan.codecs}
     reader: Reader = plan.reader.build()
     reader.open()
-    items = (item for item in reader.discover(plan.output_root) if not item.skip)
+    items = (item for item in reader.discover(plan.output_root) if not item.skip and not item.fails)
     try:
         for item in islice(items, samples):
             try:

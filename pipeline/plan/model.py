@@ -16,11 +16,19 @@ from ..registry.code import load_module
 from ..registry.function_stage import as_class
 
 PARTIAL_NBYTES = 64 << 10
+MEMBERS_NBYTES = 8 << 10
 
 
 def job_of_results(folder: str) -> str:
     """The name of a job without outputs in its journal, by the folder of its first reducer: no item has one there."""
     return f"{folder.rstrip('/')}/{{index}}"
+
+
+def job_of_archives(archives: str, members: str) -> str:
+    """The name of a job whose outputs are members of archives; its folder is that of the archives."""
+    folder = Template(archives, of_archives=True).root
+    below = archives.removeprefix(folder).lstrip("/").replace("{shard}", "{index}")
+    return f"{folder}/{{index}}:{below}/{members}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +86,8 @@ class Plan:
         codecs: every codec, by name, with default settings (for reading).
         encoder: the codec of the outputs with the writer's settings; None where none is encoded.
         destination: template text of the outputs; None where nothing is written for an item.
+        archives: template text of the archives that outputs are members of, `destination` being their names in them;
+            None where each is a file.
         reducing: how many stages before the writer are reducers.
         memory_nbytes: size of the arena.
         streams: items are ordered streams. many: items are several frames each.
@@ -93,6 +103,7 @@ class Plan:
     codecs: tuple[StagePlan, ...] = ()
     encoder: StagePlan | None = None
     destination: str | None = None
+    archives: str | None = None
     reducing: int = 0
     memory_nbytes: int = 256 << 20
     streams: bool = False
@@ -112,9 +123,31 @@ class Plan:
     @property
     def job(self) -> str | None:
         """What tells this job from others in its journal: the template of its outputs, or where its results go."""
+        if self.archives is not None:
+            return job_of_archives(self.archives, self.destination or "")
         if self.destination is not None or not self.reducing:
             return self.destination
         return job_of_results(self.reducers[0].build().folder)
+
+    @property
+    def outputs(self) -> str | None:
+        """What outputs are called, for people."""
+        return f"{self.archives}: {self.destination}" if self.archives is not None else self.destination
+
+    @property
+    def file_template(self) -> Template | None:
+        """The template of outputs that are files of their own; None where they are members, or nothing is written."""
+        return Template(self.destination) if self.destination is not None and self.archives is None else None
+
+    @property
+    def gives(self) -> bool:
+        """Whether what the last group makes of an item is kept in the journal: partials, or where members lie."""
+        return self.reducing > 0 or self.archives is not None
+
+    @property
+    def staging_dir(self) -> str | None:
+        """Where members of archives wait to be packed; None where there are none."""
+        return f"{self.state_dir}/staging" if self.archives is not None else None
 
     @property
     def state_dir(self) -> str | None:
@@ -124,13 +157,13 @@ class Plan:
 
     @property
     def partial_nbytes(self) -> int:
-        """Room of each lease of the last group for what reducers give."""
-        return PARTIAL_NBYTES if self.reducing else 0
+        """Room of each lease of the last group for what it gives."""
+        return PARTIAL_NBYTES if self.reducing else MEMBERS_NBYTES if self.archives is not None else 0
 
     @property
     def partials_dir(self) -> str | None:
-        """Where workers put what is more than that; None without reducers or without a journal."""
-        return f"{self.state_dir}/partials" if self.reducing and self.state_dir else None
+        """Where workers put what is more than that; None where nothing is given, or without a journal."""
+        return f"{self.state_dir}/partials" if self.gives and self.state_dir else None
 
     def number_of(self, group: int, place: int) -> int:
         """The number of a stage among all stages of the plan, from the reader on: what a control block says runs."""

@@ -13,7 +13,7 @@ from ..config.keys import Sample
 from ..contracts.frame import Item
 from ..contracts.problem import ConfigError, Mark
 from ..contracts.stage import Reader
-from ..errors import SpecError, UsageError
+from ..errors import ItemError, SpecError, UsageError
 from . import components, conversions, placement
 from .components import Findings, Parts
 from .machine import Machine
@@ -67,6 +67,7 @@ def _plan(
         codecs=parts.codecs,
         encoder=parts.encoder,
         destination=parts.destination.text if parts.destination else None,
+        archives=parts.archives.text if parts.archives else None,
         reducing=len(parts.reducers),
         memory_nbytes=memory_nbytes,
         streams=placement.in_streams(parts),
@@ -108,7 +109,9 @@ def _inputs(config: Config, parts: Parts, findings: Findings) -> None:
         what = f"{parts.reader.plan.label} is given its inputs once, and a sample is chosen from all of them"
         findings.add(config.reader.at("sample"), what, "", "write the list to a file first")
     path = parts.reader.plan.params.get("path")
-    if isinstance(path, str) and path != "-" and not os.path.lexists(path):
+    if not isinstance(path, str) or path == "-" or parts.reader.instance.named_by_pattern:
+        return
+    if not os.path.lexists(path):
         mark: Mark = parts.reader.node.at(("path",))
         remedy = "" if os.path.isabs(path) else f"relative paths are relative to {os.getcwd()}"
         findings.add(mark, f"there is no '{path}'", "", remedy)
@@ -119,7 +122,7 @@ def _unique(config: Config, parts: Parts, findings: Findings) -> None:
     if parts.reader is None or parts.writer is None or parts.destination is None or not parts.writer.instance.encodes:
         return
     reader, fields = parts.reader.instance, parts.destination.fields
-    mark = parts.writer.node.at(("path",))
+    mark = parts.writer.node.at(("path" if parts.archives is None else "member",))
     expanding = [part for group in parts.transforms for part in group if part.instance.expanding]
     placed = sorted(fields & {"row", "column"})
     if placed and not expanding:
@@ -141,8 +144,12 @@ def _apart(parts: Parts, findings: Findings) -> None:
     template = parts.destination
     if parts.reader is None or parts.writer is None or template is None:
         return
+    template = parts.archives or template
     for item in _examples(parts, template.root):
-        folder, _, name = template.render(item).rpartition("/")
+        try:
+            folder, _, name = template.render(item).rpartition("/")
+        except ItemError:  # a field that no such item has
+            continue
         if parts.reader.instance.would_read(f"{os.path.realpath(folder or '.')}/{name}", template.root):
             mark: Mark = parts.writer.node.at(("path",))
             remedy = "give them a folder of their own"
@@ -163,7 +170,9 @@ def _examples(parts: Parts, without: str) -> Iterator[Item]:
         for ext in registry.load(codec.ref).extensions:
             yield Item(0, "", "", f"{PROBE}.{ext}")
     try:
-        yield from (item for item in islice(reader.discover(without), SAMPLES) if not item.skip and item.name)
+        yield from (
+            item for item in islice(reader.discover(without), SAMPLES) if not item.skip and not item.fails and item.name
+        )
     except (UsageError, OSError):
         return  # reported elsewhere, or by the run
 

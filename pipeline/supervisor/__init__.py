@@ -16,6 +16,7 @@ intake        items as they are found, their output names claimed
 sampling      a stable part of the input
 claims        which input has which output name
 discovery     finding and counting items in threads
+packing       the archives that members are packed into, once a run is through
 reducing      the files that reducers make of all items, once a run is through
 recorder      what comes of the items, into report and log
 report        what a run leaves behind

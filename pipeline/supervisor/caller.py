@@ -142,4 +142,4 @@ def _ending_here(plan: Plan) -> Plan:
         ))  # fmt: skip
     queue = replace(last.queue, credit=Credit(1, 1))
     here = GroupPlan("loop", (LOOP,), 1, queue=queue, writes=True)
-    return replace(plan, groups=(*groups, here), encoder=None, destination=None, reducing=0)
+    return replace(plan, groups=(*groups, here), encoder=None, destination=None, archives=None, reducing=0)

@@ -10,7 +10,6 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 
-from ..contracts.template import Template
 from ..errors import EnvironmentRefusal, Exit, PipelineError, one_line
 from ..journal import Journal
 from ..journal.run_options import NOTHING, Options, Told
@@ -77,7 +76,7 @@ class Run:
     ) -> None:  # fmt: skip
         self.plan = plan
         self.own_group = own_group
-        self.report = Report(notes=list(plan.notes), destination=plan.destination or "")
+        self.report = Report(notes=list(plan.notes), destination=plan.outputs or "")
         self.journal = journal
         self.recorder = Recorder(self.report, log=log, show=show, journal=journal)
         self.began = self.recorder.began
@@ -247,7 +246,7 @@ def check_output(plan: Plan) -> None:
     """
     if plan.destination is None:
         return
-    root = Template(plan.destination).root
+    root = plan.output_root or "."
     try:
         os.makedirs(root, exist_ok=True)
     except OSError as error:

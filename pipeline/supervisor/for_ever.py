@@ -37,6 +37,9 @@ def watch(
     """
     if plan.state_dir is None:
         raise UsageError("watch needs a writer that leaves outputs", remedy="without them no journal is kept")
+    if plan.archives is not None:
+        what = f"{plan.writer.label} packs archives when all inputs are done, and watch has no end"
+        raise UsageError(what, remedy="write files, or run the config again when there is something new")
     if plan.reducing:
         what = f"the reducer {plan.reducers[0].label} makes its files when all inputs are done, and watch has no end"
         raise UsageError(what, remedy="leave `reducers` to a config for `pipeline run`")

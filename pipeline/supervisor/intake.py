@@ -15,7 +15,6 @@ from ..contracts.frame import Item
 from ..contracts.stage import Reader
 from ..contracts.template import Template
 from ..errors import ItemError
-from ..journal.ownership import is_gone
 from ..journal.verdict import BATCH, IGNORED, QUARANTINED_BEFORE, SKIPPED_BEFORE, UP_TO_DATE
 from ..plan.model import Plan
 from .claims import Claims
@@ -70,6 +69,7 @@ class Intake:
     ) -> None:  # fmt: skip
         self.reader: Reader = plan.reader.build()
         self.template = Template(plan.destination) if plan.destination else None
+        self._packs = plan.archives is not None
         self._sample = plan.sample
         self.limit = limit
         self.claims = claims or Claims()
@@ -84,7 +84,7 @@ class Intake:
         self._within = self._root is not None and (
             inputs is None or (os.path.abspath(inputs) + "/").startswith(self._root)
         )
-        self._folds = self.without is not None and folds_case(self.without, probe=probe)
+        self._folds = self.without is not None and not self._packs and folds_case(self.without, probe=probe)
 
     def entries(self) -> Iterator[Found]:
         """What is found, in input order. A file that this run writes is not found again."""
@@ -124,7 +124,8 @@ class Intake:
         while batch := list(islice(items, size)):
             size = 1 if one_by_one else BATCH
             named = [self._named(item) for item in batch if self._counts(item)]
-            looked = iter(self.asking.look([(one.item, one.target) for one in named if not one.outcome]))
+            asked = [(one.item, "" if self._packs else one.target) for one in named if not one.outcome]
+            looked = iter(self.asking.look(asked))  # of a member nothing lies there
             for one in named:
                 if one.outcome:
                     if self._is_news(one):
@@ -133,7 +134,7 @@ class Intake:
                 answer = next(looked)
                 if self._told_before(answer):
                     continue
-                if answer.verdict.outcome == "up_to_date" and not self._within and not answer.adopted:
+                if answer.verdict.outcome == "up_to_date" and not (self._within or self._packs or answer.adopted):
                     yield self._untouched(one, answer)
                 else:
                     claimed = self._claimed(one)
@@ -173,7 +174,7 @@ class Intake:
         yield one
 
     def _counts(self, item: Item) -> bool:
-        return bool(item.skip) or not self._is_output(item)
+        return bool(item.skip or item.fails) or not self._is_output(item)
 
     def _is_output(self, item: Item) -> bool:
         """Whether this run has named the file as an output; only where outputs may lie among the inputs."""
@@ -191,6 +192,8 @@ class Intake:
         """The item with its output name, or with the reason why it has none."""
         if item.skip:
             return Found(item, "", "skipped", Cause("", "skip", item.skip))
+        if item.fails:
+            return Found(item, "", "failed", Cause("", "input", item.fails))
         if self.template is None or not self.template.known_at_intake:
             return Found(item, "")
         try:
@@ -212,7 +215,9 @@ class Intake:
         if not owner:
             return ""
         first, _, source = owner.split(":", 2)
-        if self.watched is not None and is_gone(source):  # renamed meanwhile: the name goes over to what is there
+        if self.watched is not None and self.reader.is_gone(
+            source
+        ):  # renamed meanwhile: the name goes over to what is there
             self.claims.give(self._key(self._absolute(target)), f"{number}:{index}:{item.source}")
             return ""
         itself = source == item.source if self.watched is not None else int(first) == item.number

@@ -50,19 +50,28 @@ def unkept(journal: Journal) -> Halt | None:
 
 
 def add_results(plan: Plan, journal: Journal, report: Report, *, whole: bool, serial: bool = False) -> None:
-    """Have the reducers make their files of all that is done, where the run came to its end; the report says which.
+    """Have archives packed and reducers make their files of all that is done, where the run came to its end.
+
+    The report says which files those are.
 
     Args:
         whole: whether the run took its input without a limit.
         serial: whether to merge in this process.
     """
-    if not plan.reducing or report.exit_code not in (Exit.OK, Exit.SOME_FAILED):
+    if not plan.gives or report.exit_code not in (Exit.OK, Exit.SOME_FAILED):
         return
-    from .reducing import results_of  # few runs have reducers
-
     try:
         whole = whole and not journal.options.retry
-        report.results += results_of(plan, journal, whole=whole, serial=serial)
+        if plan.archives is not None:
+            from .packing import pack  # few runs have archives, or reducers
+
+            paths, note = pack(plan, journal, whole=whole)
+            report.results += paths
+            report.notes += [note] if note else []
+        if plan.reducing:
+            from .reducing import results_of
+
+            report.results += results_of(plan, journal, whole=whole, serial=serial)
     except PipelineError as error:
         report.exit_code, report.stopped = error.exit_code, f"no results: {error}"
     except KeyboardInterrupt:

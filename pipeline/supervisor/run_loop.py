@@ -156,7 +156,7 @@ class RunLoop:
         while self.discovery.ended and not self.feed.has_work:
             self.feed()
             self.pump()
-            if self.core.exhausted or self.halt is not None:
+            if self.core.over or self.halt is not None:
                 return False
         return True
 

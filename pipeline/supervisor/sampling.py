@@ -24,7 +24,7 @@ def sampled(reader: Reader, first: Iterable[Item], again: Iterable[Item], sample
     assert isinstance(sample.count, int)
     largest: list[int] = []  # negative, so that the top of the heap is the largest of the smallest
     for item in first:
-        if item.skip:
+        if item.skip or item.fails:
             continue
         number = -_hash(reader, item, sample.seed)
         if len(largest) < sample.count:
@@ -36,7 +36,7 @@ def sampled(reader: Reader, first: Iterable[Item], again: Iterable[Item], sample
         return
     most = -largest[0]
     for item in again:
-        if item.skip or _hash(reader, item, sample.seed) <= most:
+        if item.skip or item.fails or _hash(reader, item, sample.seed) <= most:
             yield item
 
 

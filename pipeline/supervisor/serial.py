@@ -95,7 +95,7 @@ class SerialRun:
         self.journal = journal
         self.intake = Intake(plan, limit=limit, journal=journal, only=only)
         self.budget = Budget(plan.settings.on_error)
-        self.report = Report(ledger=self.budget.ledger, destination=plan.destination or "", notes=list(plan.notes))
+        self.report = Report(ledger=self.budget.ledger, destination=plan.outputs or "", notes=list(plan.notes))
         self.recorder = Recorder(self.report, log=log, show=show, journal=journal)
         self.remarks: list[str] = []
         self.running = self.frames = 0
@@ -162,7 +162,7 @@ class SerialRun:
         except StageError as error:
             return self._raised(found.item, error.label, error.cause)
         if self.journal is not None:
-            self.journal.given(found.item, 0, self.whole.mapping.take())
+            self.journal.given(found.item, 0, self.whole.given())
         self.budget.count(found.item, "done", None, done.frames)
         self.frames += done.frames
         self.report.bytes_in += done.nbytes_read

@@ -55,7 +55,7 @@ class Watched:
         self, reader: Reader, without: str | None, settle_s: float, *, polling: bool | None = None,
         say: Callable[[str], None] = lambda _: None,
     ) -> None:  # fmt: skip
-        if reader.root is None or reader.waits:
+        if reader.root is None or not reader.watchable:
             raise UsageError("watch needs a reader of a folder", remedy="use folder, video or sequence")
         self.root = reader.root
         self.journal: Journal | None = None

@@ -8,6 +8,7 @@ that when the answer's record came in. So no slot is ever written by two.
 
 from __future__ import annotations
 
+import json
 import os
 import struct
 import sys
@@ -39,8 +40,13 @@ MAX_TEXT_NBYTES = TEXT_NBYTES - _TEXT_NBYTES
 
 def encode_job(item: Item, target: str) -> bytes:
     """The text of a job. Raises ValueError for names beyond what any file system takes."""
-    text = f"{item.source}\0{item.dir}\0{item.name}\0{target}".encode(_ENCODING, "surrogateescape")
+    words = f"{item.source}\0{item.dir}\0{item.name}\0{target}"
+    if item.archive or item.columns:
+        words += f"\0{item.archive}\0{item.place}\0{json.dumps(item.columns) if item.columns else ''}"
+    text = words.encode(_ENCODING, "surrogateescape")
     if len(text) > MAX_TEXT_NBYTES:
+        if item.columns:
+            raise ValueError(f"its name and columns take {len(text)} bytes, and {MAX_TEXT_NBYTES} travel with an item")
         raise ValueError(f"a name of {len(text)} bytes is longer than any file system takes")
     return text
 
@@ -97,8 +103,12 @@ class Control:
     def job(self, slot: int) -> tuple[Item, str]:
         """Worker: what the lease in this slot is about, the item and its output path."""
         number, text = self._get(slot)
-        source, folder, name, target = text.decode(_ENCODING, "surrogateescape").split("\0")
-        return Item(number, source, folder, name), target
+        source, folder, name, target, *beside = text.decode(_ENCODING, "surrogateescape").split("\0")
+        if not beside:
+            return Item(number, source, folder, name), target
+        archive, place, columns = beside
+        told = tuple((column, word) for column, word in json.loads(columns)) if columns else ()
+        return Item(number, source, folder, name, archive=archive, place=place, columns=told), target
 
     def put_text(self, slot: int, *parts: str) -> None:
         """Either side: an answer in words."""

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 BYTES, ARRAY = "\0bytes", "\0array"
+MEMBER = b"M"  # begins a line that is no JSON: a member of an archive was saved
 FILE = b"\0"  # begins the name of a file that holds the JSON, where that is more than there is room for
 
 

@@ -115,8 +115,7 @@ def sample(entries: Iterator[Found]) -> list[Item]:
 
 def _scratch(plan: Plan) -> str:
     """A new folder beside the outputs, so that the same disk is written to."""
-    assert plan.destination is not None
-    home = Template(plan.destination).root
+    home = plan.output_root or "."
     while not os.path.isdir(home):
         home = os.path.dirname(home) or "."
     try:
@@ -141,6 +140,10 @@ def _for_trials(plan: Plan, folder: str) -> Plan:
     settings = replace(plan.settings, on_error=on_error)
     if plan.destination is None:
         return replace(plan, settings=settings)
+    if plan.archives is not None:
+        return replace(
+            plan, archives=f"{folder}/{{shard}}", destination=f"{{dir}}-{plan.destination}", settings=settings
+        )
     below = plan.destination.removeprefix(Template(plan.destination).root).lstrip("/")
     below = below.replace("{dir}/", "").replace("{dir}", "")  # stands in front, and is another one for each item
     return replace(plan, destination=f"{folder}/{{dir}}-{below}", settings=settings)

@@ -68,11 +68,7 @@ class Loading:
             if not stat.S_ISREG(before.st_mode):
                 raise ItemError(f"is {_kind(before.st_mode)}, not a regular file")
             size = before.st_size
-            if size > self.limits.file_nbytes:
-                raise ItemError(
-                    f"is {size / 1e6:.1f} MB large",
-                    limit=f"`limits: {{file_size}}` is {self.limits.file_nbytes / 1e6:.1f} MB",
-                )
+            self._must_be_within(size)
             count = self._read(fd, size)
             after = os.fstat(fd)
         finally:
@@ -84,12 +80,34 @@ class Loading:
         self.nbytes_read += size
         return self._view[:size]
 
-    def _read(self, fd: int, size: int) -> int:
-        """Read at most size + 1 bytes: one more than expected tells that the file grew."""
+    def load_from(self, nbytes: int, read_into: Callable[[memoryview], int]) -> memoryview:
+        """Bytes that something else reads, into the same buffer (see ReadContext)."""
+        self._must_be_within(nbytes)
+        if not nbytes:
+            raise ItemError("is empty (0 bytes)")
+        self._make_room(nbytes)
+        count = read_into(self._view[:nbytes])
+        if count != nbytes:
+            raise ItemError(f"is cut: {count:,} of {nbytes:,} bytes are there")
+        self.nbytes_read += nbytes
+        return self._view[:nbytes]
+
+    def _must_be_within(self, size: int) -> None:
+        if size > self.limits.file_nbytes:
+            raise ItemError(
+                f"is {size / 1e6:.1f} MB large",
+                limit=f"`limits: {{file_size}}` is {self.limits.file_nbytes / 1e6:.1f} MB",
+            )
+
+    def _make_room(self, size: int) -> None:
         if len(self._buffer) <= size:
             self._view.release()
             self._buffer = bytearray(size + size // 4 + 1)
             self._view = memoryview(self._buffer)
+
+    def _read(self, fd: int, size: int) -> int:
+        """Read at most size + 1 bytes: one more than expected tells that the file grew."""
+        self._make_room(size)
         count = 0
         while count <= size:
             got = os.readv(fd, [self._view[count : size + 1]])

@@ -13,6 +13,7 @@ from ..plan.chain import Now, naming
 from ..plan.model import Plan
 from ..transport.control_block import Control
 from ..transport.partial_code import FILE, Mapped, pack
+from .output import Output
 
 _numbers = count(1)
 
@@ -51,9 +52,15 @@ class Mapping:
         return b"\n".join(lines)
 
 
-def kept_partials(plan: Plan, run: str, mapping: Mapping, control: Control) -> bytes:
-    """What was mapped since the last time; where the control block has no room for it, the name of a file with it."""
-    data = mapping.take()
+def given(mapping: Mapping, output: Output) -> bytes:
+    """What reducers gave and which members were saved since the last time, in lines."""
+    partials = mapping.take() if mapping else b""
+    members = output.staging.take() if output.staging is not None else b""
+    return partials + b"\n" + members if partials and members else partials or members
+
+
+def within_room(plan: Plan, run: str, data: bytes, control: Control) -> bytes:
+    """What was given; where the control block has no room for it, the name of a file with it."""
     folder = plan.partials_dir
     if len(data) <= control.most_partial:
         return data

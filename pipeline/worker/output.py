@@ -16,6 +16,7 @@ from ..contracts.template import Template
 from ..errors import ItemError
 from ..plan.model import Plan
 from .folders import Folders
+from .staging import Staging
 
 if TYPE_CHECKING:
     from .sources import Sources
@@ -45,23 +46,27 @@ class Output:
         self._temporary = self._temporary_name = ""
         self.encoder: Codec | None = plan.encoder.build() if plan.encoder else None
         self._durable = plan.settings.durability == "each"
+        folder = plan.staging_dir
+        self.staging = Staging(folder, run, durable=self._durable) if folder is not None else None
+        self._index = 0
         self._keeps_icc = plan.writer.build().icc != "drop"
         self.template = Template(plan.destination) if plan.destination else None
         self.item = Item(0, "")
         self.target = ""
         self._reader: Reader = plan.reader.build()
         self._real_folders: dict[str, str] = {}
-        self._folders = Folders(self.template.root if self.template else None)
+        self._folders = Folders(self.template.root if self.template else None)  # of members nothing is opened
         self._folder = -1
 
     def begin(self, item: Item, target: str, frame: Frame | None) -> None:
         """The next output: of this frame, or (None) of the whole item. Names that the frame decides are claimed."""
         self.item, self.target = item, target
+        self._index = frame.index if frame is not None else 0
         if frame is not None and frame.metadata.icc:
             self._profile(frame)
         if target or self.template is None or frame is None:
             return
-        digest = source_hash(item) if "hash" in self.template.fields else ""
+        digest = source_hash(self._reader, item) if "hash" in self.template.fields else ""
         self.target = self.template.render(item, frame, digest)
         self.claim(self.target, frame.index)
 
@@ -92,6 +97,8 @@ class Output:
             ItemError: the target is a file of the input.
             OSError: as the system says; no temporary file is left.
         """
+        if self.staging is not None:
+            return self.staging.save(data, self.target, self._index)
         return self._save(data, self._rename, mtime_ns)
 
     def _save(self, data: bytes | memoryview, publish: Callable[[], None], mtime_ns: int | None = None) -> int:
@@ -167,6 +174,8 @@ class Output:
     def close(self) -> None:
         """Let go of the folders."""
         self._folders.close()
+        if self.staging is not None:
+            self.staging.close()
         if self._sources is not None:
             self._sources.close()
 
@@ -268,10 +277,10 @@ def sweep(temporary: str, run: str, root: str | None) -> None:
         folders.close()
 
 
-def source_hash(item: Item) -> str:
+def source_hash(reader: Reader, item: Item) -> str:
     """BLAKE2b of the source's bytes, 16 hex digits: what `{hash}` becomes."""
     digest = blake2b(digest_size=8)
-    with open(item.source, "rb") as file:
+    with reader.open_source(item) as file:
         while block := file.read(1 << 20):
             digest.update(block)
     return digest.hexdigest()

@@ -8,6 +8,7 @@ from ..contracts.codec import Codec
 from ..contracts.contexts import Source
 from ..contracts.frame import Frame
 from ..contracts.spec import Spec
+from ..contracts.stage import Reader
 from ..errors import ItemError, MissingCodec
 from ..plan.chain import StageError, chain_of
 from ..plan.model import Plan
@@ -24,9 +25,9 @@ class Sources:
     def __init__(self, plan: Plan) -> None:
         self._chain = chain_of(plan)
         self._loading = Loading(plan, lambda spec, _: spec)
-        reader = plan.reader.build()
-        self._reads_first = getattr(reader, "frames", "first") == "first"
-        self._salvages = getattr(reader, "on_damage", "fail") == "salvage"
+        self._reader: Reader = plan.reader.build()
+        self._reads_first = getattr(self._reader, "frames", "first") == "first"
+        self._salvages = getattr(self._reader, "on_damage", "fail") == "salvage"
 
     def of(self, frame: Frame, encoder: Codec) -> Source | None:
         """The source of a frame; None where the frame is not its first picture, or it cannot be read any more.
@@ -36,7 +37,7 @@ class Sources:
         if frame.index or not self._reads_first:
             return None
         try:
-            data = self._loading.load(frame.item.source)
+            data = self._reader.load(frame.item, self._loading)
             spec, codec = self._loading.full(data)
             unchanged = (
                 type(codec) is type(encoder) and spec.size == frame.spec.size and self._chain.leaves(spec)

@@ -11,7 +11,7 @@ from ..contracts.stage import Reader, Stage, Writer
 from ..plan.chain import Chain, Link, Now, StageError, chain_of, naming
 from ..plan.model import Plan
 from .loading import Loading
-from .mapping import Mapping
+from .mapping import Mapping, given
 from .output import Output
 from .runner import Fused
 from .work import bounded
@@ -85,7 +85,7 @@ class Whole:
         frames = nbytes = 0
         dropped: StageError | None = None
         self.loading.nbytes_read = 0
-        self.mapping.take()  # of an item that failed halfway
+        self.given()  # of an item that failed halfway
         for frame in self.fused.frames(self._parts(item), item):
             if isinstance(frame, StageError):
                 dropped = frame
@@ -111,6 +111,10 @@ class Whole:
                 self.output.begin(item, target, None)
                 nbytes += self.writer.finish(item, self.output)
         return Written(frames, nbytes, self.loading.nbytes_read)
+
+    def given(self) -> bytes:
+        """What reducers gave and which members were saved since the last time."""
+        return given(self.mapping, self.output)
 
     def _parts(self, item: Item) -> Iterator[Part]:
         """What the reader announces; while it reads, it is the stage that runs."""

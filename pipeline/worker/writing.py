@@ -10,7 +10,7 @@ from ..contracts.stage import Writer
 from ..plan.chain import transforms_of
 from ..transport.records import DONE, MOST_NBYTES, SLOT, Record
 from . import Boot
-from .mapping import Mapping, kept_partials
+from .mapping import Mapping, given, within_room
 from .output import Output
 from .runner import Runner
 from .transforming import opened_here
@@ -55,13 +55,15 @@ class Writing(Work):
         frame = self.views.frame(record, item)
         if self.runner.links:
             self.runner.run(frame, None)
-        if self.mapping:
-            self.mapping.take()  # of a frame that failed halfway
+        if self.plan.gives:
+            given(self.mapping, self.output)  # of a frame that failed halfway
             self.mapping.map(frame)
-            self.parent.partials = kept_partials(self.plan, self.output.run, self.mapping, self.parent.control)
         self.now(self.last)
         self.output.begin(item, target, frame)
         nbytes = self.writer.write(frame, self.output)
+        if self.plan.gives:
+            data = given(self.mapping, self.output)
+            self.parent.partials = within_room(self.plan, self.output.run, data, self.parent.control)
         busy_us = (time.perf_counter_ns() - start) // 1000
         self.parent.answer(DONE, nth=1, nbytes=nbytes, busy_us=busy_us)
 
@@ -95,9 +97,9 @@ class WholeChain(Work):
         start = time.perf_counter_ns()
         item, target = self.parent.control.job(record[SLOT])
         done = self.whole.carry_out(item, target)
-        if self.whole.mapping:
+        if self.plan.gives:
             run, control = self.whole.output.run, self.parent.control
-            self.parent.partials = kept_partials(self.plan, run, self.whole.mapping, control)
+            self.parent.partials = within_room(self.plan, run, self.whole.given(), control)
         busy_us = (time.perf_counter_ns() - start) // 1000
         read = min(done.nbytes_read, MOST_NBYTES)
         self.parent.answer(DONE, nth=done.frames, nbytes=done.nbytes, busy_us=busy_us, extra=read)

@@ -8,9 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from pipeline import Item, Listing, Part, PictureReader, ReadContext
-from stages.media import names, signatures
-
-NO_PICTURE = "not a picture"
+from stages.media import signatures
+from stages.media.pictures import left_out
 
 
 @dataclass(frozen=True)
@@ -43,35 +42,23 @@ class Folder(PictureReader, Listing):
 
     def left_out(self, path: str) -> str:
         """Why a file is no picture that can be read, by its name or else its first bytes; "" where it is one."""
-        if self.include:
-            return ""
-        end = names.ending(path)
-        if end in names.PICTURES:
-            return ""
-        if end in names.RAW and self.raw == "preview":
-            return ""
-        if end in names.UNREAD or end in names.RAW:
-            return f"a format that is not read (.{end})"
-        return NO_PICTURE if end in names.OTHERS else _by_bytes(path, raw=self.raw == "preview")
+        return "" if self.include else left_out(path, lambda: _head(path), raw=self.raw == "preview")
 
     def read(self, item: Item, context: ReadContext) -> Iterator[Part]:
         """One frame: the picture at the smallest scale that the chain takes; or as `frames` says."""
         self.must_be_file(item)
-        yield from self.decoded(context, item.source)
+        yield from self.decoded(context, item)
 
 
-def _by_bytes(path: str, *, raw: bool) -> str:
+def _head(path: str) -> bytes | None:
+    """The first bytes of a file; None for one that will fail, with what the system says."""
     try:
         fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # a FIFO must not block
     except OSError:
-        return ""  # an item that fails, with what the system says
+        return None
     try:
-        head = os.read(fd, signatures.HEAD_NBYTES)
+        return os.read(fd, signatures.HEAD_NBYTES)
     except OSError:
-        return ""
+        return None
     finally:
         os.close(fd)
-    if signatures.picture(head) or (raw and signatures.is_raw(head)):
-        return ""
-    name, _ = signatures.named(head)
-    return f"a format that is not read ({name})" if name else NO_PICTURE

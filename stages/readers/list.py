@@ -1,4 +1,4 @@
-"""Reads the pictures that a list of paths names: a file, or what another program writes to standard input."""
+"""Reads the pictures that a list names: lines of paths, CSV or JSON Lines, from a file or from standard input."""
 
 from __future__ import annotations
 
@@ -6,11 +6,15 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
-from typing import Any, ClassVar
+from hashlib import blake2b
+from io import BufferedReader
+from itertools import count
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 
-from pipeline import Item, Part, PictureReader, ReadContext, UsageError
+from pipeline import Item, Part, PictureReader, ReadContext, Stamp, UsageError
+from stages.media import input_tables
 
 BLOCK = 1 << 16
 CHUNK = 512  # paths between two answers of `count`, so that its thread can be stopped
@@ -18,33 +22,51 @@ CHUNK = 512  # paths between two answers of `count`, so that its thread can be s
 
 @dataclass(frozen=True)
 class List(PictureReader):
-    """One frame for each path, in the order of the list. Blank lines are left out; nothing is unquoted.
+    """One frame for each path, in the order of the list. Lines of paths are taken as they are; blank ones are left out.
 
-    Paths are relative to the working directory. `{dir}` of an output is the path's folder below `base`; a path
-    outside it fails. Without `base` it is the folder as written, resolved, less any "/" and ".." at its front: then
-    `a/b.jpg`, `/a/b.jpg` and `../a/b.jpg` all go to `a`, and where two of them do the second fails as a collision.
+    Of CSV with a header and JSON Lines one column holds the paths; the others stay with the item: `{columns.X}` of an
+    output's path is what column X says, and writers of shards can put them beside each picture. A row that lacks a
+    column fails, with its line.
+
+    Paths are relative to the working directory, or to `under`. `{dir}` of an output is the path's folder below
+    `base`; a path outside it fails. Without `base` it is the folder as written, resolved, less any "/" and ".." at its
+    front: then `a/b.jpg`, `/a/b.jpg` and `../a/b.jpg` all go to `a`, and where two of them do the second fails as a
+    collision.
     """
 
-    path: str = field(metadata={"pixels": False, "doc": 'a file with one path a line; "-" is standard input'})
+    path: str = field(metadata={"pixels": False, "doc": 'a list; "-" is standard input'})
     null: bool = field(default=False, metadata={"pixels": False, "doc": "a NUL ends each path, as from `find -print0`"})
     base: str | None = field(default=None, metadata={"pixels": False, "doc": "the folder that {dir} is relative to"})
+    form: Literal["auto", "lines", "csv", "tsv", "jsonl"] = field(
+        default="auto",
+        metadata={"pixels": False, "doc": "of the list; auto goes by its ending: .csv, .tsv, .jsonl, else lines"},
+    )
+    column: str = field(
+        default="path", metadata={"pixels": False, "doc": "of CSV and JSON Lines: what holds the paths"}
+    )
+    under: str = field(default="", metadata={"pixels": False, "doc": "the folder that relative paths are below"})
 
     example: ClassVar[Mapping[str, Any]] = {"path": "files.txt"}
 
     def discover(self, without: str | None = None) -> Iterator[Item]:
         """The paths as items, as they arrive; raises UsageError where the list cannot be read."""
-        for number, path in enumerate(self._paths()):
+        for number, (line, path, columns, fails) in enumerate(self._rows()):
+            if fails:
+                where = f"{self.path}:{line}"
+                yield Item(number, where, "", os.path.basename(where), fails=fails)
+                continue
             folder, _, name = path.rpartition("/")
-            yield Item(number, path, self._dir(folder or ("/" if path.startswith("/") else "")), name)
+            below = self._dir(folder or ("/" if path.startswith("/") else ""))
+            yield Item(number, path, below, name, columns=columns)
 
     def count(self, without: str | None = None) -> Iterator[int]:
         """How many paths each further part of the file holds; nothing for what is read once only."""
-        count = 0
+        found = 0
         if self._again:
-            for count, _ in enumerate(self._paths(), 1):
-                if count % CHUNK == 0:
+            for found, _ in enumerate(self._rows(), 1):
+                if found % CHUNK == 0:
                     yield CHUNK
-        yield count % CHUNK
+        yield found % CHUNK
 
     @property
     def root(self) -> str | None:
@@ -60,6 +82,14 @@ class List(PictureReader):
         """The path below `base`; without it the whole path."""
         return super().key(item) if self.base is not None else os.path.abspath(item.source)
 
+    def stamp(self, item: Item) -> Stamp | None:
+        """Of the file; with columns they count as well."""
+        found = super().stamp(item)
+        if found is None or not item.columns:
+            return found
+        told = repr((found.size, found.mtime_ns, item.columns)).encode("utf-8", "surrogateescape")
+        return found._replace(digest=blake2b(told, digest_size=16).digest())
+
     def holds(self, path: str, without: str | None = None) -> bool:
         """Whether a real path stands in the file; always False for what is read once only."""
         place = int(np.searchsorted(self._hashes, hash(path)))
@@ -67,25 +97,33 @@ class List(PictureReader):
 
     def read(self, item: Item, context: ReadContext) -> Iterator[Part]:
         """One frame: the picture at the smallest scale that the chain takes; or as `frames` says."""
-        yield from self.decoded(context, item.source)
+        yield from self.decoded(context, item)
 
     @property
     def _again(self) -> bool:
         """Whether the list can be read more than once: a FIFO or `<(find ...)` gives each path to one reader only."""
         return self.path != "-" and os.path.isfile(self.path)
 
-    def _paths(self) -> Iterator[str]:
-        """The paths, undecodable bytes as surrogates; reads on when the next is asked for."""
-        end, rest = b"\0" if self.null else b"\n", b""
+    def _rows(self) -> Iterator[input_tables.InputRow]:
+        """The rows, undecodable bytes as surrogates; reads on when the next is asked for."""
+        form = input_tables.form_of(self.path) if self.form == "auto" else self.form.removeprefix("lines")
         try:
             with open(0 if self.path == "-" else self.path, "rb", closefd=self.path != "-") as file:
-                while block := file.read1(BLOCK):
-                    *lines, rest = (rest + block).split(end)
-                    yield from (os.fsdecode(line) for line in map(self._bare, lines) if line)
+                found = input_tables.rows(file, form, self.column, self.path) if form else self._lines(file)
+                for row in found:
+                    yield row if not self.under or row.fails else row._replace(path=os.path.join(self.under, row.path))
         except OSError as error:
             raise UsageError(f"list {self.path!r}: {error.strerror}", remedy='give a file, or "-"') from error
+
+    def _lines(self, file: BufferedReader) -> Iterator[input_tables.InputRow]:
+        end, rest, numbers = b"\0" if self.null else b"\n", b"", count(1)
+        while block := file.read1(BLOCK):
+            *lines, rest = (rest + block).split(end)
+            yield from (
+                input_tables.InputRow(next(numbers), os.fsdecode(line)) for line in map(self._bare, lines) if line
+            )
         if rest := self._bare(rest):
-            yield os.fsdecode(rest)
+            yield input_tables.InputRow(next(numbers), os.fsdecode(rest))
 
     def _bare(self, line: bytes) -> bytes:
         """A line without the carriage return of a file from Windows; b"" where nothing but blanks is left."""
@@ -112,8 +150,9 @@ class List(PictureReader):
         hashes = np.fromiter(
             (
                 hash(real(folder or ("/" if path[0] == "/" else ".")).rstrip("/") + "/" + name)
-                for path in self._paths()
+                for _, path, _, fails in self._rows()
                 for folder, _, name in (path.rpartition("/"),)
+                if not fails
             ),
             np.int64,
         )

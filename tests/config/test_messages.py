@@ -264,7 +264,8 @@ TEXTS = {
         FILES + 'writer: {use: files, path: "o/{steam}.jpg"}\n',
         [
             "3:28: unknown template field {steam};"
-            " known are {dir} {stem} {ext} {name} {index} {pts} {row} {column} {width} {height} {hash}"
+            " known are {dir} {stem} {ext} {name} {member} {archive} {index} {pts} {row} {column} {width} {height}"
+            " {hash} {columns.NAME}"
         ],
     ),
     "format of the source": (

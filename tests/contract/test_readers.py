@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -31,6 +32,11 @@ class Context:
 
     def load(self, path: str) -> memoryview:
         return memoryview(Path(path).read_bytes())
+
+    def load_from(self, nbytes: int, read_into: Callable[[memoryview], int]) -> memoryview:
+        data = memoryview(bytearray(nbytes))
+        assert read_into(data) == nbytes
+        return data
 
     def picture(self, data: memoryview, *, salvage: bool = False, previews: bool = False) -> Part:
         codec = next(codec for codec in map(make, of_kind(Codec)) if codec.matches(bytes(data[:32])))
@@ -65,6 +71,7 @@ class TestEveryReader:
                 out, buffer = guarded(part.spec)
                 part.fill(out)
                 assert intact(buffer)
+        reader.close()
 
     def test_holds_the_files_it_finds(self, cls: type[Reader], tmp_path: Path) -> None:
         """No output may be written over a file that was discovered; another path is not held."""

@@ -12,8 +12,9 @@ from harness import cli, counts, plan_of
 from kept_jobs import FILES, RESIZE, again, job, lay_out
 from pictures import ramp
 
+from pipeline.contracts import stamp
 from pipeline.errors import EnvironmentRefusal, Exit, UsageError
-from pipeline.journal import Options, ownership
+from pipeline.journal import Options
 from pipeline.supervisor import execution
 
 
@@ -121,11 +122,11 @@ def test_what_cannot_be_looked_at_is_not_gone(home: Path, monkeypatch: pytest.Mo
             raise PermissionError(13, "Permission denied")
         return lstat(path)
 
-    monkeypatch.setattr(ownership.os, "lstat", failing)
-    assert not ownership.is_gone(str(home / "in/b.png"))
-    assert not ownership.is_gone(str(home / "in/a.png"))
-    assert ownership.is_gone(str(home / "in/nothing.png"))
-    assert ownership.is_gone(str(home / "in/a.png/below.png"))
+    monkeypatch.setattr(stamp.os, "lstat", failing)
+    assert not stamp.is_gone(str(home / "in/b.png"))
+    assert not stamp.is_gone(str(home / "in/a.png"))
+    assert stamp.is_gone(str(home / "in/nothing.png"))
+    assert stamp.is_gone(str(home / "in/a.png/below.png"))
 
 
 def test_a_foreign_file_under_the_name_of_a_part_stays(home: Path) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import subprocess
 import sys
+import tarfile
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -129,7 +131,39 @@ def duplicates(made: dict[str, Any]) -> None:
     assert made["move.sh"].startswith("#!/bin/sh")
 
 
+def members(path: Path) -> Pictures:
+    """Of a tar of pictures, by name."""
+    with tarfile.open(path) as archive:
+        files = {info.name: archive.extractfile(info) for info in archive}
+        return {name: Image.open(io.BytesIO(file.read())) for name, file in files.items() if file is not None}
+
+
+def shards(made: dict[str, Any]) -> None:
+    """What a training script reads: pictures of one size by their names, how many there are, and the mean."""
+    found = made["shard-000000"]
+    assert len(found) == 12
+    assert {(image.size, image.mode, image.format) for image in found.values()} == {((224, 224), "RGB", "JPEG")}
+    index = json.loads(made["index.json"])
+    assert [(shard["url"], shard["nsamples"]) for shard in index["shardlist"]] == [("shard-000000.tar", 12)]
+    told = json.loads(made["statistics.json"])
+    flat = np.concatenate([np.asarray(image).reshape(-1, 3) for image in found.values()]) / 255
+    assert told["mean"] == pytest.approx(flat.mean(0).tolist(), abs=0.01)
+    assert told["std"] == pytest.approx(flat.std(0).tolist(), abs=0.01)
+
+
+def tile_shards(made: dict[str, Any]) -> None:
+    """Put together again, tiles are the picture."""
+    found = made["tiles-000000"]
+    whole = {tuple(map(int, name[:-4].rsplit("_", 2)[1:])) for name in found if name.startswith("mountains_")}
+    assert whole == {(row, column) for row in range(2) for column in range(3)}
+    with Image.open(ROOT / "samples/photos/mountains.jpg") as file:
+        before = np.asarray(file)
+    assert (np.asarray(found["mountains_000_000.png"]) == before[:256, :256]).all()
+    assert json.loads(made["index.json"])["shardlist"][0]["nsamples"] == len(found)
+
+
 PROMISES = {
+    "dataset_resize": shards, "tiles_to_shards": tile_shards,
     "dataset_statistics": statistics, "contact_sheet": sheets, "find_duplicates": duplicates,
     "video_720p": shrunk_films, "extract_frames": frames, "timelapse": timelapse,
     "thumbnail": thumbnails, "convert_to_webp": webp, "watermark": watermark, "dataset_224": dataset,
@@ -163,6 +197,9 @@ def test_a_config_does_what_it_says(path: Path, tmp_path: Path, monkeypatch: pyt
             continue
         if file.suffix in TEXTS:
             made[stem] = file.read_text()
+            continue
+        if file.suffix == ".tar":
+            made[stem] = members(file)
             continue
         with Image.open(file) as image:
             image.load()

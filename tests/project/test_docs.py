@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -46,6 +47,8 @@ def test_every_config_shown_is_right(page: str, block: str, tmp_path: Path, monk
     monkeypatch.chdir(tmp_path)
     Path("samples").symlink_to(ROOT / "samples")
     Path("files.txt").write_text("samples/photos/shore.jpg\n")
+    with zipfile.ZipFile("photos.zip", "w"):
+        pass
     Path("c.yaml").write_text(block)
     planning.build(config.load("c.yaml"))
 

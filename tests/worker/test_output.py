@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from harness import plan_of
 
-from pipeline import Item, ItemError
+from pipeline import Item, ItemError, Reader
 from pipeline.worker.folders import MOST
 from pipeline.worker.output import Output, source_hash, sweep
 
@@ -230,6 +230,6 @@ def test_the_hash_of_a_source(tmp_path: Path) -> None:
     """16 hex digits of the bytes: the same for the same bytes, whatever the name."""
     for name, data in (("a", b"x" * 3_000_000), ("b", b"x" * 3_000_000), ("c", b"y")):
         (tmp_path / name).write_bytes(data)
-    hashes = [source_hash(Item(0, str(tmp_path / name))) for name in "abc"]
+    hashes = [source_hash(Reader(), Item(0, str(tmp_path / name))) for name in "abc"]
     assert hashes[0] == hashes[1] != hashes[2]
     assert all(len(each) == 16 for each in hashes)

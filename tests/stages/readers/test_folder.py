@@ -11,7 +11,8 @@ import pytest
 
 from pipeline import ItemError, UsageError
 from pipeline.contracts.folder_listing import HIDDEN, LINK, RUN
-from stages.readers.folder import NO_PICTURE, Folder
+from stages.media.pictures import NO_PICTURE
+from stages.readers.folder import Folder
 
 
 def touch(root: Path, *names: str) -> None:

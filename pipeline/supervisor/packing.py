@@ -1,0 +1,217 @@
+"""Archives of all that is done: once a run is through, packed from what workers staged, by us.
+
+An archive is written under a temporary name and renamed when it is whole. One whose members are as they were is left
+alone; where one changes, what it held is kept beside until the new ones are there, so a kill at any moment loses
+nothing: run again, and what is missing is packed.
+"""
+
+from __future__ import annotations
+
+import os
+import zlib
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing, suppress
+from functools import partial
+from hashlib import blake2b
+from typing import BinaryIO, Self
+
+from ..contracts.archive_writer import ArchiveWriter, Content, PackedMember, WrittenArchive
+from ..errors import EnvironmentRefusal, StopRun
+from ..journal import Journal
+from ..journal.durable import sync
+from ..journal.ownership import on_disk
+from ..journal.packed import UNFINISHED, Packs
+from ..journal.partials import CLAIMED
+from ..journal.store import refusals
+from ..journal.verdict import OnDisk
+from ..plan.model import Plan
+from ..worker.folders import Folders
+
+BUFFER_NBYTES = 1 << 20
+MOST_OPEN = 16
+LIMITED = "the archives were left as they are: this run was limited to a part of the input"
+
+
+def pack(plan: Plan, journal: Journal, *, whole: bool) -> tuple[list[str], str]:
+    """Bring the archives up to date with the items that are done; their paths, and a note. After the journal's `flush`.
+
+    Args:
+        whole: whether this run has looked through the whole input.
+
+    Raises:
+        PipelineError: an archive may not or cannot be written.
+    """
+    with refusals(journal.path), closing(Packing(plan, journal)) as packing:
+        if not whole and packing.known and not journal.options.retry:
+            return sorted(packing.known), LIMITED
+        if whole:
+            journal.partials().forget_others()
+        return packing.carry_out(), ""
+
+
+class Packing:
+    """The archives of one run."""
+
+    def __init__(self, plan: Plan, journal: Journal) -> None:
+        self._writer: ArchiveWriter = plan.writer.build()
+        self._journal = journal
+        self._overwrite = plan.overwrite
+        self._packs: Packs = journal.packs()
+        self._salt = repr((sorted(plan.writer.params.items()), self._writer.version)).encode()
+        self._folders = Folders(plan.output_root)
+        self.known = self._packs.archives()
+
+    def close(self) -> None:
+        """Let go of the folders."""
+        self._folders.close()
+
+    def carry_out(self) -> list[str]:
+        """Write what changed; the paths of all archives, and of what stands beside them."""
+        wanted, counts = dict[str, bytes](), dict[str, int]()
+        for path, members in self._cut():
+            wanted[path], counts[path] = self._digest(members), len(members)
+        changed = [path for path, digest in wanted.items() if not self._is_as_left(path, digest)]
+        for path in changed:
+            self._refuse_foreign(path)
+        if changed:
+            self._packs.set_aside([path for path in changed if path in self.known], self._journal.token)
+            self._write_all(set(changed), wanted)
+        wanted |= self._write_index(
+            [WrittenArchive(path, os.stat(path).st_size, counts[path]) for path in sorted(wanted)]
+        )
+        self._remove(self.known.keys() - wanted.keys())
+        self._packs.sweep()
+        return sorted(wanted)
+
+    def _cut(self) -> Iterator[tuple[str, list[PackedMember]]]:
+        return self._writer.cut(self._packs.members())
+
+    def _digest(self, members: Sequence[PackedMember]) -> bytes:
+        """Tells one content of an archive from another: what is in it, in which order, packed in which way."""
+        digest = blake2b(self._salt, digest_size=16)
+        for member in members:
+            digest.update(
+                repr((member.name, member.nbytes, member.crc, member.columns)).encode("utf-8", "surrogatepass")
+            )
+        return digest.digest()
+
+    def _is_as_left(self, path: str, digest: bytes) -> bool:
+        known = self.known.get(path)
+        return known is not None and known[0] == digest and on_disk(path) == known[1]
+
+    def _refuse_foreign(self, path: str) -> None:
+        there, known = on_disk(path), self.known.get(path)
+        if there is None or self._overwrite == "always" or (known is not None and known[1] in (there, CLAIMED)):
+            return
+        raise EnvironmentRefusal(
+            f"there is a file {path!r} already that is not ours, or was changed", where="writer",
+            remedy="move it away and run again, or `--set writer.overwrite=always` replaces it",
+        )  # fmt: skip
+
+    # ---- writing -----------------------------------------------------------------------------------------------
+
+    def _write_all(self, changed: set[str], wanted: dict[str, bytes]) -> None:
+        with _Sources() as sources:
+            for path, members in self._cut():
+                if path in changed:
+                    self._write(path, wanted[path], members, sources)
+
+    def _write(self, path: str, digest: bytes, members: list[PackedMember], sources: _Sources) -> None:
+        is_frame = list[bool]()
+
+        def contents() -> Iterator[Content]:
+            for member, (file, at) in zip(members, self._packs.places(members), strict=True):
+                for content in self._writer.contents(member, sources.read(file, at, member)):
+                    is_frame.append(content.is_frame)
+                    yield content
+
+        starts = list[int]()
+        there = self._put(path, lambda file: starts.extend(self._writer.pack(contents(), file)))
+        frames = [at for at, frame in zip(starts, is_frame, strict=True) if frame]
+        self._packs.wrote(path, digest, there, zip(members, frames, strict=True))
+
+    def _write_index(self, written: Sequence[WrittenArchive]) -> dict[str, bytes]:
+        """What stands beside the archives; digests by path."""
+        digests = dict[str, bytes]()
+        for path, data in self._writer.index(written):
+            digest = digests[path] = blake2b(data, digest_size=16).digest()
+            if not self._is_as_left(path, digest):
+                self._refuse_foreign(path)
+                self._packs.wrote(path, digest, self._put(path, partial(_write, data)), ())
+        return digests
+
+    def _put(self, path: str, write: Callable[[BinaryIO], object]) -> OnDisk:
+        """Write a file beside its place, then rename it; how it lies there. Raises EnvironmentRefusal."""
+        folder, _, name = path.rpartition("/")
+        temporary = f"{folder}/.{name}.{self._journal.token}{UNFINISHED}"
+        try:
+            self._folders.fd(folder)
+            self._packs.claim(path)
+            with open(temporary, "xb", buffering=BUFFER_NBYTES) as file:
+                write(file)
+                file.flush()
+                if self._journal.durability != "none":
+                    os.fsync(file.fileno())
+            os.rename(temporary, path)
+            if self._journal.durability != "none":
+                sync(folder, os.O_RDONLY | os.O_DIRECTORY)
+        except OSError as error:
+            raise EnvironmentRefusal(
+                f"an archive cannot be written: {error.strerror}", where=path, remedy="run again: nothing is done twice"
+            ) from error
+        finally:
+            with suppress(FileNotFoundError):
+                os.unlink(temporary)
+        there = on_disk(path)
+        if there is None:
+            raise EnvironmentRefusal("an archive that was just written is gone", where=path)
+        return there
+
+    def _remove(self, gone: Iterable[str]) -> None:
+        """Archives that hold nothing any more go, unless somebody changed them."""
+        for path in gone:
+            if on_disk(path) == self.known[path][1]:
+                os.unlink(path)
+            self._packs.forget(path)
+
+
+class _Sources:
+    """Files that members are read from, a few of them open at a time. A context manager."""
+
+    def __init__(self) -> None:
+        self._open: OrderedDict[str, int] = OrderedDict()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        while self._open:
+            os.close(self._open.popitem()[1])
+
+    def read(self, path: str, at: int, member: PackedMember) -> bytes:
+        """The bytes of a member. Raises StopRun where they are not what was saved."""
+        data = _read(self._fd(path), at, member.nbytes)
+        if len(data) != member.nbytes or zlib.crc32(data) != member.crc:
+            what = f"the bytes of {member.name!r} in {path!r} are not those that were saved"
+            raise StopRun(what, remedy="the disk may be damaged; `--fresh` does all again")
+        return data
+
+    def _fd(self, path: str) -> int:
+        fd = self._open.get(path)
+        if fd is None:
+            fd = self._open[path] = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            if len(self._open) > MOST_OPEN:
+                os.close(self._open.popitem(last=False)[1])
+        return fd
+
+
+def _write(data: bytes, file: BinaryIO) -> None:
+    file.write(data)
+
+
+def _read(fd: int, at: int, nbytes: int) -> bytes:
+    data = os.pread(fd, nbytes, at)
+    while len(data) < nbytes and (more := os.pread(fd, nbytes - len(data), at + len(data))):
+        data += more
+    return data
