@@ -34,7 +34,7 @@ PROMISES := tests/fault tests/storms/test_failing_calls.py tests/storms/test_hos
 	tests/transport tests/plan/test_machine.py tests/config/test_messages.py tests/config/test_config.py \
 	tests/contracts/test_template.py tests/registry/test_own_code.py tests/stages/readers/test_folder.py \
 	tests/contract/test_transforms.py tests/contract/test_codecs.py tests/cli/test_probe.py
-STORMS := $(addprefix tests/storms/test_,kills.py schedules.py soak.py storms.py watch.py whole_run.py)
+STORMS := $(addprefix tests/storms/test_,kills.py schedules.py small_shm.py soak.py storms.py watch.py whole_run.py)
 
 fault: $(VENV)/development ## All promises, storms over thousands of files, and their figures; half an hour; needs strace
 	$(PYTEST) --durations 15 $(PROMISES)

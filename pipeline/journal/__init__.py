@@ -7,7 +7,8 @@ tables         the tables and their form; store: the file, opened or refused
 lookup         what is known of items that are found; verdict: what follows from it, PURE; ownership: whose an output is
 fingerprint    what decides the pixels of a job, and how two chains differ in words
 write_thread   the one writer: claims and rows in batches, ended: what it is told; durable: outputs brought to the disk
-partials       what reducers gave of each item, and their results
+given          what comes of each item beside its outputs: partials of reducers and their results; packed: members of
+               archives, and the archives
 lock           one run at a time; sweep: temporary files of dead runs; preflight: outputs that no journal knows
 versions       of the libraries that make pixels
 """

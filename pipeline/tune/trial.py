@@ -141,6 +141,7 @@ def _for_trials(plan: Plan, folder: str) -> Plan:
     if plan.destination is None:
         return replace(plan, settings=settings)
     if plan.archives is not None:
+        settings = replace(settings, state_dir=None)  # members are staged below the scratch folder
         return replace(
             plan, archives=f"{folder}/{{shard}}", destination=f"{{dir}}-{plan.destination}", settings=settings
         )

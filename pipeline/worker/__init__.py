@@ -9,7 +9,7 @@ runner        the transforms of a group on one frame, on private scratch
 whole         the whole chain on one item: fused groups and the serial run
 loading       lent to readers: bytes of a file, pictures at the smallest scale
 folders       folders of outputs, opened once and known to lie where they should
-output        lent to writers: a temporary file, then a rename
+output        lent to writers: a temporary file, then a rename; staging: members of archives, until they are packed
 mapping       what the reducers of a writer's worker give of a frame; merging: the process that puts it together
 causes        from an exception to a Cause
 sandbox       what the kernel forbids a worker; forbidden_calls: the numbers of the calls

@@ -44,7 +44,7 @@ class Files(EncodingWriter):
     def write(self, frame: Frame, context: WriteContext) -> int:
         """Encode and save; returns the bytes written. Raises what the codec and `context.save` raise."""
         data = self.encoded(frame, context)
-        mtime_ns = os.stat(frame.item.source).st_mtime_ns if "mtime" in self.keep else None
+        mtime_ns = os.stat(frame.item.archive or frame.item.source).st_mtime_ns if "mtime" in self.keep else None
         written = context.save(data, mtime_ns=mtime_ns)
         if "sidecar" in self.keep:
             written += sidecars.copy(frame.item.source, self.keep, context, frame.remark)

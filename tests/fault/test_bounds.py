@@ -52,6 +52,20 @@ def test_queues_and_memory_keep_their_bounds(
     assert 0 < seen["most"] <= 4 << 20
 
 
+@pytest.mark.parametrize("order", ["completed", "input"])
+def test_one_place_and_one_lease_everywhere(order: str, tmp_path: Path) -> None:
+    """The least of everything, with room for one of the largest frames and a slow writer: nothing waits in a circle."""
+    plan = plan_of(
+        tmp_path,
+        {"use": "synthetic", "height": 700, "width": 900, "random_sizes": True, "frames": 60, "fill": "none",
+         "workers": 2},
+        [["identity"], ["identity"]],
+        {"use": "null", "delay_us": 1000, "workers": 2},
+        queues={"order": order, "depth": 1, "credit": 1, "memory": "4MiB"},
+    )  # fmt: skip
+    assert counts(execution.run(plan)) == {"done": 60}
+
+
 @pytest.mark.alone
 def test_idle_workers_are_told_apart(tmp_path: Path) -> None:
     """Before a slow group workers are blocked and not starved, though every record comes on its beat."""

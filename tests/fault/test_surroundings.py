@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import resource
 import subprocess
 from functools import partial
@@ -62,3 +63,24 @@ def test_names_beyond_the_locale(tmp_path: Path) -> None:
     done = subprocess.run(args, env=ascii_only, capture_output=True, check=False, timeout=60)
     assert done.returncode == Exit.OK, done.stderr
     assert listed(tmp_path / "out") == [f"{name}.png"]
+
+
+def test_one_core(tmp_path: Path) -> None:
+    """Under `taskset` with one core `auto` means one worker a group; a pin to another core is refused at its line."""
+    (tmp_path / "in").mkdir()
+    ramp(tmp_path / "in/a.png")
+    ends = {"use": "folder", "path": str(tmp_path / "in")}, {"use": "files", "path": f"{tmp_path}/out/{{stem}}.png"}
+    first, *others = sorted(os.sched_getaffinity(0))
+    config = write_config(
+        tmp_path, {**ends[0], "workers": "auto"}, [{"stages": ["identity"], "workers": "auto"}],
+        {**ends[1], "workers": "auto"},
+    )  # fmt: skip
+    pinned = partial(os.sched_setaffinity, 0, {first})
+    report = json.loads(cli("run", str(config), "--json", preexec_fn=pinned).stdout)
+    assert report["done"] == 1
+    assert [group["workers"] for group in report["groups"]] == [1, 1, 1]
+    outside = others[0] if others else first + 1
+    write_config(tmp_path, ends[0], [{"stages": ["identity"], "cores": [outside]}], ends[1])
+    refused = cli("run", str(config), preexec_fn=pinned)
+    assert refused.returncode == Exit.USAGE
+    assert "config.yaml:1:" in refused.stderr

@@ -108,10 +108,7 @@ class Zip:
         end = self._size - length + where
         _, _, _, _, _, nbytes, at, _ = END.unpack_from(tail, where)
         behind = end
-        if FULL in (nbytes, at):
-            told = self._directory64(end)
-            if told is None:
-                return None
+        if (told := self._directory64(end)) is not None:  # some write it before numbers need it
             nbytes, at, behind = told
         before = behind - nbytes - at  # a program that unpacks itself
         if before < 0 or nbytes < 0:

@@ -11,7 +11,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from archive_files import all_kinds, info, pictures, png, tar_bytes, written, zip_bytes
+from archive_files import PICTURES, all_kinds, info, pictures, png, tar_bytes, written, zip_bytes
 from harness import counts, plan_of, tree
 
 from pipeline import UsageError
@@ -249,6 +249,18 @@ def test_a_zip64_is_read(tmp_path: Path) -> None:
     (item,) = reader.discover()
     with reader.open_source(item) as file:
         assert file.read() == png()
+
+
+def test_a_zip64_that_need_not_be_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As `zipfile` writes zips from 2 GiB on: both ends of the directory tell their numbers."""
+    monkeypatch.setattr(zipfile, "ZIP64_LIMIT", 1500)
+    monkeypatch.setattr(zipfile, "ZIP_FILECOUNT_LIMIT", 2)
+    for data in (zip_bytes(pictures()), b"#!/bin/sh\n" + zip_bytes(pictures())):
+        reader = Archive(str(written(tmp_path, "a.zip", data)))
+        assert told(reader) == dict.fromkeys(PICTURES, "")
+        for item in reader.discover():
+            with reader.open_source(item) as file:
+                assert file.read() == pictures()[item.below]
 
 
 def test_a_bomb_is_not_unpacked(tmp_path: Path) -> None:
