@@ -14,6 +14,7 @@ from ..journal.run_options import USUAL, Options, told_of
 from . import options, text
 from .dry_run import dry_run as show_dry_run
 from .log import logging_to
+from .stage_lines import stage_lines
 from .summary import failures, summary
 
 if TYPE_CHECKING:
@@ -137,10 +138,11 @@ class How:
         """On all workers."""
         from ..supervisor.execution import run
 
-        return run(
-            self.plan, limit=self.limit, watch=self.look, fork_server=fork_server, log=self.log, show=show_line,
-            keep=self.keep, told=self.told, only=self.only,
-        )  # fmt: skip
+        with stage_lines() as show:
+            return run(
+                self.plan, limit=self.limit, watch=self.look, fork_server=fork_server, log=self.log, show=show,
+                keep=self.keep, told=self.told, only=self.only,
+            )  # fmt: skip
 
     def serial(self, *, debugger: bool) -> Report:
         """In this process."""
@@ -148,16 +150,11 @@ class How:
         from ..supervisor.serial import run
 
         check_output(self.plan)
-        with text.own_stderr():
+        with text.own_stderr(), stage_lines() as show:
             return run(
-                self.plan, limit=self.limit, watch=self.look, log=self.log, show=show_line, keep=self.keep,
+                self.plan, limit=self.limit, watch=self.look, log=self.log, show=show, keep=self.keep,
                 told=self.told, only=self.only, on_bug=_debugger(self.plan) if debugger else None,
             )  # fmt: skip
-
-
-def show_line(group: str, stage: str, line: str) -> None:
-    """A line that a stage printed."""
-    text.say(f"{group}/{stage}: {line}")
 
 
 def _debugger(plan: Plan) -> Callable[[BaseException], None]:

@@ -7,7 +7,8 @@ import click
 from ..errors import UsageError
 from . import options
 from .log import logging_to
-from .run_command import conclude, early_fork_server, show_line
+from .run_command import conclude, early_fork_server
+from .stage_lines import stage_lines
 
 
 @click.command(short_help="Do what is in a folder, then what appears in it.")
@@ -47,9 +48,9 @@ def command(
         if notify.url and not notify.url.startswith(("http://", "https://")):
             raise UsageError(f"notify.url {notify.url!r} is not an address", limit="want http:// or https://")
         told = told_of(config, overrides, workers, allow_code=allow_code)
-        with logging_to(log) as items:
+        with logging_to(log) as items, stage_lines() as show:
             report = watch(
-                plan, keep=Options(adopt=adopt), told=told, look=silent if quiet else draw, log=items, show=show_line,
+                plan, keep=Options(adopt=adopt), told=told, look=silent if quiet else draw, log=items, show=show,
                 fork_server=fork_server, polling=True if poll else None,
             )  # fmt: skip
             if items is not None:

@@ -20,6 +20,7 @@ from typing import Final
 from ..contracts.archive_writer import PackedMember
 from ..contracts.frame import Item
 from ..contracts.template import Template
+from ..plan.model import Plan
 from .ended import Cells
 from .ownership import on_disk
 from .partials import CLAIMED, MEMBERS, Statement
@@ -47,7 +48,7 @@ STAGED, ARCHIVED = b"+", b"="  # before the name of a staging file, and before a
 REFUSED = -1  # place among the members of the input of an item that was refused: it counts as absent
 _LOST = "UPDATE items SET parts = 1 WHERE job = ? AND item IN (SELECT item FROM packed WHERE job = ? AND file = ?)"
 _OF_DONE = (
-    "SELECT p.id, p.name, p.archive, p.columns, p.nbytes, p.crc, p.file, p.at FROM members m"
+    "SELECT p.id, p.name, p.archive, p.columns, p.nbytes, p.crc FROM members m"
     " CROSS JOIN items i ON i.job = m.job AND i.item = m.item"
     " CROSS JOIN packed p ON p.job = m.job AND p.item = m.item AND p.run = i.run"
     " WHERE m.job = ? AND m.number >= 0 AND i.outcome = ? AND i.chain = ? ORDER BY m.number, p.part"
@@ -127,24 +128,24 @@ class Packs:
     """Members and archives of one job, asked for when its run is through and everything is written.
 
     Args:
-        db: the connection that writes; nobody else uses it any more.
+        db: the connection that writes; nobody else uses it any more. reading: one that only reads.
         job, chain: numbers in the journal.
-        staging, root: folders of the staging files and of the archives.
     """
 
-    def __init__(self, db: sqlite3.Connection, job: int, chain: int, staging: str, root: str) -> None:
-        self._db, self._job, self._chain = db, job, chain
-        self._staging, self._root = staging, root
-        self._places: dict[int, tuple[bytes, int]] = {}
+    def __init__(self, db: sqlite3.Connection, reading: sqlite3.Connection, job: int, chain: int, plan: Plan) -> None:
+        self._db, self._reading, self._job, self._chain = db, reading, job, chain
+        self._staging, self._root = plan.staging_dir or "", plan.output_root or ""
+        self._asides = 0
 
     def members(self) -> Iterator[PackedMember]:
         """Of all items that are done, in item order; archives by their whole paths."""
-        for row, name, archive, columns, nbytes, crc, _, _ in self._db.execute(
-            _OF_DONE, (self._job, DONE, self._chain)
-        ):
+        paths: dict[bytes, str] = {}
+        asked = (self._job, DONE, self._chain)
+        for row, name, archive, columns, nbytes, crc in self._reading.execute(_OF_DONE, asked):
             told = tuple((key, text) for key, text in json.loads(columns)) if columns else ()
-            path = os.path.join(self._root, os.fsdecode(archive))
-            yield PackedMember(os.fsdecode(name), path, nbytes, crc, told, row)
+            if archive not in paths:
+                paths[archive] = os.path.join(self._root, os.fsdecode(archive))
+            yield PackedMember(os.fsdecode(name), paths[archive], nbytes, crc, told, row)
 
     def places(self, members: Sequence[PackedMember]) -> list[tuple[str, int]]:
         """File and offset of each of these members."""
@@ -157,21 +158,21 @@ class Packs:
         found = _archives(self._db, self._job)
         return {os.path.join(self._root, os.fsdecode(path)): left for path, left in found.items()}
 
-    def set_aside(self, paths: Iterable[str], token: str) -> None:
-        """Keep what these archives hold under a name of its own, so that they may be replaced."""
-        for number, path in enumerate(paths):
-            name = f"{token}-{number}.members"
-            aside = os.path.join(self._staging, name)
-            try:
-                os.link(path, aside)
-            except FileNotFoundError:
-                continue
-            except OSError as error:
-                if error.errno not in (errno.EPERM, errno.EOPNOTSUPP, errno.EXDEV, errno.EMLINK):
-                    raise
-                shutil.copyfile(path, aside)  # a file system without links
-            query = "UPDATE packed SET file = ? WHERE job = ? AND file = ?"
-            self._db.execute(query, (STAGED + os.fsencode(name), self._job, ARCHIVED + self._below(path)))
+    def set_aside(self, path: str, token: str) -> None:
+        """Keep what the archive there holds under another name, so that it may be replaced."""
+        self._asides += 1
+        name = f"{token}-{self._asides}.members"
+        aside = os.path.join(self._staging, name)
+        try:
+            os.link(path, aside)
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            if error.errno not in (errno.EPERM, errno.EOPNOTSUPP, errno.EXDEV, errno.EMLINK):
+                raise
+            shutil.copyfile(path, aside)  # a file system without links
+        query = "UPDATE packed SET file = ? WHERE job = ? AND file = ?"
+        self._db.execute(query, (STAGED + os.fsencode(name), self._job, ARCHIVED + self._below(path)))
 
     def claim(self, path: str) -> None:
         """An archive is about to be put there: what lies there after a kill is ours."""

@@ -265,8 +265,7 @@ class Journal:
 
     def packs(self) -> Packs:
         """Members and their archives. After `flush`."""
-        assert self.plan.staging_dir is not None
-        return Packs(self._db, self._job, self._chain, self.plan.staging_dir, self.plan.output_root or "")
+        return Packs(self._db, self._reading, self._job, self._chain, self.plan)
 
     @property
     def knows(self) -> int:

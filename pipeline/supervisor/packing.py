@@ -58,7 +58,8 @@ class Packing:
         self._journal = journal
         self._overwrite = plan.overwrite
         self._packs: Packs = journal.packs()
-        self._salt = repr((sorted(plan.writer.params.items()), self._writer.version)).encode()
+        params = {name: value for name, value in plan.writer.params.items() if name != "path"}
+        self._salt = repr((sorted(params.items()), self._writer.version)).encode()
         self._folders = Folders(plan.output_root)
         self.known = self._packs.archives()
 
@@ -68,24 +69,20 @@ class Packing:
 
     def carry_out(self) -> list[str]:
         """Write what changed; the paths of all archives, and of what stands beside them."""
-        wanted, counts = dict[str, bytes](), dict[str, int]()
-        for path, members in self._cut():
-            wanted[path], counts[path] = self._digest(members), len(members)
-        changed = [path for path, digest in wanted.items() if not self._is_as_left(path, digest)]
-        for path in changed:
-            self._refuse_foreign(path)
-        if changed:
-            self._packs.set_aside([path for path in changed if path in self.known], self._journal.token)
-            self._write_all(set(changed), wanted)
-        wanted |= self._write_index(
-            [WrittenArchive(path, os.stat(path).st_size, counts[path]) for path in sorted(wanted)]
-        )
-        self._remove(self.known.keys() - wanted.keys())
+        found = dict[str, bytes]()
+        written = list[WrittenArchive]()
+        with _Sources() as sources:
+            for path, members in self._writer.cut(self._packs.members()):
+                found[path] = self._digest(members)
+                if not self._is_as_left(path, found[path]):
+                    self._refuse_foreign(path)
+                    self._packs.set_aside(path, self._journal.token)
+                    self._write(path, found[path], members, sources)
+                written.append(WrittenArchive(path, os.stat(path).st_size, len(members)))
+        found |= self._write_index(sorted(written))
+        self._remove(self.known.keys() - found.keys())
         self._packs.sweep()
-        return sorted(wanted)
-
-    def _cut(self) -> Iterator[tuple[str, list[PackedMember]]]:
-        return self._writer.cut(self._packs.members())
+        return sorted(found)
 
     def _digest(self, members: Sequence[PackedMember]) -> bytes:
         """Tells one content of an archive from another: what is in it, in which order, packed in which way."""
@@ -110,12 +107,6 @@ class Packing:
         )  # fmt: skip
 
     # ---- writing -----------------------------------------------------------------------------------------------
-
-    def _write_all(self, changed: set[str], wanted: dict[str, bytes]) -> None:
-        with _Sources() as sources:
-            for path, members in self._cut():
-                if path in changed:
-                    self._write(path, wanted[path], members, sources)
 
     def _write(self, path: str, digest: bytes, members: list[PackedMember], sources: _Sources) -> None:
         is_frame = list[bool]()

@@ -79,11 +79,11 @@ class Archive(PictureReader):
 
     def count(self, without: str | None = None) -> Iterator[int]:
         """How many items each further part holds; nothing where a compressed tar would have to be unpacked."""
+        if any(map(looked_through.is_streamed, self._archives())):
+            return
         for path in self._archives():
             found = 0
-            for found, item in enumerate(self._items(path, count()), 1):
-                if item.place and Place.of_text(item.place).kind == STREAMED:
-                    return
+            for found, _ in enumerate(self._items(path, count()), 1):
                 if found % CHUNK == 0:
                     yield CHUNK
             yield found % CHUNK
@@ -105,7 +105,7 @@ class Archive(PictureReader):
 
     def key(self, item: Item) -> str:
         """The path of the archive below the root, if there may be several, and that of the member in it."""
-        return os.path.relpath(item.source, self.root) if item.source != self.root else item.name
+        return item.name if item.source == self._root else item.source.removeprefix(self._root + "/")
 
     def stamp(self, item: Item) -> Stamp | None:
         """Size and checksum of a member of a zip; of a tar, which has none, size and the time of the whole archive."""
@@ -170,7 +170,7 @@ class Archive(PictureReader):
             yield Item(next(numbers), path, folder, name, fails=f"{reason}; its members before that are read")
 
     def _members(self, path: str, archive: looked_through.AnyArchive, numbers: Iterator[int]) -> Iterator[Item]:
-        top = "" if path == self.root else self._stem(self._below(path))
+        top = "" if path == self._root else self._stem(self._below(path))
         seen = set[int]()
         found = samples.sampled(archive.members(), self._endings, archive.head)
         for member, columns in found:
@@ -204,12 +204,16 @@ class Archive(PictureReader):
         return head(member, signatures.HEAD_NBYTES)
 
     def _below(self, path: str) -> str:
-        root = self.root
-        return os.path.relpath(path, root) if path != root else os.path.basename(path)
+        return os.path.basename(path) if path == self._root else path.removeprefix(self._root + "/")
 
     def _stem(self, path: str) -> str:
         end = next((end for end in ENDINGS if path.lower().endswith(end)), "")
         return path[: len(path) - len(end)]
+
+    @cached_property
+    def _root(self) -> str:
+        """The root as archives' paths begin with it."""
+        return looked_through.root_of(self.path).rstrip("/")
 
     @cached_property
     def _endings(self) -> frozenset[str]:

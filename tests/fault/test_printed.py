@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from harness import DEADLINE_S, NUMBERED, cli, command, environment, plan_of, stage, write_config
+from harness import DEADLINE_S, NUMBERED, cli, command, environment, plan_of, stage, until, write_config
 
 from pipeline.errors import Exit
 from pipeline.supervisor import execution, serial
@@ -99,3 +100,27 @@ def test_prints_while_the_config_is_planned_leave_stdout_alone(tmp_path: Path) -
         done = cli(command_, config, "--allow-code", "--json")
         assert json.loads(done.stdout)["exit_code"] == 0
         assert "imported" in done.stderr
+
+
+@WAYS
+def test_a_reader_that_stops_holds_nothing_up(tmp_path: Path, way: list[str]) -> None:
+    """stderr is a pipe that is full, and nobody reads: every item is done meanwhile, and the end is told afterwards."""
+    log = tmp_path / "log.json"
+    read, write = os.pipe()
+    os.set_blocking(write, False)
+    with suppress(BlockingIOError):
+        while True:
+            os.write(write, b"." * 4096)
+    os.set_blocking(write, True)
+    process = subprocess.Popen(
+        command("run", config_of(tmp_path, lines=300, loud=True), "--allow-code", "--log", str(log), *way),
+        stderr=write, stdout=subprocess.DEVNULL, env=environment(),
+    )  # fmt: skip
+    os.close(write)
+    until(lambda: log.exists() and log.read_text().count('"outcome": "done"') == FRAMES, "every item done")
+    told = b""
+    while block := os.read(read, 1 << 16):
+        told += block
+    os.close(read)
+    assert process.wait(DEADLINE_S) == Exit.OK
+    assert f"{FRAMES} files".encode() in told or b"done" in told

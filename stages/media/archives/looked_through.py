@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 
 from stages.media.archives.members import ENDINGS, ZIP_ENDINGS, Damaged
+from stages.media.archives.streams import compression
 from stages.media.archives.tars import Tar
 from stages.media.archives.zips import Zip
 
@@ -58,6 +59,15 @@ def look_through(path: str) -> AnyArchive:
     if head in (b"PK\3\4", b"PK\5\6") or path.lower().endswith(ZIP_ENDINGS):
         return Zip(path)
     return Tar(path)
+
+
+def is_streamed(path: str) -> bool:
+    """Whether an archive can be read forwards only; False for one that cannot be read."""
+    try:
+        with open(path, "rb") as file:
+            return bool(compression(file.read(6)))
+    except OSError:
+        return False
 
 
 def has_member(path: str) -> bool:
