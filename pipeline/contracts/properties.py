@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from hashlib import sha256
+from struct import Struct
 from typing import NamedTuple
+
+NO_DIGEST = (0, 0, 0, 0)
+_DIGEST = Struct("<4q")
 
 
 class Clip(NamedTuple):
@@ -38,6 +43,8 @@ class Properties:
         plays: how often an animation is shown, 0 for ever; None where it is none.
         source_size: height and width in the file, before a decoder shrank it; (0, 0) where that is unknown, and in
             chains without reducers, which alone ask for it.
+        source_nbytes, source_sha256: size and SHA-256 (as four numbers, see `sha256`) of the bytes that a reader loaded
+            for it; 0 in chains without a reducer that asks for them, and where a reader reads in another way.
         row, column: place among the parts of the picture it was cut from, from 0; None where it was not cut.
     """
 
@@ -47,8 +54,21 @@ class Properties:
     clip: Clip | None = None
     plays: int | None = None
     source_size: tuple[int, int] = (0, 0)
+    source_nbytes: int = 0
+    source_sha256: tuple[int, int, int, int] = NO_DIGEST
     row: int | None = None
     column: int | None = None
+
+    @property
+    def sha256(self) -> bytes:
+        """`source_sha256` as 32 bytes; b"" where it is not known."""
+        return b"" if self.source_sha256 == NO_DIGEST else _DIGEST.pack(*self.source_sha256)
+
+    def keep_digest(self, data: memoryview) -> None:
+        """These are the bytes that it was made of."""
+        self.source_nbytes = len(data)
+        first, second, third, fourth = _DIGEST.unpack(sha256(data).digest())
+        self.source_sha256 = (first, second, third, fourth)
 
     def take(self, other: Properties) -> None:
         """Become what the other one says, wherever this one says nothing of its own."""

@@ -22,9 +22,11 @@ class Reducer(Stage):
     numbers.
 
     Class constants:
+        asks_digest: `map` asks for `frame.sha256` and `frame.source_nbytes`, of the file that the frame was read from.
         commutative: `merge` takes partials in any order with the same result; else in item order only.
     """
 
+    asks_digest: ClassVar[bool] = False
     commutative: ClassVar[bool] = False
     path: str
 

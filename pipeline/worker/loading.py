@@ -11,6 +11,7 @@ from functools import partial
 from ..contracts.codec import Codec, DecodeContext, Header
 from ..contracts.contexts import Part, Which
 from ..contracts.frame import NO_METADATA, Metadata
+from ..contracts.reducer import Reducer
 from ..contracts.spec import Spec
 from ..contracts.stage import Transform
 from ..errors import ItemError, MissingCodec
@@ -46,6 +47,7 @@ class Loading:
         self.limits = plan.settings.limits
         stages = [stage.build() for group in plan.groups for stage in group.stages]
         self._tells_size = plan.reducing > 0
+        self._tells_digest = any(stage.asks_digest for stage in stages if isinstance(stage, Reducer))
         self._takes_hdr = any(stage.takes_hdr for stage in stages if isinstance(stage, Transform))
         self.nbytes_read = 0
         self._full: Spec | None = None
@@ -118,7 +120,7 @@ class Loading:
 
     def picture(self, data: memoryview, *, salvage: bool = False, previews: bool = False) -> Part:
         """The first frame of an encoded picture, to be decoded at the smallest scale the chain takes."""
-        data = self._preview(data) if previews else data
+        loaded, data = data, self._preview(data) if previews else data
         codec, header = self._header(data)
         spec, metadata = header.spec, self._carried(header.metadata)
         for remark in header.remarks:
@@ -135,13 +137,15 @@ class Loading:
         part = Part(self._decode, partial(codec.decode, data, self._decode, how=how), metadata)
         if self._tells_size:
             part.source_size = spec.size
+        if self._tells_digest:
+            part.keep_digest(loaded)
         return part
 
     def pictures(
         self, data: memoryview, which: Which, *, salvage: bool = False, previews: bool = False
     ) -> Iterator[Part]:
         """Those asked for of a file that may hold several, at full size; in an animation with their times."""
-        data = self._preview(data) if previews else data
+        loaded, data = data, self._preview(data) if previews else data
         codec, header = self._header(data)
         for remark in header.remarks:
             self.remark(remark)
@@ -159,6 +163,8 @@ class Loading:
                     spec, told = self._coloured(spec, metadata)
                 part = Part(spec, each.fill, told)
                 part.source_size = spec.size if self._tells_size else (0, 0)
+                if self._tells_digest and number in (0, wanted):
+                    part.keep_digest(loaded)
                 if header.plays is not None and wanted == "all":
                     part.pts, part.duration, part.time_base, part.plays = (
                         clock,

@@ -72,6 +72,7 @@ class Duplicates(Reducer):
     path: str = field(metadata={"doc": "folder of the report"})
     similar: bool = field(default=True, metadata={"doc": "whether also those count that only show the same"})
 
+    asks_digest: ClassVar[bool] = True
     example: ClassVar[Mapping[str, Any]] = {"path": "out/duplicates"}
 
     def map(self, frame: Frame) -> Partial:
@@ -79,11 +80,13 @@ class Duplicates(Reducer):
         if frame.index:
             return None
         item = frame.item
-        if not item.source:
+        digest, nbytes = frame.sha256, frame.source_nbytes
+        if not digest and not item.source:
             raise ItemError("has no file that could be compared with others")
-        with open(item.source, "rb") as file:
-            digest = hashlib.file_digest(file, "sha256").digest()
-            nbytes = os.fstat(file.fileno()).st_size
+        if not digest:
+            with open(item.source, "rb") as file:  # a video, which no reader loads
+                digest = hashlib.file_digest(file, "sha256").digest()
+                nbytes = os.fstat(file.fileno()).st_size
         height, width = frame.source_size if any(frame.source_size) else frame.spec.size
         small = b""
         if self.similar:
