@@ -13,6 +13,7 @@ from . import options, text
 from .options import Command
 
 if TYPE_CHECKING:
+    from ..config.form import Component
     from ..journal.history import PastRun
 
 
@@ -55,7 +56,7 @@ def addressed_by(address: str, overrides: tuple[str, ...]) -> Where:
 def _state_of_config(config: str, overrides: tuple[str, ...]) -> Where:
     """From what the config says itself: no code of the user is loaded for it."""
     from ..config.node import Node
-    from ..contracts.template import Template
+    from ..contracts.template import folder_of
     from ..journal.registering import job_name
     from ..plan.model import job_of_results
 
@@ -66,8 +67,27 @@ def _state_of_config(config: str, overrides: tuple[str, ...]) -> Where:
     if path is None or not isinstance(path.plain, str):
         remedy = "a run without outputs has no journal; else give the folder of the outputs"
         raise UsageError(f"the writer of {config!r} names no path", remedy=remedy)
-    state = form.settings.state_dir or os.path.join(Template(path.plain).root, FOLDER)
-    return Where(state, job_name(path.plain))
+    job = _job_of_archives(form.writer.stages[0], path.plain) or path.plain
+    state = form.settings.state_dir or os.path.join(folder_of(job), FOLDER)
+    return Where(state, job_name(job))
+
+
+def _job_of_archives(writer: Component, path: str) -> str:
+    """The name of a job whose outputs are members of archives; "" where they are files."""
+    from .. import registry
+    from ..contracts.archive_writer import ArchiveWriter
+    from ..plan.model import job_of_archives
+
+    try:
+        cls = registry.load(registry.resolve("writer", writer.use))
+    except UsageError:  # code of the user
+        return ""
+    if not issubclass(cls, ArchiveWriter):
+        return ""
+    member = writer.params.value.get("member")
+    made = cls(**{"path": path} | ({"member": member.plain} if member is not None else {}))
+    members = made.destination()
+    return job_of_archives(made.archives().text, members.text if members is not None else "")
 
 
 def when(run: PastRun) -> str:

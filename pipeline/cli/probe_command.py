@@ -51,7 +51,7 @@ def _probe(path: str) -> dict[str, Any]:
         told: dict[str, Any] | None = registry.load(registry.resolve("reader", name)).probe(path)
         if told is not None:
             return told
-    raise MissingCodec("is neither a picture nor a video of a known format")
+    raise MissingCodec("is neither a picture, nor a video or an archive of a known format")
 
 
 def _picture(path: str, name: str, codec: Any, data: bytes) -> dict[str, Any]:
@@ -85,6 +85,9 @@ def _show(told: dict[str, Any]) -> None:
         return
     if "picture" in told:
         _show_picture(told)
+    elif "members" in told:
+        members, pictures = text.plural(told["members"], "member"), text.plural(told["pictures"], "picture")
+        _echo(f"  {told['format']}, {text.size(told['nbytes'])}: {members}, {pictures}")
     else:
         _show_streams(told)
     for warning in told["warnings"]:

@@ -97,13 +97,13 @@ def _run_alone(
 
 def _scratch(run: PastRun, sets: list[str], folder: str) -> list[str]:
     """Settings that lead the outputs, and the journal of this run, to the scratch folder; nothing ends it early."""
-    from ..contracts.template import Template
+    from ..contracts.template import folder_of
 
     found = _config(run, sets)
     path = found.writer.stages[0].params.value.get("path")
     settings = [f"state_dir={folder}/state", "on_error.max_failures=none", "sandbox=auto"]
     if path is not None and isinstance(path.plain, str):
-        below = path.plain.removeprefix(Template(path.plain).root).lstrip("/")
+        below = path.plain.removeprefix(folder_of(path.plain)).lstrip("/")
         settings.append(f"writer.path={folder}/out/{below}")
     return settings
 

@@ -150,6 +150,11 @@ def _told(field: str, item: Item) -> str:
     return text
 
 
+def folder_of(text: str) -> str:
+    """The folder of the outputs, or of the archives, that a template names."""
+    return Template(text, of_archives=f"{{{SHARD}}}" in text).root
+
+
 def archive_stem(path: str) -> str:
     """The name of an archive without its extensions: `a/b.tar.gz` is "b"."""
     name = path.rpartition("/")[2]

@@ -182,10 +182,15 @@ def _encoder(parts: Parts, writer: Component, blocks: Mapping[str, Node], findin
     place = parts.writer.node.at(("member" if packs else "path",))
     try:
         parts.destination = instance.destination()
-        parts.archives = instance.archives() if isinstance(instance, ArchiveWriter) else None
     except UsageError as error:
         findings.error(place, error)
         return
+    if isinstance(instance, ArchiveWriter):
+        try:
+            parts.archives = instance.archives()
+        except UsageError as error:
+            findings.error(parts.writer.node.at(("path",)), error)
+            return
     checked = {name: _block(name, node, parts.codecs, findings) for name, node in blocks.items()}
     if not instance.encodes:
         for name in blocks:

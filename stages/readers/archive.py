@@ -140,8 +140,10 @@ class Archive(PictureReader):
         items = list(cls(path)._items(path, count()))
         damage = [item.fails for item in items if item.source == path]
         pictures = sum(not item.skip and not item.fails for item in items)
-        told = {"archive": path, "members": len(items) - len(damage), "pictures": pictures}
-        return told | ({"damage": damage[0]} if damage else {})
+        return {
+            "file": path, "format": "archive", "nbytes": os.path.getsize(path),
+            "members": len(items) - len(damage), "pictures": pictures, "warnings": damage,
+        }  # fmt: skip
 
     def _archives(self) -> Iterator[str]:
         try:

@@ -301,3 +301,18 @@ def test_interrupted_while_it_works(home: Path) -> None:
     assert not list((home / "out").glob("*.tar"))
     assert cli("run", str(config), cwd=home).returncode == 0
     assert len(everything(home / "out")) == FILES + 3000
+
+
+def test_commands_know_a_job_with_archives(home: Path) -> None:
+    """`report`, `why`, `plan` and `--dry-run` by the config; a mistyped field is shown where it stands."""
+    reader, transforms, writer = keys(home, "out")
+    config = str(write_config(home, reader, transforms, writer))
+    assert "-> " in cli("run", config, "--dry-run").stdout
+    assert cli("run", config).returncode == 0
+    assert f"{FILES} done" in cli("report", config).stdout + cli("report", config).stderr
+    assert "up to date" in cli("why", config, f"{home}/in/0/000.png").stdout
+    assert f"{home}/out/s-{{shard}}.tar" in cli("plan", config).stdout + cli("plan", config).stderr
+    wrong = str(write_config(home, reader, transforms, {**writer, "path": f"{home}/out/s-{{shrad}}.tar"}))
+    refused = cli("check", wrong)
+    column = Path(wrong).read_text().index(f'"{home}/out/s-') + 1
+    assert f"config.yaml:1:{column}: unknown template field {{shrad}}" in refused.stderr

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from archive_files import PICTURES, all_kinds, info, pictures, png, tar_bytes, written, zip_bytes
-from harness import counts, plan_of, tree
+from harness import cli, counts, plan_of, tree
 
 from pipeline import UsageError
 from pipeline.journal import Options
@@ -371,7 +371,11 @@ def test_a_second_run_does_what_changed(tmp_path: Path) -> None:
 def test_probe_and_gone(tmp_path: Path) -> None:
     """What `probe` tells, and whether a member is there, for `--prune`."""
     path = written(tmp_path, "a.zip", zip_bytes({**pictures(), "notes.txt": b""}))
-    assert Archive.probe(str(path)) == {"archive": str(path), "members": 4, "pictures": 3}
+    told_of = Archive.probe(str(path))
+    assert told_of is not None
+    assert (told_of["members"], told_of["pictures"], told_of["warnings"]) == (4, 3, [])
+    shown = cli("probe", str(path))
+    assert "4 members, 3 pictures" in shown.stdout
     assert Archive.probe(str(tmp_path / "a.jpg")) is None
     reader = Archive(str(path))
     assert not reader.is_gone(f"{path}/a.png")
