@@ -41,11 +41,13 @@ class WrittenArchive(NamedTuple):
 
     Attributes:
         path: of the archive. nbytes: its size. members: frames in it.
+        archive: its path with `{shard}`, equal for those that are numbered together.
     """
 
     path: str
     nbytes: int
     members: int
+    archive: str
 
 
 class ArchiveWriter(Writer):

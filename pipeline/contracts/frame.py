@@ -95,6 +95,11 @@ class Item(NamedTuple):
         return self.source[len(self.archive) + 1 :] if self.archive else ""
 
     @property
+    def stands_for_others(self) -> bool:
+        """Whether it is a folder or an archive that could not be looked through, for all that may be in it."""
+        return self.source.endswith("/") or (bool(self.archive) and self.archive == self.source)
+
+    @property
     def below(self) -> str:
         """Its path below the input's root."""
         return f"{self.dir}/{self.name}" if self.dir else self.name

@@ -11,7 +11,7 @@ from typing import Self
 from ..contracts.frame import Item
 from ..contracts.template import Template
 from ..plan.model import Plan
-from . import fingerprint
+from . import fingerprint, packed
 from .lookup import Looked, Lookup
 from .registering import job_name
 from .run_options import USUAL, Options
@@ -42,6 +42,8 @@ class Asking:
             self.db.executescript(TABLES)
         try:
             self.lookup = self._lookup(plan)
+            if plan.staging_dir is not None and plan.output_root is not None and not self.new:
+                self.lookup.lost = packed.lost_items(self.db, self.job, plan.staging_dir, plan.output_root)
         except BaseException:
             self.db.close()
             raise

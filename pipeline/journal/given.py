@@ -23,6 +23,8 @@ def prepare(db: sqlite3.Connection, plan: Plan, job: int) -> None:
     if plan.staging_dir is not None and plan.output_root is not None:
         packed.make_tables(db)
         os.makedirs(plan.staging_dir, exist_ok=True)
+        if plan.overwrite != "always":
+            packed.refuse_changed(db, job, plan.output_root)
         packed.sweep_unfinished(db, job, plan.output_root)
         packed.note_lost(db, job, plan.staging_dir, plan.output_root)
 
@@ -49,16 +51,12 @@ class GivenRows:
             plan.output_root or "",
         )
         self._archives = Template(plan.archives, of_archives=True) if plan.archives is not None else None
+        self._names = Template(plan.destination) if plan.destination else None
         self._staged: dict[int, set[str]] = {}
 
     def met(self, number: int, key: bytes) -> None:
         """The discovery thread: an item is in the input, at this place."""
         self._keep(partials.MEMBERS, (self._job, key, number, self._run))
-
-    def refused(self, key: bytes) -> None:
-        """The discovery thread: an item is not let in."""
-        if self._archives is not None:
-            self._keep(*packed.refused_row(self._job, key, self._run))
 
     def given(self, key: bytes, item: Item, part: int, data: bytes) -> None:
         """The loop: what reducers gave and which members were saved, or where the file with it is."""
@@ -86,12 +84,13 @@ class GivenRows:
     def _member(self, key: bytes, item: Item, note: bytes) -> None:
         assert self._archives is not None
         try:
-            statement, row = packed.row_of(note, item, self._archives, self._root, (self._job, key, self._run))
-        except (ItemError, ValueError, TypeError) as error:
+            row = packed.row_of(note, item, self._archives, self._root, (self._job, key, self._run))
+            if self._names is not None and self._names.known_at_intake and row.name != self._names.render(item):
+                raise ValueError(f"a worker says that it saved {row.name!r} for it")
+        except (ItemError, ValueError, TypeError, RecursionError) as error:
             raise StopRun(f"{item.source}: {error}") from error
-        path = packed.path_of(row[7], self._staging, self._root)
-        self._staged.setdefault(item.number, set()).add(path)
-        self._keep(statement, row)
+        self._staged.setdefault(item.number, set()).add(packed.path_of(row.file, self._staging, self._root))
+        self._keep(packed.PACKED, row.cells)
 
     def _taken(self, name: str) -> bytes:
         path = os.path.join(self._folder, name)

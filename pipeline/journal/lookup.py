@@ -98,6 +98,7 @@ class Lookup:
         self.owners = Owners(db, reader, policy, adopt=options.adopt, job=job)
         self._chains: dict[int, str] = {}
         self.repeats = False
+        self.lost: frozenset[bytes] = frozenset()  # items of a job with archives whose members are not there
         self._empty = db.execute("SELECT 1 FROM items WHERE job = ? LIMIT 1", (job,)).fetchone() is None
 
     def expect_repeats(self) -> None:
@@ -181,6 +182,8 @@ class Lookup:
             return NEW
         if row.outcome == DONE and row.parts < 0 and row.output != output:  # or letters of another case
             return Verdict("", "the output has another name")
+        if row.item in self.lost:
+            return Verdict("", "the output is missing")
         left, now = self.left_and_now(row, target)
         return judge(row, stamp, self._chain, now, left, content=self._options.checksum)
 

@@ -94,8 +94,8 @@ class Owners:
         other = os.path.join(root, os.fsdecode(row.item))
         try:
             return other if root and not os.path.samefile(other, item.source) else ""
-        except OSError:
-            return ""
+        except OSError:  # a member of an archive has no file of its own
+            return other if root and not self._reader.is_gone(other) and other != item.source else ""
 
     def over(self, there: OnDisk, claim: Claim | None, item: Item, key: bytes, stamp: Stamp | None) -> Over:
         """What follows from an output that is there."""

@@ -14,16 +14,18 @@ import os
 import shutil
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import suppress
-from typing import Final
+from contextlib import contextmanager, suppress
+from typing import Final, NamedTuple
 
 from ..contracts.archive_writer import PackedMember
 from ..contracts.frame import Item
 from ..contracts.template import Template
+from ..errors import EnvironmentRefusal
 from ..plan.model import Plan
+from .durable import sync
 from .ended import Cells
 from .ownership import on_disk
-from .partials import CLAIMED, MEMBERS, Statement
+from .partials import CLAIMED
 from .tables import DONE
 from .verdict import OnDisk
 
@@ -43,21 +45,20 @@ PACKED: Final = (
     "INSERT OR REPLACE INTO packed (job, item, run, part, name, archive, columns, file, at, nbytes, crc) VALUES", 11,
 )  # fmt: skip
 SUPERSEDED = "DELETE FROM packed WHERE job = ? AND item = ? AND run != ?"
+MOST = 1 << 48  # of an offset or a size
 UNFINISHED = ".pl-pack.tmp"  # ends the name of an archive that is being written
 STAGED, ARCHIVED = b"+", b"="  # before the name of a staging file, and before a path below the output folder
-REFUSED = -1  # place among the members of the input of an item that was refused: it counts as absent
 _LOST = "UPDATE items SET parts = 1 WHERE job = ? AND item IN (SELECT item FROM packed WHERE job = ? AND file = ?)"
 _OF_DONE = (
     "SELECT p.id, p.name, p.archive, p.columns, p.nbytes, p.crc FROM members m"
     " CROSS JOIN items i ON i.job = m.job AND i.item = m.item"
     " CROSS JOIN packed p ON p.job = m.job AND p.item = m.item AND p.run = i.run"
-    " WHERE m.job = ? AND m.number >= 0 AND i.outcome = ? AND i.chain = ? ORDER BY m.number, p.part"
+    " WHERE m.job = ? AND i.outcome = ? AND i.chain = ? AND i.parts = 0 ORDER BY m.number, p.part"
 )
 
 _STALE = (
     "job = ? AND NOT EXISTS (SELECT 1 FROM items i JOIN members m ON m.job = i.job AND m.item = i.item WHERE"
-    " i.job = packed.job AND i.item = packed.item AND i.run = packed.run AND i.outcome = ? AND i.chain = ?"
-    " AND m.number >= 0)"
+    " i.job = packed.job AND i.item = packed.item AND i.run = packed.run AND i.outcome = ? AND i.chain = ?)"
 )
 
 
@@ -76,12 +77,45 @@ def sweep_unfinished(db: sqlite3.Connection, job: int, root: str) -> None:
 
 def note_lost(db: sqlite3.Connection, job: int, staging: str, root: str) -> None:
     """Items whose bytes are not where their rows say count as undone: somebody removed or changed an archive."""
+    for file in lost_files(db, job, staging, root):
+        db.execute(_LOST, (job, job, file))
+
+
+def lost_files(db: sqlite3.Connection, job: int, staging: str, root: str) -> list[bytes]:
+    """Files of the column `file` that are not there, not as they were left, or too short for what rows say."""
     left = _archives(db, job)
-    files = [file for (file,) in db.execute("SELECT DISTINCT file FROM packed WHERE job = ?", (job,))]
-    for file in files:
+    ends = db.execute("SELECT file, max(at + nbytes) FROM packed WHERE job = ? GROUP BY file", (job,)).fetchall()
+    found = []
+    for file, end in ends:
         there = on_disk(path_of(file, staging, root))
-        if there is None or (file.startswith(ARCHIVED) and there != left.get(file[1:], (b"", None))[1]):
-            db.execute(_LOST, (job, job, file))
+        changed = file.startswith(ARCHIVED) and there != left.get(file[1:], (b"", None))[1]
+        if there is None or changed or there.size < end:
+            found.append(file)
+    return found
+
+
+def lost_items(db: sqlite3.Connection, job: int, staging: str, root: str) -> frozenset[bytes]:
+    """The items that `note_lost` would have done again, for one that only looks."""
+    if not db.execute("SELECT 1 FROM sqlite_master WHERE name = 'packed'").fetchone():
+        return frozenset()
+    query = "SELECT item FROM packed WHERE job = ? AND file = ?"
+    return frozenset(item for file in lost_files(db, job, staging, root) for (item,) in db.execute(query, (job, file)))
+
+
+def refuse_changed(db: sqlite3.Connection, job: int, root: str) -> None:
+    """Raises EnvironmentRefusal where somebody changed an archive: before work whose result could not be put there."""
+    for path, (_, left) in _archives(db, job).items():
+        there = on_disk(os.path.join(root, os.fsdecode(path)))
+        if there is not None and there != left and left != CLAIMED:
+            raise foreign(os.path.join(root, os.fsdecode(path)))
+
+
+def foreign(path: str) -> EnvironmentRefusal:
+    """Why a file is not replaced."""
+    return EnvironmentRefusal(
+        f"there is a file {path!r} already that is not ours, or was changed", where="writer",
+        remedy="move it away and run again, or `--set writer.overwrite=always` replaces it",
+    )  # fmt: skip
 
 
 def path_of(file: bytes, staging: str, root: str) -> str:
@@ -89,34 +123,27 @@ def path_of(file: bytes, staging: str, root: str) -> str:
     return os.path.join(staging if file.startswith(STAGED) else root, os.fsdecode(file[1:]))
 
 
-def row_of(
-    note: bytes, item: Item, archives: Template, root: str, head: tuple[int, bytes, int]
-) -> tuple[Statement, Cells]:
+class PackedRow(NamedTuple):
+    """What a worker says of a member: its name, the file that it lies in as in the column `file`, and its row."""
+
+    name: str
+    file: bytes
+    cells: Cells
+
+
+def row_of(note: bytes, item: Item, archives: Template, root: str, head: tuple[int, bytes, int]) -> PackedRow:
     """The row of what a worker says of a member; one that was taken over may say anything.
 
     Raises:
         ValueError: it is not what workers say. ItemError: the item has no field that the archive's path needs.
     """
-    part, name, file, at, nbytes, crc = json.loads(note)
-    if "/" in file or not file.endswith(".members") or name.startswith("/") or ".." in name.split("/"):
-        raise ValueError(f"a worker says that it saved {name!r} in {file!r}")
-    archive = os.path.relpath(archives.render(item), root)
-    told = json.dumps(item.columns) if item.columns else ""
-    numbers = [int(number) for number in (at, nbytes, crc)]
-    return PACKED, (
-        *head[:3],
-        int(part),
-        os.fsencode(name),
-        os.fsencode(archive),
-        told,
-        STAGED + os.fsencode(file),
-        *numbers,
-    )
-
-
-def refused_row(job: int, key: bytes, run: int) -> tuple[Statement, Cells]:
-    """An item is refused in this run: what was done of it before belongs to no archive."""
-    return MEMBERS, (job, key, REFUSED, run)
+    part, name, file, *numbers = json.loads(note)
+    wrong = "/" in file or not file.endswith(".members") or name.startswith("/") or ".." in name.split("/")
+    if wrong or len(numbers) != 3 or not all(isinstance(each, int) and 0 <= each < MOST for each in (part, *numbers)):
+        raise ValueError(f"a worker says that it saved {name!r} in {file!r} at {numbers}")
+    archive = os.fsencode(os.path.relpath(archives.render(item), root))
+    told, column = json.dumps(item.columns) if item.columns else "", STAGED + os.fsencode(file)
+    return PackedRow(name, column, (*head, part, os.fsencode(name), archive, told, column, *numbers))
 
 
 def _archives(db: sqlite3.Connection, job: int) -> dict[bytes, tuple[bytes, OnDisk]]:
@@ -147,6 +174,24 @@ class Packs:
                 paths[archive] = os.path.join(self._root, os.fsdecode(archive))
             yield PackedMember(os.fsdecode(name), paths[archive], nbytes, crc, told, row)
 
+    def others(self) -> int:
+        """How many items of the input are done as another chain has them."""
+        query = (
+            "SELECT count(*) FROM members m CROSS JOIN items i ON i.job = m.job AND i.item = m.item"
+            " WHERE m.job = ? AND i.outcome = ? AND i.chain != ?"
+        )
+        return int(self._db.execute(query, (self._job, DONE, self._chain)).fetchone()[0])
+
+    def in_archive(self, path: str) -> int:
+        """How many members have rows that point to this archive."""
+        query = "SELECT count(*) FROM packed WHERE job = ? AND file = ?"
+        return int(self._db.execute(query, (self._job, ARCHIVED + self._below(path))).fetchone()[0])
+
+    def lost(self, member: PackedMember) -> None:
+        """The bytes of a member are gone: its item counts as undone."""
+        query = "UPDATE items SET parts = 1 WHERE (job, item) = (SELECT job, item FROM packed WHERE id = ?)"
+        self._db.execute(query, (member.row,))
+
     def places(self, members: Sequence[PackedMember]) -> list[tuple[str, int]]:
         """File and offset of each of these members."""
         query = "SELECT file, at FROM packed WHERE id = ?"
@@ -171,6 +216,7 @@ class Packs:
             if error.errno not in (errno.EPERM, errno.EOPNOTSUPP, errno.EXDEV, errno.EMLINK):
                 raise
             shutil.copyfile(path, aside)  # a file system without links
+            sync(aside, os.O_RDONLY)
         query = "UPDATE packed SET file = ? WHERE job = ? AND file = ?"
         self._db.execute(query, (STAGED + os.fsencode(name), self._job, ARCHIVED + self._below(path)))
 
@@ -182,12 +228,11 @@ class Packs:
     def wrote(self, path: str, digest: bytes, there: OnDisk, lies: Iterable[tuple[PackedMember, int]]) -> None:
         """It is there, and these members lie in it at these offsets."""
         file = ARCHIVED + self._below(path)
-        self._db.execute("BEGIN IMMEDIATE")
         row = (self._job, self._below(path), digest, *there)
-        self._db.execute("INSERT OR REPLACE INTO archives VALUES (?, ?, ?, ?, ?)", row)
-        query = "UPDATE packed SET file = ?, at = ? WHERE id = ?"
-        self._db.executemany(query, ((file, at, member.row) for member, at in lies))
-        self._db.execute("COMMIT")
+        with self._transaction():
+            self._db.execute("INSERT OR REPLACE INTO archives VALUES (?, ?, ?, ?, ?)", row)
+            query = "UPDATE packed SET file = ?, at = ? WHERE id = ?"
+            self._db.executemany(query, ((file, at, member.row) for member, at in lies))
 
     def forget(self, path: str) -> None:
         """An archive that is not needed any more was removed."""
@@ -199,16 +244,25 @@ class Packs:
         Should such an item come back as it was, it is done again.
         """
         asked = (self._job, DONE, self._chain)
-        self._db.execute("BEGIN IMMEDIATE")
         lost = f"UPDATE items SET parts = 1 WHERE job = ? AND item IN (SELECT item FROM packed WHERE {_STALE})"  # noqa: S608
-        self._db.execute(lost, (self._job, *asked))
-        self._db.execute(f"DELETE FROM packed WHERE {_STALE}", asked)  # noqa: S608 - text of ours
-        self._db.execute("COMMIT")
+        with self._transaction():
+            self._db.execute(lost, (self._job, *asked))
+            self._db.execute(f"DELETE FROM packed WHERE {_STALE}", asked)  # noqa: S608 - text of ours
         rows = self._db.execute("SELECT DISTINCT file FROM packed")
         needed = {os.fsdecode(file[1:]) for (file,) in rows if file.startswith(STAGED)}
         for name in os.listdir(self._staging):
             if name not in needed:
                 os.unlink(os.path.join(self._staging, name))
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        except BaseException:
+            self._db.execute("ROLLBACK")
+            raise
+        self._db.execute("COMMIT")
 
     def _below(self, path: str) -> bytes:
         return os.fsencode(os.path.relpath(path, self._root))

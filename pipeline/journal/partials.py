@@ -38,12 +38,12 @@ SUPERSEDED = "DELETE FROM partials WHERE job = ? AND item = ? AND run != ?"
 # Items that are done, as the chain of now does them; the run of a row says which partials are those of its outputs.
 _DONE = (
     "FROM members m CROSS JOIN items i ON i.job = m.job AND i.item = m.item"
-    " WHERE m.job = ? AND m.number >= 0 AND i.outcome = ? AND i.chain = ? ORDER BY m.number"
+    " WHERE m.job = ? AND i.outcome = ? AND i.chain = ? ORDER BY m.number"
 )
 _GIVEN = (
     "SELECT p.data FROM members m CROSS JOIN items i ON i.job = m.job AND i.item = m.item"
     " CROSS JOIN partials p ON p.job = m.job AND p.item = m.item AND p.run = i.run"
-    " WHERE m.job = ? AND m.number >= 0 AND i.outcome = ? AND i.chain = ? ORDER BY m.number, p.part"
+    " WHERE m.job = ? AND i.outcome = ? AND i.chain = ? ORDER BY m.number, p.part"
 )
 
 

@@ -73,8 +73,7 @@ class Journal:
         self.durability = plan.settings.durability
         make_folder(plan.state_dir)
         self._lock = RunLock(plan.state_dir, plan.output_root)
-        self._closed = False
-        self._opened: list[sqlite3.Connection] = []
+        self._closed, self._opened = False, list[sqlite3.Connection]()
         self._open: dict[int, _Open] = {}
         self._under_way: set[bytes] = set()
         self._parts: dict[int, dict[str, bytes]] = {}
@@ -125,14 +124,13 @@ class Journal:
         for one in looked:
             if one.learned:
                 self._thread.learn((one.learned, self._job, one.key))
-            if self._rows is not None:
-                self._rows.met(one.item.number, one.key)
         return looked
 
     def let_in(self, looked: Looked) -> int:
         """Claim the name of an item that is to be done; a ticket for `is_claimed`."""
         self._make_room()
         item, target, key, output, stamp = looked[:5]
+        self.met(looked)
         head = (self._job, key, self._root, *recorded(stamp), self._chain)
         if self.lookup.repeats:
             self._under_way.add(key)
@@ -141,6 +139,11 @@ class Journal:
         if output is None:
             return 0
         return self._thread.claim((output, self._job, key, self.run, *(looked.foreign or (None, None))))
+
+    def met(self, looked: Looked) -> None:
+        """An item is in the input, at this place."""
+        if self._rows is not None:
+            self._rows.met(looked.item.number, looked.key)
 
     def _make_room(self) -> None:
         """Wait while so much is to be written that nothing more may come."""
@@ -168,8 +171,6 @@ class Journal:
         """An item was refused at the intake: the run's failures say so, and what was known of it stays."""
         self._make_room()
         head = (self._job, os.fsencode(self._reader.key(item)))
-        if self._rows is not None:
-            self._rows.refused(head[1])
         self._failed(_Open(head, "", None, item.source), outcome, cause, row=False)
 
     # ---- the loop ----------------------------------------------------------------------------------------------

@@ -206,8 +206,8 @@ class Run:
                 loop.hearing.broken(halt)
         report.exit_code, report.stopped = self._exit()
         if self.journal is not None and self.journal.error is None:
-            whole = self.limit is None and not self.intake.only and self.intake.watched is None
-            add_results(plan, self.journal, report, whole=whole)
+            add_results(plan, self.journal, report, self.intake)
+            report.seconds = time.perf_counter() - self.began
         if self.journal is not None:
             close_journal(self.journal, report)
         return report

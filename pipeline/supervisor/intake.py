@@ -60,6 +60,9 @@ class Intake:
         watched: where items come from for ever, and the same one more than once; None asks the reader.
         only: the one input to take, by its path or by its name in a journal; "" takes all.
         probe: whether a file may be made for a moment in the output folder, to see what it takes for one name.
+
+    Attributes:
+        incomplete: whether a folder or an archive could not be looked through, so what is in it was not found.
     """
 
     def __init__(
@@ -69,7 +72,8 @@ class Intake:
     ) -> None:  # fmt: skip
         self.reader: Reader = plan.reader.build()
         self.template = Template(plan.destination) if plan.destination else None
-        self._packs = plan.archives is not None
+        self._archives = Template(plan.archives, of_archives=True) if plan.archives is not None else None
+        self._gives = plan.gives
         self._sample = plan.sample
         self.limit = limit
         self.claims = claims or Claims()
@@ -77,6 +81,7 @@ class Intake:
         self.asking = journal or asking
         self.watched = watched
         self.only = only
+        self.incomplete = False
         self.without = plan.output_root
         self._here = os.getcwd() + "/"
         self._root = None if self.without is None else os.path.abspath(self.without) + "/"
@@ -84,11 +89,11 @@ class Intake:
         self._within = self._root is not None and (
             inputs is None or (os.path.abspath(inputs) + "/").startswith(self._root)
         )
-        self._folds = self.without is not None and not self._packs and folds_case(self.without, probe=probe)
+        self._folds = self.without is not None and self._archives is None and folds_case(self.without, probe=probe)
 
     def entries(self) -> Iterator[Found]:
         """What is found, in input order. A file that this run writes is not found again."""
-        items = self.named(self.only) if self.only else self._discovered()
+        items = self._looked_over(self.named(self.only) if self.only else self._discovered())
         found = self._judged(items) if self.asking is not None else (self.admit(i) for i in items if self._counts(i))
         count = 0
         for one in found:
@@ -96,6 +101,12 @@ class Intake:
             count += one.outcome != "up_to_date"
             if count == self.limit:
                 return
+
+    def _looked_over(self, items: Iterator[Item]) -> Iterator[Item]:
+        """The same, noting whether one stands for others that could not be looked at."""
+        for item in items:
+            self.incomplete = self.incomplete or item.stands_for_others
+            yield item
 
     def _discovered(self) -> Iterator[Item]:
         if self.watched is not None:
@@ -124,7 +135,8 @@ class Intake:
         while batch := list(islice(items, size)):
             size = 1 if one_by_one else BATCH
             named = [self._named(item) for item in batch if self._counts(item)]
-            asked = [(one.item, "" if self._packs else one.target) for one in named if not one.outcome]
+            packs = self._archives is not None
+            asked = [(one.item, "" if packs else one.target) for one in named if not one.outcome]
             looked = iter(self.asking.look(asked))  # of a member nothing lies there
             for one in named:
                 if one.outcome:
@@ -134,10 +146,10 @@ class Intake:
                 answer = next(looked)
                 if self._told_before(answer):
                     continue
-                if answer.verdict.outcome == "up_to_date" and not (self._within or self._packs or answer.adopted):
+                if answer.verdict.outcome == "up_to_date" and not (self._within or self._gives or answer.adopted):
                     yield self._untouched(one, answer)
                 else:
-                    claimed = self._claimed(one)
+                    claimed = self._once(self._claimed(one), answer)
                     yield from self._refused(claimed) if claimed.outcome else self._known(claimed, answer)
 
     def _is_news(self, one: Found) -> bool:
@@ -159,10 +171,26 @@ class Intake:
             yield one._replace(reason=reason, ticket=self.journal.let_in(looked) if self.journal else 0)
         elif outcome == "up_to_date":
             yield self._untouched(one, looked)
-        elif outcome != IGNORED.outcome:
+        elif outcome == IGNORED.outcome:
+            self._met(looked)
+        else:
             yield from self._refused(one._replace(outcome=outcome, cause=looked.cause))
 
+    def _once(self, one: Found, looked: Looked) -> Found:
+        """Where the journal keeps what is made of an input, under its name, another item of that name is refused."""
+        if one.outcome or not self._gives or self.watched is not None:
+            return one
+        first = self.claims.claim(f"\0{os.fsdecode(looked.key)}", str(one.item.number))
+        if not first:
+            return one
+        return one._replace(outcome="failed", cause=Cause("", "collision", "the same input came before in this run"))
+
+    def _met(self, looked: Looked) -> None:
+        if self.journal is not None:
+            self.journal.met(looked)
+
     def _untouched(self, one: Found, looked: Looked) -> Found:
+        self._met(looked)
         if looked.adopted and self.journal is not None:
             self.journal.adopted(looked)
         return Found(one.item, one.target, looked.verdict.outcome, None, looked.verdict.reason)
@@ -178,7 +206,7 @@ class Intake:
 
     def _is_output(self, item: Item) -> bool:
         """Whether this run has named the file as an output; only where outputs may lie among the inputs."""
-        if self._root is None:
+        if self._root is None or self._archives is not None:
             return False
         source = self._absolute(item.source)
         return source.startswith(self._root) and self.claims.has(self._key(source))
@@ -194,10 +222,12 @@ class Intake:
             return Found(item, "", "skipped", Cause("", "skip", item.skip))
         if item.fails:
             return Found(item, "", "failed", Cause("", "input", item.fails))
-        if self.template is None or not self.template.known_at_intake:
+        if self.template is None or not (self.template.known_at_intake or self._archives is not None):
             return Found(item, "")
         try:
-            return Found(item, self.template.render(item))
+            if self._archives is not None:
+                self._archives.render(item)
+            return Found(item, self.template.render(item) if self.template.known_at_intake else "")
         except ItemError as error:
             return Found(item, "", "failed", Cause("", "collision", str(error)))
 
@@ -211,7 +241,10 @@ class Intake:
         Called by discovery, or (for names that only the frame decides) from the loop. A retry claims its own again.
         """
         number = item.number if self.watched is None else 0  # of a file that comes again, the source tells
-        owner = self.claims.claim(self._key(self._absolute(target)), f"{number}:{index}:{item.source}")
+        name = self._absolute(target)
+        if self._archives is not None:  # names of members count within their archive
+            name = f"{self._archives.render(item)}:{target}"
+        owner = self.claims.claim(self._key(name), f"{number}:{index}:{item.source}")
         if not owner:
             return ""
         first, _, source = owner.split(":", 2)

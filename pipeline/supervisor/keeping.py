@@ -10,6 +10,7 @@ from ..journal import Journal
 from ..journal.run_options import Options, Told
 from ..plan.model import Plan
 from ..scheduler import Halt
+from .intake import Intake
 from .report import Report
 
 NO_INPUT = "no input: nothing matched what the reader looks for"
@@ -49,23 +50,24 @@ def unkept(journal: Journal) -> Halt | None:
     return None if journal.error is None else Halt(Exit.ENVIRONMENT, str(journal.error))
 
 
-def add_results(plan: Plan, journal: Journal, report: Report, *, whole: bool, serial: bool = False) -> None:
+def add_results(plan: Plan, journal: Journal, report: Report, intake: Intake, *, serial: bool = False) -> None:
     """Have archives packed and reducers make their files of all that is done, where the run came to its end.
 
     The report says which files those are.
 
     Args:
-        whole: whether the run took its input without a limit.
+        intake: which has looked through the input, as far as it was to.
         serial: whether to merge in this process.
     """
     if not plan.gives or report.exit_code not in (Exit.OK, Exit.SOME_FAILED):
         return
     try:
-        whole = whole and not journal.options.retry
+        limited = intake.limit is not None or bool(intake.only) or intake.watched is not None
+        whole = not limited and not intake.incomplete
         if plan.archives is not None:
             from .packing import pack  # few runs have archives, or reducers
 
-            paths, note = pack(plan, journal, whole=whole)
+            paths, note = pack(plan, journal, whole=whole, limited=limited)
             report.results += paths
             report.notes += [note] if note else []
         if plan.reducing:

@@ -21,7 +21,7 @@ from ..errors import EnvironmentRefusal, StopRun
 from ..journal import Journal
 from ..journal.durable import sync
 from ..journal.ownership import on_disk
-from ..journal.packed import UNFINISHED, Packs
+from ..journal.packed import UNFINISHED, Packs, foreign
 from ..journal.partials import CLAIMED
 from ..journal.store import refusals
 from ..journal.verdict import OnDisk
@@ -31,22 +31,23 @@ from ..worker.folders import Folders
 BUFFER_NBYTES = 1 << 20
 MOST_OPEN = 16
 LIMITED = "the archives were left as they are: this run was limited to a part of the input"
+MIXED = "the archives were left as they are: some of their members are of another chain; run again without a limit"
 
 
-def pack(plan: Plan, journal: Journal, *, whole: bool) -> tuple[list[str], str]:
+def pack(plan: Plan, journal: Journal, *, whole: bool, limited: bool) -> tuple[list[str], str]:
     """Bring the archives up to date with the items that are done; their paths, and a note. After the journal's `flush`.
 
     Args:
-        whole: whether this run has looked through the whole input.
+        whole: whether this run has found all that is in the input. limited: whether it was told to take a part of it.
 
     Raises:
         PipelineError: an archive may not or cannot be written.
     """
     with refusals(journal.path), closing(Packing(plan, journal)) as packing:
-        if not whole and packing.known and not journal.options.retry:
-            return sorted(packing.known), LIMITED
         if whole:
             journal.partials().forget_others()
+        if packing.known and (limited or packing.is_mixed()):
+            return sorted(filter(os.path.exists, packing.known)), LIMITED if limited else MIXED
         return packing.carry_out(), ""
 
 
@@ -67,6 +68,10 @@ class Packing:
         """Let go of the folders."""
         self._folders.close()
 
+    def is_mixed(self) -> bool:
+        """Whether items are done as another chain has them, which an archive of this one could not hold."""
+        return self._packs.others() > 0
+
     def carry_out(self) -> list[str]:
         """Write what changed; the paths of all archives, and of what stands beside them."""
         found = dict[str, bytes]()
@@ -74,11 +79,12 @@ class Packing:
         with _Sources() as sources:
             for path, members in self._writer.cut(self._packs.members()):
                 found[path] = self._digest(members)
-                if not self._is_as_left(path, found[path]):
+                if not self._is_as_left(path, found[path]) or self._packs.in_archive(path) != len(members):
                     self._refuse_foreign(path)
                     self._packs.set_aside(path, self._journal.token)
                     self._write(path, found[path], members, sources)
-                written.append(WrittenArchive(path, os.stat(path).st_size, len(members)))
+                archive = members[0].archive
+                written.append(WrittenArchive(path, os.stat(path).st_size, len(members), archive))
         found |= self._write_index(sorted(written))
         self._remove(self.known.keys() - found.keys())
         self._packs.sweep()
@@ -101,10 +107,7 @@ class Packing:
         there, known = on_disk(path), self.known.get(path)
         if there is None or self._overwrite == "always" or (known is not None and known[1] in (there, CLAIMED)):
             return
-        raise EnvironmentRefusal(
-            f"there is a file {path!r} already that is not ours, or was changed", where="writer",
-            remedy="move it away and run again, or `--set writer.overwrite=always` replaces it",
-        )  # fmt: skip
+        raise foreign(path)
 
     # ---- writing -----------------------------------------------------------------------------------------------
 
@@ -118,7 +121,11 @@ class Packing:
                     yield content
 
         starts = list[int]()
-        there = self._put(path, lambda file: starts.extend(self._writer.pack(contents(), file)))
+        try:
+            there = self._put(path, lambda file: starts.extend(self._writer.pack(contents(), file)))
+        except _LostError as error:
+            self._packs.lost(error.member)
+            raise StopRun(str(error), remedy="run again: it is done anew; is the disk damaged?") from error
         frames = [at for at, frame in zip(starts, is_frame, strict=True) if frame]
         self._packs.wrote(path, digest, there, zip(members, frames, strict=True))
 
@@ -162,9 +169,18 @@ class Packing:
     def _remove(self, gone: Iterable[str]) -> None:
         """Archives that hold nothing any more go, unless somebody changed them."""
         for path in gone:
-            if on_disk(path) == self.known[path][1]:
+            there, left = on_disk(path), self.known[path][1]
+            if there is not None and left in (there, CLAIMED):
                 os.unlink(path)
             self._packs.forget(path)
+
+
+class _LostError(Exception):
+    """The bytes of a member are not those that were saved."""
+
+    def __init__(self, member: PackedMember, path: str) -> None:
+        super().__init__(f"the bytes of {member.name!r} in {path!r} are not those that were saved")
+        self.member = member
 
 
 class _Sources:
@@ -184,8 +200,7 @@ class _Sources:
         """The bytes of a member. Raises StopRun where they are not what was saved."""
         data = _read(self._fd(path), at, member.nbytes)
         if len(data) != member.nbytes or zlib.crc32(data) != member.crc:
-            what = f"the bytes of {member.name!r} in {path!r} are not those that were saved"
-            raise StopRun(what, remedy="the disk may be damaged; `--fresh` does all again")
+            raise _LostError(member, path)
         return data
 
     def _fd(self, path: str) -> int:
@@ -194,6 +209,8 @@ class _Sources:
             fd = self._open[path] = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
             if len(self._open) > MOST_OPEN:
                 os.close(self._open.popitem(last=False)[1])
+        else:
+            self._open.move_to_end(path)
         return fd
 
 

@@ -238,8 +238,8 @@ class SerialRun:
         report.exit_code = Exit(halt.exit_code) if halt else Exit.SOME_FAILED if ledger.lost else Exit.OK
         report.stopped = halt.reason if halt else ""
         if self.journal is not None and self.journal.error is None:
-            whole = self.intake.limit is None and not self.intake.only
-            add_results(self.plan, self.journal, report, whole=whole, serial=True)
+            add_results(self.plan, self.journal, report, self.intake, serial=True)
+            report.seconds = time.perf_counter() - self.recorder.began
         if self.journal is not None:
             close_journal(self.journal, report)
         return report

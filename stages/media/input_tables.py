@@ -106,6 +106,14 @@ def _of_json(lines: Iterator[str], column: str) -> Iterator[InputRow]:
         )
 
 
+def as_bytes(text: str) -> bytes:
+    """Text of a column as it is written: UTF-8, undecodable bytes as they were, half a surrogate pair as "?"."""
+    try:
+        return text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "replace")
+
+
 def word(value: object) -> str:
     """A value of JSON as the text of a column."""
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

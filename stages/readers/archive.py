@@ -114,7 +114,9 @@ class Archive(PictureReader):
         place = Place.of_text(item.place)
         told = repr(item.columns).encode("utf-8", "surrogateescape") if item.columns else b""
         if place.crc:
-            return Stamp(place.nbytes, 0, place.crc.to_bytes(4, "little") + (_digest(told) if told else b""))
+            return Stamp(
+                place.nbytes, place.changed_ns, place.crc.to_bytes(4, "little") + (_digest(told) if told else b"")
+            )
         made = f"{place.at} {place.nbytes} {place.size} {place.mtime_ns}".encode()
         return Stamp(place.nbytes, place.mtime_ns, _digest(made + told) if told else b"")
 
@@ -169,12 +171,13 @@ class Archive(PictureReader):
         except (Damaged, OSError) as error:
             reason = (error.strerror or str(error)) if isinstance(error, OSError) else str(error)
             folder, _, name = self._below(path).rpartition("/")
-            yield Item(next(numbers), path, folder, name, fails=f"{reason}; its members before that are read")
+            fails = f"{reason}; its members before that are read"
+            yield Item(next(numbers), path, folder, name, fails=fails, archive=path)
 
     def _members(self, path: str, archive: looked_through.AnyArchive, numbers: Iterator[int]) -> Iterator[Item]:
         top = "" if path == self._root else self._stem(self._below(path))
         seen = set[int]()
-        found = samples.sampled(archive.members(), self._endings, archive.head)
+        found = samples.sampled(archive.members(), self._endings, archive.content)
         for member, columns in found:
             if not (self._included(member.name) and not self._excluded(member.name)):
                 continue

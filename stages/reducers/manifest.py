@@ -11,6 +11,7 @@ from functools import cached_property
 from typing import Any, ClassVar, Literal
 
 from pipeline import Frame, Partial, Reducer, Template, UsageError
+from stages.media.input_tables import as_bytes
 
 OWN = ("path", "source", "width", "height")
 
@@ -51,14 +52,14 @@ class Manifest(Reducer):
         rows = [dict(zip(OWN, own, strict=True)) | {_name(name): text for name, text in more} for own, more in total]
         if self.form == "jsonl":
             lines = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
-            yield "manifest.jsonl", lines.encode("utf-8", "surrogateescape")
+            yield "manifest.jsonl", as_bytes(lines)
             return
         names = dict.fromkeys(name for row in rows for name in row)
         file = io.StringIO(newline="")
         table = csv.DictWriter(file, list(names), restval="", lineterminator="\n")
         table.writeheader()
         table.writerows(rows)
-        yield "manifest.csv", file.getvalue().encode("utf-8", "surrogateescape")
+        yield "manifest.csv", as_bytes(file.getvalue())
 
     @cached_property
     def _template(self) -> Template:

@@ -22,10 +22,10 @@ from pipeline import (
 from stages.media.archives import tar_files, zip_files
 from stages.media.archives.samples import key_of
 from stages.media.encoding_writer import EncodingWriter
+from stages.media.input_tables import as_bytes
 
 SHARD, ALL = "{shard}", "*"
 TARS, ZIPS = (".tar", ".cbt"), (".zip", ".cbz")
-INDEX = "index.json"
 MemberKept = Literal["exif", "xmp", "iptc", "gps", "copyright", "date", "comment", "density", "gain_map"]
 
 
@@ -70,7 +70,8 @@ class ArchiveFiles(EncodingWriter, ArchiveWriter):
         default=True,
         metadata={
             "pixels": False,
-            "doc": "beside numbered tars an index.json: names, sizes and numbers of samples, as wids reads it",
+            "doc": "beside numbered tars an index (train-index.json): names, sizes and numbers of samples, as wids"
+            " reads it",
         },
     )
     keep: tuple[MemberKept, ...] = field(
@@ -83,9 +84,10 @@ class ArchiveFiles(EncodingWriter, ArchiveWriter):
     def __post_init__(self) -> None:
         if not self.path.lower().endswith(TARS + ZIPS):
             raise UsageError(f"path {self.path!r} names no archive", limit=f"known are {' '.join(TARS + ZIPS)}")
+        picture = Template(self.member).format
         for ending in self.texts:
-            if not ending.isalnum():
-                raise UsageError(f"texts: {ending!r} is not an ending", remedy="such as json, cls or txt")
+            if not ending.isalnum() or ending.lower() == picture:
+                raise UsageError(f"texts: {ending!r} is not an ending of a text", remedy="such as json, cls or txt")
 
     def destination(self) -> Template:
         """The template of `member`; raises UsageError where a field is not known."""
@@ -139,23 +141,24 @@ class ArchiveFiles(EncodingWriter, ArchiveWriter):
         name = self._name(member)
         yield Content(name, data, is_frame=True)
         for ending, text in self._texts(member):
-            yield Content(f"{key_of(name)[0]}.{ending}", text, is_frame=False)
+            yield Content(f"{name.rpartition('.')[0] or name}.{ending}", text, is_frame=False)
 
     def pack(self, contents: Iterable[Content], file: BinaryIO) -> Iterator[int]:
         """Write one archive."""
         return tar_files.pack(contents, file) if self._tars else zip_files.pack(contents, file)
 
     def index(self, written: Iterable[WrittenArchive]) -> Iterator[tuple[str, bytes]]:
-        """What wids and people want to know of shards, in each folder that has some."""
+        """What wids and people want to know of the shards of one name: `train-index.json` of `train-{shard}.tar`."""
         if not (self.wids and self._samples):
             return
-        folders: dict[str, list[dict[str, Any]]] = {}
-        for path, nbytes, members in written:
+        sets: dict[str, list[dict[str, Any]]] = {}
+        for path, nbytes, members, archive in written:
             told = {"url": os.path.basename(path), "nsamples": members, "filesize": nbytes}
-            folders.setdefault(os.path.dirname(path), []).append(told)
-        for folder, shards in folders.items():
+            sets.setdefault(archive, []).append(told)
+        for archive, shards in sets.items():
             told = {"__kind__": "wids-shard-index-v1", "wids_version": 1, "shardlist": shards}
-            yield f"{folder}/{INDEX}", (json.dumps(told, indent=1) + "\n").encode()
+            index = os.path.splitext(archive.replace(SHARD, "index"))[0]
+            yield f"{index}.json", (json.dumps(told, indent=1) + "\n").encode()
 
     def _name(self, member: PackedMember) -> str:
         """The name of a member; of a sample with one dot, before its ending."""
@@ -171,7 +174,7 @@ class ArchiveFiles(EncodingWriter, ArchiveWriter):
         for ending, column in self.texts.items():
             text = json.dumps(columns, ensure_ascii=False) if column == ALL else columns.get(column)
             if text is not None:
-                found.append((ending, text.encode("utf-8", "surrogateescape")))
+                found.append((ending, as_bytes(text)))
         return found
 
 

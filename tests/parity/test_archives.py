@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import tarfile
+import warnings
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -102,7 +103,7 @@ def test_any_workers_fused_or_not_and_serial(home: Path) -> None:
     assert counts(serial.run(job(home, "serial"), keep=Options())) == {"done": FILES}
     made = [tree(home / out) for out in (*ways, "serial")]
     assert made[1:] == made[:-1]
-    assert sorted(made[0]) == ["index.json", *(f"s-{number:06d}.tar" for number in range(5))]
+    assert sorted(made[0]) == [*(f"s-{number:06d}.tar" for number in range(5)), "s-index.json"]
     assert list(everything(home / "one")) == sorted(f"{n % 3}/{n:03d}.jpg" for n in range(FILES))
     for data in everything(home / "one").values():
         assert max(Image.open(io.BytesIO(data)).size) == 16
@@ -154,9 +155,8 @@ def test_an_archive_that_is_lost_is_made_again(home: Path) -> None:
     assert tree(home / "out") == before
     with open(home / "out/s-000002.tar", "ab") as file:
         file.write(b"somebody was here")
-    report = execution.run(plan, keep=Options())
-    assert report.exit_code == 4
-    assert "not ours, or was changed" in report.stopped
+    with pytest.raises(EnvironmentRefusal, match="not ours, or was changed"):
+        execution.run(plan, keep=Options())
     assert again(job(home, "out", overwrite="always"))["up_to_date"] >= FILES - 5
     assert tree(home / "out") == before
 
@@ -172,7 +172,7 @@ def test_fewer_pictures_leave_fewer_shards(home: Path) -> None:
     assert any("limited" in note for note in report.notes)
     assert tree(home / "out") == before
     assert again(plan) == {"up_to_date": FILES - 12}
-    assert sorted(tree(home / "out")) == ["index.json", "s-000000.tar", "s-000001.tar", "s-000002.tar"]
+    assert sorted(tree(home / "out")) == ["s-000000.tar", "s-000001.tar", "s-000002.tar", "s-index.json"]
 
 
 def test_files_that_stand_there_are_not_replaced(home: Path) -> None:
@@ -248,7 +248,9 @@ def test_columns_of_a_list_split_and_label(home: Path) -> None:
         "max_count": 10,
     }  # fmt: skip
     assert again(plan_of(home, reader, [[RESIZE]], writer)) == {"done": FILES}
-    assert sorted(tree(home / "out")) == ["index.json", "train-000000.tar", "train-000001.tar", "val-000000.tar"]
+    assert sorted(tree(home / "out")) == [
+        "train-000000.tar", "train-000001.tar", "train-index.json", "val-000000.tar", "val-index.json",
+    ]  # fmt: skip
     told = members(home / "out/val-000000.tar")
     assert told["1/004.cls"] == b"4"
     assert json.loads(told["1/004.json"]) == {"split": "val", "label": "4"}
@@ -316,3 +318,120 @@ def test_commands_know_a_job_with_archives(home: Path) -> None:
     refused = cli("check", wrong)
     column = Path(wrong).read_text().index(f'"{home}/out/s-') + 1
     assert f"config.yaml:1:{column}: unknown template field {{shrad}}" in refused.stderr
+
+
+def test_an_input_that_comes_twice_is_in_the_archive_once(home: Path) -> None:
+    """By a list, and as a member of a zip; in every run, and nothing is done again for it."""
+    lines = [f"{home}/in/0/000.png", f"{home}/in/1/001.png", f"{home}/in/0/000.png"]
+    (home / "list.txt").write_text("\n".join(lines))
+    with zipfile.ZipFile(home / "in.zip", "w") as archive, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for name in lines:
+            archive.write(name, Path(name).name)
+    for reader in ({"use": "list", "path": f"{home}/list.txt"}, {"use": "archive", "path": f"{home}/in.zip"}):
+        out = f"{home}/{reader['use']}"
+        for member in ("{stem}.jpg", "{stem}_{index}.jpg"):
+            plan = plan_of(
+                home, reader, [[RESIZE]], {"use": "archive", "path": f"{out}/{len(member)}.tar", "member": member}
+            )
+            assert again(plan) == {"done": 2, "failed": 1}
+            assert again(plan) == {"up_to_date": 2, "failed": 1}
+            assert len(members(Path(f"{out}/{len(member)}.tar"))) == 2
+
+
+def test_a_retry_with_another_chain_leaves_the_archives(home: Path) -> None:
+    """They are not replaced by the few that were tried again."""
+    (home / "in/0/bad.png").write_bytes(b"no picture")
+    plan = job(home, "out")
+    assert again(plan) == {"done": FILES, "failed": 1}
+    before = tree(home / "out")
+    changed = job(home, "out", quality=50)
+    report = execution.run(changed, keep=Options(retry=1))
+    assert any("another chain" in note for note in report.notes)
+    assert tree(home / "out") == before
+    assert again(changed) == {"done": FILES, "failed": 1}
+    assert tree(home / "out") != before
+
+
+def test_all_done_afresh_leaves_nothing_staged(home: Path) -> None:
+    """Members that come out as they were are packed all the same."""
+    plan = job(home, "out")
+    assert again(plan) == {"done": FILES}
+    before = tree(home / "out")
+    assert again(plan, fresh=True) == {"done": FILES}
+    assert tree(home / "out") == before
+    assert not os.listdir(home / "out" / STATE / "staging")
+
+
+def test_a_column_that_is_no_name_fails_its_item(home: Path) -> None:
+    """Blank, with a slash, or missing, also where frames decide the names; the others are packed."""
+    rows = [{"path": f"in/{n % 3}/{n:03d}.png", "split": split} for n, split in enumerate(["a", "", "x/y", "b"])]
+    lines = [*map(json.dumps, rows), '"in/1/004.png"']
+    (home / "list.jsonl").write_text("\n".join(lines))
+    reader = {"use": "list", "path": f"{home}/list.jsonl", "under": str(home)}
+    for number, member in enumerate(("{stem}.jpg", "{stem}_{index}.jpg")):
+        path = f"{home}/out{number}/{{columns.split}}.tar"
+        report = execution.run(
+            plan_of(home, reader, [[RESIZE]], {"use": "archive", "path": path, "member": member}), keep=Options()
+        )
+        assert counts(report) == {"done": 2, "failed": 3}
+        assert sorted(tree(home / f"out{number}")) == ["a.tar", "b.tar"]
+
+
+def test_what_could_not_be_looked_through_stays(home: Path) -> None:
+    """An input archive that cannot be read for once: what was made of its members is not thrown away."""
+    for shard in range(2):
+        with tarfile.open(home / f"s-{shard}.tar", "w") as archive:
+            for number in range(shard * 4, shard * 4 + 4):
+                archive.add(home / f"in/{number % 3}/{number:03d}.png", f"{number}.png")
+        os.utime(home / f"s-{shard}.tar", ns=(1_700_000_000_123_456_789,) * 2)
+    plan = plan_of(
+        home,
+        {"use": "archive", "path": f"{home}/s-*.tar"},
+        [[RESIZE]],
+        {"use": "archive", "path": f"{home}/out/all.tar"},
+    )
+    assert again(plan) == {"done": 8}
+    before = members(home / "out/all.tar")
+    whole = (home / "s-1.tar").read_bytes()
+    (home / "s-1.tar").write_bytes(b"")
+    assert again(plan) == {"up_to_date": 4, "failed": 1}
+    assert members(home / "out/all.tar") == before
+    (home / "s-1.tar").write_bytes(whole)
+    os.utime(home / "s-1.tar", ns=(1_700_000_000_123_456_789,) * 2)
+    assert again(plan) == {"up_to_date": 8}
+
+
+def test_members_of_one_name_in_several_archives(home: Path) -> None:
+    """Names count within their archive."""
+    rows = ["path,album", *(f"in/{n % 3}/{n:03d}.png,{n % 2}" for n in range(4))]
+    (home / "list.csv").write_text("\n".join(rows))
+    reader = {"use": "list", "path": f"{home}/list.csv", "under": str(home)}
+    writer = {"use": "archive", "path": f"{home}/out/{{columns.album}}.cbz", "member": "{ext}.jpg"}
+    assert again(plan_of(home, reader, [[RESIZE]], writer)) == {"done": 2, "failed": 2}
+    assert sorted(tree(home / "out")) == ["0.cbz", "1.cbz"]
+
+
+def test_the_same_names_of_another_archive_are_not_taken_for_them(home: Path) -> None:
+    """Outputs of one zip are not replaced by those of another."""
+    for name, number in (("a.zip", 1), ("b.zip", 2)):
+        with zipfile.ZipFile(home / name, "w") as archive:
+            archive.write(home / f"in/{number}/{number:03d}.png", "x.png")
+    files = {"use": "files", "path": f"{home}/files/{{stem}}.png"}
+    first, second = (
+        plan_of(home, {"use": "archive", "path": f"{home}/{name}"}, [], files) for name in ("a.zip", "b.zip")
+    )
+    assert again(first) == {"done": 1}
+    before = tree(home / "files")
+    assert again(second) == {"failed": 1}
+    assert tree(home / "files") == before
+
+
+def test_what_is_lost_is_told_beforehand(home: Path) -> None:
+    """`--dry-run` and `why` know that an archive is gone."""
+    reader, transforms, writer = keys(home, "out")
+    config = str(write_config(home, reader, transforms, writer))
+    assert cli("run", config).returncode == 0
+    (home / "out/s-000000.tar").unlink()
+    assert "5 files" in (told := cli("run", config, "--dry-run")).stdout + told.stderr
+    assert "missing" in cli("why", config, f"{home}/in/0/000.png").stdout

@@ -143,7 +143,7 @@ def shards(made: dict[str, Any]) -> None:
     found = made["shard-000000"]
     assert len(found) == 12
     assert {(image.size, image.mode, image.format) for image in found.values()} == {((224, 224), "RGB", "JPEG")}
-    index = json.loads(made["index.json"])
+    index = json.loads(made["shard-index.json"])
     assert [(shard["url"], shard["nsamples"]) for shard in index["shardlist"]] == [("shard-000000.tar", 12)]
     told = json.loads(made["statistics.json"])
     flat = np.concatenate([np.asarray(image).reshape(-1, 3) for image in found.values()]) / 255
@@ -159,7 +159,7 @@ def tile_shards(made: dict[str, Any]) -> None:
     with Image.open(ROOT / "samples/photos/mountains.jpg") as file:
         before = np.asarray(file)
     assert (np.asarray(found["mountains_000_000.png"]) == before[:256, :256]).all()
-    assert json.loads(made["index.json"])["shardlist"][0]["nsamples"] == len(found)
+    assert json.loads(made["tiles-index.json"])["shardlist"][0]["nsamples"] == len(found)
 
 
 PROMISES = {

@@ -23,6 +23,7 @@ class Place(NamedTuple):
         kind: PLAIN, STREAMED (`at` counts bytes of the unpacked tar), STORED or DEFLATED (`at` is its header in a zip).
         nbytes: unpacked. packed: as it lies there.
         crc: of the unpacked bytes; 0 where the archive has none.
+        changed_ns: when it was last changed, as the archive says; of a tar when the archive was.
         size, mtime_ns: of the archive when it was looked through.
     """
 
@@ -31,11 +32,12 @@ class Place(NamedTuple):
     nbytes: int
     packed: int
     crc: int
+    changed_ns: int
     size: int
     mtime_ns: int
 
     def as_text(self) -> str:
-        return f"{self[0]}:{self[1]}:{self[2]}:{self[3]}:{self[4]}:{self[5]}:{self[6]}"
+        return f"{self[0]}:{self[1]}:{self[2]}:{self[3]}:{self[4]}:{self[5]}:{self[6]}:{self[7]}"
 
     @classmethod
     def of_text(cls, text: str) -> Self:
@@ -49,13 +51,11 @@ class ArchiveEntry(NamedTuple):
     Attributes:
         name: path with "/" between and nothing before it; "" for one that stands for the rest of a damaged archive.
         place: None where it cannot be read.
-        mtime_ns: when it was last changed, as the archive says.
         skip, fails: why it is not to be read, or cannot be.
     """
 
     name: str
     place: Place | None = None
-    mtime_ns: int = 0
     skip: str = ""
     fails: str = ""
 

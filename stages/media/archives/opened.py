@@ -129,6 +129,14 @@ def _inflate(fd: int, at: int, place: Place, into: memoryview) -> int:
     return count
 
 
+def bytes_of(fd: int, place: Place) -> bytes:
+    """A whole member, which is small. Raises ItemError where it is corrupt or cut."""
+    into = bytearray(place.nbytes)
+    if read_member(fd, place, memoryview(into)) != place.nbytes:
+        raise ItemError("is cut in its archive")
+    return bytes(into)
+
+
 def head_of(fd: int, member: ArchiveEntry, nbytes: int) -> bytes:
     """The first bytes of a member; fewer where it is shorter, none where it cannot be read."""
     assert member.place is not None

@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Collection, Iterator
 from typing import NamedTuple
 
+from pipeline import ItemError
 from stages.media.archives.members import ArchiveEntry, Damaged
 from stages.media.input_tables import word
 
@@ -30,13 +31,13 @@ def key_of(name: str) -> tuple[str, str]:
 
 
 def sampled(
-    members: Iterator[ArchiveEntry], endings: Collection[str], read: Callable[[ArchiveEntry, int], bytes]
+    members: Iterator[ArchiveEntry], endings: Collection[str], read: Callable[[ArchiveEntry], bytes]
 ) -> Iterator[Sampled]:
     """Members other than texts, each with the columns of its sample; those of a sample stand one after the other.
 
     Args:
         endings: of texts, such as json, cls and txt.
-        read: gives so many bytes of the member that came last.
+        read: gives the bytes of the member that came last; raises ItemError where they are corrupt.
 
     Raises:
         Damaged: what `members` raises, after all that came before was given.
@@ -72,7 +73,7 @@ def _given(members: list[ArchiveEntry], columns: dict[str, str], fails: str) -> 
         yield Sampled(member._replace(fails=member.fails or fails) if not member.skip else member, told)
 
 
-def _told(member: ArchiveEntry, ending: str, read: Callable[[ArchiveEntry, int], bytes]) -> dict[str, str]:
+def _told(member: ArchiveEntry, ending: str, read: Callable[[ArchiveEntry], bytes]) -> dict[str, str]:
     """Columns of a text: the keys of an object of JSON, else the ending and the text. Raises ValueError."""
     assert member.place is not None
     if member.place.nbytes > MOST_NBYTES:
@@ -80,8 +81,10 @@ def _told(member: ArchiveEntry, ending: str, read: Callable[[ArchiveEntry, int],
             f"its text {member.name!r} has {member.place.nbytes:,} bytes; at most {MOST_NBYTES:,} are read"
         )
     try:
-        text = read(member, member.place.nbytes).decode("utf-8")
+        text = read(member).decode("utf-8")
         told = json.loads(text) if ending == "json" else None
+    except ItemError as error:
+        raise ValueError(f"its text {member.name!r} {error}") from error
     except UnicodeDecodeError as error:
         raise ValueError(f"its text {member.name!r} is not UTF-8") from error
     except (ValueError, RecursionError) as error:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import io
-from typing import BinaryIO, cast
+from typing import TYPE_CHECKING, BinaryIO, cast
 
 from stages.media.archives.members import Damaged
 
+if TYPE_CHECKING:
+    from lzma import LZMADecompressor
+
 BLOCK = 1 << 18
+MOST_XZ_NBYTES = 192 << 20  # `xz -9` asks for 65 MiB
 MAGIC = ((b"\x1f\x8b", "gzip"), (b"\x28\xb5\x2f\xfd", "zstd"), (b"BZh", "bzip2"), (b"\xfd7zXZ\0", "xz"))
 BOMB_NBYTES, BOMB_RATIO = 1 << 30, 250  # so much unpacked, of so many times fewer bytes: no pictures are like that
 
@@ -15,6 +19,36 @@ BOMB_NBYTES, BOMB_RATIO = 1 << 30, 250  # so much unpacked, of so many times few
 def compression(head: bytes) -> str:
     """How what begins with these bytes is compressed; "" where it is not."""
     return next((name for magic, name in MAGIC if head.startswith(magic)), "")
+
+
+class _Xz:
+    """A file of xz, unpacked within a bound of memory, which `lzma.LZMAFile` does not know."""
+
+    def __init__(self, raw: BinaryIO) -> None:
+        self._raw, self._unpack, self._rest = raw, self._begun(), b""
+
+    @staticmethod
+    def _begun() -> LZMADecompressor:
+        import lzma
+
+        return lzma.LZMADecompressor(memlimit=MOST_XZ_NBYTES)
+
+    def read(self, nbytes: int) -> bytes:
+        while True:
+            if self._unpack.eof:
+                self._rest = (self._unpack.unused_data or self._raw.read(BLOCK)).lstrip(
+                    b"\0"
+                )  # padding between streams
+                if not self._rest:
+                    return b""
+                self._unpack = self._begun()
+            if self._unpack.needs_input and not self._rest:
+                self._rest = self._raw.read(BLOCK)
+                if not self._rest:
+                    raise EOFError
+            data, self._rest = self._unpack.decompress(self._rest, nbytes), b""
+            if data:
+                return data
 
 
 class Stream:
@@ -77,11 +111,16 @@ class Stream:
             import bz2
 
             return cast("BinaryIO", bz2.BZ2File(self._raw))
-        import lzma
-
-        return cast("BinaryIO", lzma.LZMAFile(self._raw))
+        return cast("BinaryIO", _Xz(self._raw))
 
     def _read(self, nbytes: int) -> bytes:
+        data = self._some(nbytes)
+        while data and len(data) < nbytes and (more := self._some(nbytes - len(data))):
+            data += more
+        return data
+
+    def _some(self, nbytes: int) -> bytes:
+        """At least one byte, unless it is over."""
         try:
             return self._file.read(nbytes)
         except (EOFError, io.UnsupportedOperation) as error:

@@ -16,7 +16,9 @@ def pack(contents: Iterable[Content], file: BinaryIO) -> Iterator[int]:
     """Write a whole zip; where the bytes of each content begin."""
     with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
         for name, data, _ in contents:
-            info = zipfile.ZipInfo(name.encode("utf-8", "surrogateescape").decode("utf-8", "replace"), LONG_AGO)
+            info = zipfile.ZipInfo(
+                name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace"), LONG_AGO
+            )
             info.external_attr, info.create_system = MODE, 3
             archive.writestr(info, data)
             yield file.tell() - len(data)

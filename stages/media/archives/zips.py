@@ -14,10 +14,11 @@ import zlib
 from array import array
 from bisect import bisect_right
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import NamedTuple
 
 from stages.media.archives.members import DEFLATED, STORED, ArchiveEntry, Damaged, Place, leads_out, plain_name
-from stages.media.archives.opened import head_of
+from stages.media.archives.opened import bytes_of, head_of
 
 LOCAL = struct.Struct("<4s5H3I2H")  # 4.3.7
 ENTRY = struct.Struct("<4s6H3I5H2I")  # 4.3.12
@@ -30,7 +31,7 @@ NAMES = {
     99: "AES",
 }  # fmt: skip
 ENCRYPTED, BEHIND, UTF8 = 1, 8, 0x800  # flags: bits 0, 3 and 11
-BLOCK, BOMB_NBYTES = 1 << 18, 1 << 30
+BLOCK, BOMB_NBYTES, MOST_NBYTES = 1 << 18, 1 << 30, 1 << 62
 
 
 class _Found(NamedTuple):
@@ -64,6 +65,11 @@ class Zip:
         """The first bytes of a member."""
         return head_of(self._file.fileno(), member, nbytes)
 
+    def content(self, member: ArchiveEntry) -> bytes:
+        """All of a member. Raises ItemError where it is corrupt."""
+        assert member.place is not None
+        return bytes_of(self._file.fileno(), member.place)
+
     def members(self) -> Iterator[ArchiveEntry]:
         """All but folders, in their order. Raises Damaged behind the last that is whole."""
         directory = self._directory()
@@ -71,7 +77,10 @@ class Zip:
             yield from self._without_directory()
             return
         at, end, before = directory
-        self._starts = array("Q", sorted(each.at for each in self._entries(at, end, before)))
+        starts = array("Q")
+        with suppress(Damaged):  # raised once more below, behind what is whole
+            starts.extend(each.at for each in self._entries(at, end, before))
+        self._starts = array("Q", sorted(starts))
         for found in self._entries(at, end, before):
             if not found.name.endswith(b"/"):
                 yield self._member(found, "overlaps another member" if self._overlaps(found, at) else "")
@@ -93,8 +102,10 @@ class Zip:
             how = NAMES.get(found.method, f"method {found.method}")
             fails = f"is compressed by {how}, which is not read; unpack the archive first"
         kind = METHODS.get(found.method, STORED)
-        place = Place(kind, found.at, found.nbytes, found.packed, found.crc, self._size, self._mtime_ns)
-        return ArchiveEntry(name, place, _time_ns(found), skip, "" if skip else leads_out(name) or fails)
+        place = Place(
+            kind, found.at, found.nbytes, found.packed, found.crc, _time_ns(found), self._size, self._mtime_ns
+        )
+        return ArchiveEntry(name, place, skip, "" if skip else leads_out(name) or fails)
 
     # ---- by the directory --------------------------------------------------------------------------------------
 
@@ -135,6 +146,8 @@ class Zip:
             name, extra, comment = told[10:13]
             more = self._at(at + ENTRY.size, name + extra)
             packed, nbytes, start = _sizes(more[name:], told[8], told[9], told[16])
+            if start + before + LOCAL.size + packed > self._size or nbytes > MOST_NBYTES:
+                raise Damaged(f"its directory is broken at byte {at:,}")
             mode = told[15] >> 16 if told[1] >> 8 == 3 else 0  # made on Unix
             yield _Found(more[:name], told[3], told[4], told[6], told[5], told[7], packed, nbytes, start + before, mode)
             at += ENTRY.size + name + extra + comment
@@ -213,10 +226,15 @@ def _text(found: _Found) -> str:
 
 
 def _time_ns(found: _Found) -> int:
-    """Time of its last change, as if clocks stood at UTC; in steps of 2 s from 1980 on."""
+    """Time of its last change, as if clocks stood at UTC; in steps of 2 s from 1980 on.
+
+    And a nanosecond: a journal doubts times of whole seconds, and here a checksum tells.
+    """
     date, time = found.date, found.time
     told = ((date >> 9) + 1980, date >> 5 & 15, date & 31, time >> 11, time >> 5 & 63, (time & 31) * 2)
     try:
-        return calendar.timegm(told) * 1_000_000_000
+        return (
+            calendar.timegm(told) * 1_000_000_000 + 1
+        )  # one more: the journal doubts whole seconds, the checksum tells
     except ValueError:
         return 0

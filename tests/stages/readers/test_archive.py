@@ -8,7 +8,10 @@ import os
 import struct
 import tarfile
 import zipfile
+from contextlib import suppress
+from itertools import islice
 from pathlib import Path
+from random import Random
 
 import pytest
 from archive_files import PICTURES, all_kinds, info, pictures, png, tar_bytes, written, zip_bytes
@@ -314,6 +317,80 @@ def test_a_header_that_claims_a_huge_name_is_refused(tmp_path: Path) -> None:
         Archive(str(written(tmp_path, "a.tar", tar_bytes({"a.png": png()})[:-9216][:2048] + header * 2))).discover()
     )
     assert items[-1].fails
+
+
+def hostile() -> dict[str, bytes]:
+    """Headers that held up a parser for ever, or had it take all memory; each is a whole file."""
+    good = tar_bytes({"a.png": png()})[:2048]
+    negative = bytearray(info("n.png", 0).tobuf(tarfile.GNU_FORMAT))
+    negative[124:136] = b"-0000001000\0"
+    base256 = bytearray(info("n.png", 0).tobuf(tarfile.GNU_FORMAT))
+    base256[124:136] = (256**12 - 512).to_bytes(12, "big")
+    for header in (negative, base256):
+        header[148:156] = b"%06o\0 " % (sum(header) - sum(header[148:156]) + 256)
+
+    def pax(body: bytes, kind: bytes = tarfile.XHDTYPE) -> bytes:
+        head = info("p", len(body), kind).tobuf(tarfile.USTAR_FORMAT)
+        return head + body + bytes(-len(body) % 512) + info("q.png", 512).tobuf() + bytes(1536)
+
+    sparse = bytearray(info("s.png", 0, tarfile.GNUTYPE_SPARSE).tobuf(tarfile.GNU_FORMAT))
+    sparse[482] = 1
+    sparse[148:156] = b"%06o\0 " % (sum(sparse) - sum(sparse[148:156]) + 256)
+    more = bytes(504) + b"\1" + bytes(7)
+    return {
+        "negative.tar": good + bytes(negative) + bytes(1024), "base256.tar": good + bytes(base256) + bytes(1024),
+        "overlapping.tar": good + pax(b"2 " * 500_000 + b"=x\n"), "size.tar": good + pax(b"13 size=-512\n"),
+        "infinite.tar": good + pax(b"13 mtime=inf\n"), "of_all.tar": good + pax(b"13 size=-512\n", tarfile.XGLTYPE),
+        "map.tar": good + bytes(sparse) + more * 3000, "map_cut.tar": good + bytes(sparse) + more[:100],
+    }  # fmt: skip
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize("name", sorted(hostile()))
+def test_headers_that_would_hold_up_a_parser(tmp_path: Path, name: str) -> None:
+    """What stood before is given, the rest is one failure; soon, and without taking memory."""
+    items = list(Archive(str(written(tmp_path, name, hostile()[name]))).discover())
+    assert items[0].name == "a.png"
+    assert not items[0].fails
+    assert len(items) <= 3
+    assert items[-1].fails or name == "infinite.tar"
+
+
+def test_members_behind_odd_ones_are_found(tmp_path: Path) -> None:
+    """Sparse files of GNU's forms and members of unknown kinds are skipped with their bytes."""
+    odd = info("d", 700, b"D").tobuf(tarfile.GNU_FORMAT) + bytes(1024)
+    sparse = bytearray(info("s.png", 600, tarfile.GNUTYPE_SPARSE).tobuf(tarfile.GNU_FORMAT))
+    sparse[483:495] = b"00077777777\0"
+    sparse[148:156] = b"%06o\0 " % (sum(sparse) - sum(sparse[148:156]) + 256)
+    data = odd + bytes(sparse) + bytes(1024) + tar_bytes({"a.png": png()})
+    assert told(Archive(str(written(tmp_path, "a.tar", data)), include=["*.png"])) == {
+        "s.png": "a sparse file in the archive", "a.png": "",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_flipped_headers_end_soon(tmp_path: Path, seed: int) -> None:
+    """Bytes changed at random, of every kind of archive: items or failures, no defect, no item without end."""
+    random = Random(seed)
+    for kind, data in all_kinds(pictures()).items():
+        changed = bytearray(data)
+        for _ in range(random.randint(1, 12)):
+            changed[random.randrange(len(changed))] = random.choice((0, 255, 45, 49, random.randrange(256)))
+        reader = Archive(str(written(tmp_path, kind, bytes(changed))))
+        items = list(islice(reader.discover(), 100))
+        assert len(items) < 100
+        for item in items:
+            if not item.skip and not item.fails:
+                with suppress(OSError), reader.open_source(item) as file:
+                    file.read()
+
+
+def test_a_corrupt_text_fails_its_sample(tmp_path: Path) -> None:
+    """And is not taken for an empty label."""
+    data = bytearray(zip_bytes({"0.cls": b"label seven", "0.png": png(), "1.png": png(1)}))
+    data[data.index(b"seven")] ^= 1
+    items = list(Archive(str(written(tmp_path, "a.zip", bytes(data))), texts=["cls"]).discover())
+    assert [bool(item.fails) for item in items] == [True, False]
 
 
 def test_an_archive_that_changes_fails_its_members(tmp_path: Path) -> None:

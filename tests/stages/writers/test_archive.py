@@ -88,6 +88,17 @@ def test_texts_stand_beside_the_picture() -> None:
     assert told == {"a/b.jpg": b"picture", "a/b.cls": b"7", "a/b.json": '{"label": "7", "split": "träin"}'.encode()}
 
 
+def test_texts_of_names_with_dots_and_odd_words() -> None:
+    """Outside of shards names stay as they are, and so do those of their texts; half a surrogate pair stops nothing."""
+    writer = ArchiveFiles("one.zip", texts={"txt": "caption"})
+    names = [
+        content.name
+        for name in ("IMG.1.jpg", "IMG.2.jpg")
+        for content in writer.contents(member(name, caption="x\ud83d"), b"")
+    ]
+    assert names == ["IMG.1.jpg", "IMG.1.txt", "IMG.2.jpg", "IMG.2.txt"]
+
+
 NAMES = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="/\0\\"), min_size=1, max_size=120)
 
 
@@ -110,18 +121,24 @@ def test_other_programs_read_what_is_written(ending: str, members: dict[str, byt
 
 
 def test_the_index_says_what_shards_hold() -> None:
-    """In each folder with shards; none beside a single archive or zips."""
-    written = [WrittenArchive("out/a-000000.tar", 10_240, 3), WrittenArchive("out/v/a-000000.tar", 20_480, 5)]
+    """One for all shards of a name; none beside a single archive or zips."""
+    written = [
+        WrittenArchive("out/a-000000.tar", 10_240, 3, "out/a-{shard}.tar"),
+        WrittenArchive("out/val-000000.tar", 20_480, 5, "out/val-{shard}.tar"),
+    ]
     found = dict(ArchiveFiles("out/a-{shard}.tar").index(written))
-    assert sorted(found) == ["out/index.json", "out/v/index.json"]
-    told: dict[str, Any] = json.loads(found["out/index.json"])
+    assert sorted(found) == ["out/a-index.json", "out/val-index.json"]
+    told: dict[str, Any] = json.loads(found["out/a-index.json"])
     assert told["shardlist"] == [{"url": "a-000000.tar", "nsamples": 3, "filesize": 10_240}]
     assert told["__kind__"] == "wids-shard-index-v1"
     for other in (ArchiveFiles("out/a.tar"), ArchiveFiles("a-{shard}.zip"), ArchiveFiles("a-{shard}.tar", wids=False)):
         assert not list(other.index(written))
 
 
-@pytest.mark.parametrize("wrong", [{"path": "out/shards"}, {"path": "a.tar", "texts": {"j/s": "*"}}])
+@pytest.mark.parametrize(
+    "wrong",
+    [{"path": "out/shards"}, {"path": "a.tar", "texts": {"j/s": "*"}}, {"path": "a.tar", "texts": {"jpg": "label"}}],
+)
 def test_what_cannot_be_an_archive_is_refused(wrong: dict[str, Any]) -> None:
     """Before anything starts."""
     with pytest.raises(UsageError):
