@@ -10,7 +10,7 @@ import numpy as np
 from pipeline import Pixels, Spec
 
 BINS = 64  # of a histogram of levels
-SCALE = {"uint8": 257, "uint16": 1}  # a level of these in 65,535ths
+_VALUES = np.arange(256, dtype=np.int64) * 257  # of 8-bit levels in 65,535ths
 SHARP_BINS, SHARP_STEPS = 64, 4  # of sharpness, four to the octave
 LUMA = (77, 150, 29)  # of red, green and blue in 256ths (ITU-R BT.601)
 
@@ -48,8 +48,9 @@ def levels(pixels: Pixels, spec: Spec) -> Levels:
     rows: list[Pixels] = []
     sums: list[int] = []
     squares: list[int] = []
+    told = _of_bytes(pixels[..., :colours]) if pixels.dtype == np.uint8 else None
     for channel in range(colours):
-        counts, sum_, square = _counted(pixels[..., channel])
+        counts, sum_, square = _counted(pixels[..., channel]) if told is None else _added(told[channel])
         rows.append(counts)
         sums.append(sum_)
         squares.append(square)
@@ -57,11 +58,23 @@ def levels(pixels: Pixels, spec: Spec) -> Levels:
     return Levels(np.stack(rows * times), sums * times, squares * times, pixels.shape[0] * pixels.shape[1])
 
 
+def _of_bytes(pixels: Pixels) -> Pixels:
+    """How often each level occurs, (C, 256) int64, in (H, W, 1 or 3) uint8.
+
+    Pillow takes 0.3 ms for 500x375 RGB where `np.bincount`, which widens each level to 8 bytes, takes 0.9.
+    """
+    from PIL import Image  # loaded in the worker that counts
+
+    image = Image.fromarray(np.ascontiguousarray(pixels if pixels.shape[2] == 3 else pixels[..., 0]))
+    return np.array(image.histogram(), np.int64).reshape(-1, 256)
+
+
+def _added(counts: Pixels) -> tuple[Pixels, int, int]:
+    """Of 256 counts those in bins, the sum and the sum of squares."""
+    return counts.reshape(BINS, -1).sum(1), int(counts @ _VALUES), int(counts @ (_VALUES * _VALUES))
+
+
 def _counted(plane: Pixels) -> tuple[Pixels, int, int]:
-    if plane.dtype == np.uint8:
-        counts = np.bincount(plane.ravel(), minlength=256)
-        values = np.arange(256, dtype=np.int64) * SCALE["uint8"]
-        return counts.reshape(BINS, -1).sum(1), int(counts @ values), int(counts @ (values * values))
     flat = in_65535ths(plane).ravel()
     wide = flat.astype(np.uint64)
     return np.bincount(flat >> 10, minlength=BINS), int(wide.sum()), int((wide * wide).sum())
@@ -95,18 +108,19 @@ def luma(pixels: Pixels, spec: Spec) -> Pixels:
     if spec.base_model != "rgb":
         gray: Pixels = eight[..., 0].astype(np.int16)
         return gray
-    wide: Pixels = np.zeros(pixels.shape[:2], np.uint16)
-    for channel, weight in enumerate(LUMA):
-        wide += eight[..., channel] * np.uint16(weight)
-    shifted: Pixels = (wide >> 8).astype(np.int16)
-    return shifted
+    wide: Pixels = np.multiply(eight[..., 0], np.uint16(LUMA[0]), dtype=np.uint16)
+    for channel in (1, 2):
+        wide += np.multiply(eight[..., channel], np.uint16(LUMA[channel]), dtype=np.uint16)
+    wide >>= 8
+    return wide.view(np.int16)
 
 
 def light(pixels: Pixels, spec: Spec) -> Light:
     """Exposure and sharpness of a picture."""
     gray = luma(pixels, spec)
-    mean = round(int(gray.sum(dtype=np.int64)) / gray.size)
-    return Light(mean, int((gray == 0).sum()), int((gray == 255).sum()), sharpness(gray))
+    (counts,) = _of_bytes(gray.astype(np.uint8)[..., None])
+    mean = round(int(counts @ np.arange(256)) / gray.size)
+    return Light(mean, int(counts[0]), int(counts[255]), sharpness(gray))
 
 
 def sharpness(gray: Pixels) -> int:
@@ -116,7 +130,10 @@ def sharpness(gray: Pixels) -> int:
     """
     if min(gray.shape) < 3:
         return 0
-    edges: Pixels = gray[1:-1, :-2] + gray[1:-1, 2:] + gray[:-2, 1:-1] + gray[2:, 1:-1] - 4 * gray[1:-1, 1:-1]
+    edges: Pixels = gray[1:-1, :-2] + gray[1:-1, 2:]
+    edges += gray[:-2, 1:-1]
+    edges += gray[2:, 1:-1]
+    edges -= gray[1:-1, 1:-1] << 2
     wide = edges.ravel().astype(np.int64)
     total, squares = int(wide.sum()), int(wide @ wide)
     return int((squares * wide.size - total * total) // wide.size**2)
