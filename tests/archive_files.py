@@ -47,9 +47,11 @@ def info(name: str, size: int = 0, kind: bytes = tarfile.REGTYPE, link: str = ""
 
 def zip_bytes(members: Mapping[str, bytes], method: int = zipfile.ZIP_STORED) -> bytes:
     file = io.BytesIO()
-    with zipfile.ZipFile(file, "w", method) as archive:
+    with zipfile.ZipFile(file, "w") as archive:
         for name, data in members.items():
-            archive.writestr(name, data)
+            entry = zipfile.ZipInfo(name, (2024, 1, 1, 0, 0, 0))  # the same each time
+            entry.compress_type = method
+            archive.writestr(entry, data)
     return file.getvalue()
 
 
