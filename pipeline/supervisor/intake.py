@@ -248,9 +248,8 @@ class Intake:
         if not owner:
             return ""
         first, _, source = owner.split(":", 2)
-        if self.watched is not None and self.reader.is_gone(
-            source
-        ):  # renamed meanwhile: the name goes over to what is there
+        renamed = self.watched is not None and self.reader.is_gone(source)
+        if renamed:  # the name goes over to what is there
             self.claims.give(self._key(self._absolute(target)), f"{number}:{index}:{item.source}")
             return ""
         itself = source == item.source if self.watched is not None else int(first) == item.number
