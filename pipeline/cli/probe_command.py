@@ -11,7 +11,7 @@ from . import options, text
 HEAD_NBYTES = 32
 
 
-@click.command(short_help="Show what a video or picture file holds.")
+@click.command(short_help="Show what a video, picture or archive holds.")
 @click.argument("files", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False))
 @click.option("--frames", is_flag=True, help="List every frame: index, time stamp, key frame, bytes.")
 @options.JSON

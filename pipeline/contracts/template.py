@@ -59,6 +59,11 @@ class Template:
         """Whether the item alone decides the path."""
         return not self.fields & set(FRAME_FIELDS)
 
+    @cached_property
+    def _is_constant(self) -> bool:
+        """Whether it names one set of archives, whatever the item."""
+        return self.of_archives and self.fields <= {SHARD}
+
     @property
     def root(self) -> str:
         """The folder that no field changes: everything before the first field, cut at its last slash."""
@@ -88,6 +93,8 @@ class Template:
         Raises:
             ItemError: the name would leave its folder (`..`, a NUL), or the item or its frame has no such field.
         """
+        if self._is_constant:
+            return self.text
         _, source, folder, name = item[:4]
         if ("." in folder and ".." in folder.split("/")) or name in ("", ".", "..") or "\0" in name:
             raise ItemError(f"the output name for {source!r} would leave its folder")

@@ -45,11 +45,8 @@ class GivenRows:
 
     def __init__(self, keep: Callable[[Statement, Cells], None], plan: Plan, job: int, run: int) -> None:
         self._keep, self._job, self._run = keep, job, run
-        self._folder, self._staging, self._root = (
-            plan.partials_dir or "",
-            plan.staging_dir or "",
-            plan.output_root or "",
-        )
+        self._folder, self._staging = plan.partials_dir or "", plan.staging_dir or ""
+        self._root = plan.output_root or ""
         self._archives = Template(plan.archives, of_archives=True) if plan.archives is not None else None
         self._names = Template(plan.destination) if plan.destination else None
         self._staged: dict[int, set[str]] = {}
@@ -75,7 +72,7 @@ class GivenRows:
         """What the journal calls a member whose name a frame decided; None where outputs are files."""
         if self._archives is None:
             return None
-        return os.fsencode(f"{os.path.relpath(self._archives.render(item), self._root)}:{target}")
+        return packed.below_root(self._archives.render(item), self._root) + b":" + os.fsencode(target)
 
     def staged(self, item: Item) -> tuple[str, ...]:
         """The staging files that hold members of an item that ends."""

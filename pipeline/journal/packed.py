@@ -15,6 +15,7 @@ import shutil
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 from ..contracts.archive_writer import PackedMember
@@ -123,6 +124,12 @@ def path_of(file: bytes, staging: str, root: str) -> str:
     return os.path.join(staging if file.startswith(STAGED) else root, os.fsdecode(file[1:]))
 
 
+@lru_cache(maxsize=64)
+def below_root(archive: str, root: str) -> bytes:
+    """The path of an archive as the journal names it; few archives are filled at a time."""
+    return os.fsencode(os.path.relpath(archive, root))
+
+
 class PackedRow(NamedTuple):
     """What a worker says of a member: its name, the file that it lies in as in the column `file`, and its row."""
 
@@ -141,7 +148,7 @@ def row_of(note: bytes, item: Item, archives: Template, root: str, head: tuple[i
     wrong = "/" in file or not file.endswith(".members") or name.startswith("/") or ".." in name.split("/")
     if wrong or len(numbers) != 3 or not all(isinstance(each, int) and 0 <= each < MOST for each in (part, *numbers)):
         raise ValueError(f"a worker says that it saved {name!r} in {file!r} at {numbers}")
-    archive = os.fsencode(os.path.relpath(archives.render(item), root))
+    archive = below_root(archives.render(item), root)
     told, column = json.dumps(item.columns) if item.columns else "", STAGED + os.fsencode(file)
     return PackedRow(name, column, (*head, part, os.fsencode(name), archive, told, column, *numbers))
 

@@ -13,7 +13,7 @@ from typing import Any, BinaryIO, ClassVar
 from pipeline import Item, Part, PictureReader, ReadContext, Stamp, UsageError, is_gone, matcher
 from stages.media import signatures
 from stages.media.archives import looked_through, opened, samples
-from stages.media.archives.members import ENDINGS, STREAMED, ArchiveEntry, Damaged, Place
+from stages.media.archives.members import ENDINGS, STREAMED, ArchiveMember, Damaged, Place
 from stages.media.pictures import left_out
 
 CHUNK = 512  # members between two answers of `count`
@@ -162,16 +162,19 @@ class Archive(PictureReader):
 
     def _items(self, path: str, numbers: Iterator[int]) -> Iterator[Item]:
         """Those of one archive; the last one stands for the archive itself where it is damaged."""
+        found = False
         try:
             archive = looked_through.look_through(path)
             try:
-                yield from self._members(path, archive, numbers)
+                for item in self._members(path, archive, numbers):
+                    found = True
+                    yield item
             finally:
                 archive.close()
         except (Damaged, OSError) as error:
             reason = (error.strerror or str(error)) if isinstance(error, OSError) else str(error)
             folder, _, name = self._below(path).rpartition("/")
-            fails = f"{reason}; its members before that are read"
+            fails = f"{reason}; its members before that are read" if found else reason
             yield Item(next(numbers), path, folder, name, fails=fails, archive=path)
 
     def _members(self, path: str, archive: looked_through.AnyArchive, numbers: Iterator[int]) -> Iterator[Item]:
@@ -179,7 +182,7 @@ class Archive(PictureReader):
         seen = set[int]()
         found = samples.sampled(archive.members(), self._endings, archive.content)
         for member, columns in found:
-            if not (self._included(member.name) and not self._excluded(member.name)):
+            if not self._chosen(member.name):
                 continue
             folder, _, name = member.name.rpartition("/")
             skip, fails = self._why_not(member, archive.head)
@@ -190,7 +193,7 @@ class Archive(PictureReader):
             place = member.place.as_text() if member.place is not None else ""
             yield Item(next(numbers), f"{path}/{member.name}", below, name, skip, fails, path, place, columns)
 
-    def _why_not(self, member: ArchiveEntry, head: Callable[[ArchiveEntry, int], bytes]) -> tuple[str, str]:
+    def _why_not(self, member: ArchiveMember, head: Callable[[ArchiveMember, int], bytes]) -> tuple[str, str]:
         """Why a member is skipped, and why it fails."""
         name = member.name
         if not self.hidden and ("/." in f"/{name}" or name.startswith("__MACOSX/")) and not member.fails:
@@ -201,7 +204,7 @@ class Archive(PictureReader):
         skip = left_out(name, lambda: self._head(member, head), raw=self.raw == "preview")
         return skip, "" if skip else fails
 
-    def _head(self, member: ArchiveEntry, head: Callable[[ArchiveEntry, int], bytes]) -> bytes | None:
+    def _head(self, member: ArchiveMember, head: Callable[[ArchiveMember, int], bytes]) -> bytes | None:
         """The first bytes of a member; None where they are not worth their price: reading it will tell."""
         place = member.place
         if place is None or member.fails or (place.kind == STREAMED and self.texts):  # the stream is ahead already
@@ -225,12 +228,10 @@ class Archive(PictureReader):
         return frozenset(end.lower().lstrip(".") for end in self.texts)
 
     @cached_property
-    def _included(self) -> Callable[[str], bool]:
-        return matcher(self.include) if self.include else lambda _: True
-
-    @cached_property
-    def _excluded(self) -> Callable[[str], bool]:
-        return matcher(self.exclude)
+    def _chosen(self) -> Callable[[str], bool]:
+        """Whether the globs name a path within an archive."""
+        included, excluded = matcher(self.include), matcher(self.exclude)
+        return lambda name: (not self.include or included(name)) and not excluded(name)
 
     @cached_property
     def _real(self) -> frozenset[str]:

@@ -1,6 +1,6 @@
 """Archives: which members they have, without a byte of them being unpacked, and the bytes of one of them.
 
-members    ArchiveEntry: what an archive says of one of its files; Damaged
+members    ArchiveMember: what an archive says of one of its files; Damaged
 tars       the members of a tar, plain or compressed, header by header
 zips       the members of a zip, by its directory, or by what stands before each where that was cut off
 streams    compressed tars as files that are read forwards

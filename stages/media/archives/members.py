@@ -45,7 +45,7 @@ class Place(NamedTuple):
         return cls(kind, *map(int, numbers))
 
 
-class ArchiveEntry(NamedTuple):
+class ArchiveMember(NamedTuple):
     """One file in an archive.
 
     Attributes:

@@ -11,7 +11,7 @@ from collections import OrderedDict
 from typing import BinaryIO
 
 from pipeline import Item, ItemError
-from stages.media.archives.members import DEFLATED, PLAIN, STREAMED, ArchiveEntry, Damaged, Place
+from stages.media.archives.members import DEFLATED, PLAIN, STREAMED, ArchiveMember, Damaged, Place
 from stages.media.archives.streams import Stream
 
 MOST = 16  # archives that are open at a time
@@ -137,7 +137,7 @@ def bytes_of(fd: int, place: Place) -> bytes:
     return bytes(into)
 
 
-def head_of(fd: int, member: ArchiveEntry, nbytes: int) -> bytes:
+def head_of(fd: int, member: ArchiveMember, nbytes: int) -> bytes:
     """The first bytes of a member; fewer where it is shorter, none where it cannot be read."""
     assert member.place is not None
     into = bytearray(min(nbytes, member.place.nbytes))

@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Iterator
 from typing import NamedTuple
 
 from pipeline import ItemError
-from stages.media.archives.members import ArchiveEntry, Damaged
+from stages.media.archives.members import ArchiveMember, Damaged
 from stages.media.input_tables import word
 
 MOST_NBYTES = 1 << 20  # of a text beside a picture
@@ -20,7 +20,7 @@ Columns = tuple[tuple[str, str], ...]
 class Sampled(NamedTuple):
     """A member, and what the texts of its sample say."""
 
-    member: ArchiveEntry
+    member: ArchiveMember
     columns: Columns
 
 
@@ -31,7 +31,7 @@ def key_of(name: str) -> tuple[str, str]:
 
 
 def sampled(
-    members: Iterator[ArchiveEntry], endings: Collection[str], read: Callable[[ArchiveEntry], bytes]
+    members: Iterator[ArchiveMember], endings: Collection[str], read: Callable[[ArchiveMember], bytes]
 ) -> Iterator[Sampled]:
     """Members other than texts, each with the columns of its sample; those of a sample stand one after the other.
 
@@ -45,7 +45,7 @@ def sampled(
     if not endings:
         yield from (Sampled(member, ()) for member in members)
         return
-    key, waiting, columns, fails = "", list[ArchiveEntry](), dict[str, str](), ""
+    key, waiting, columns, fails = "", list[ArchiveMember](), dict[str, str](), ""
     damaged: Damaged | None = None
     try:
         for member in members:
@@ -67,13 +67,13 @@ def sampled(
         raise damaged
 
 
-def _given(members: list[ArchiveEntry], columns: dict[str, str], fails: str) -> Iterator[Sampled]:
+def _given(members: list[ArchiveMember], columns: dict[str, str], fails: str) -> Iterator[Sampled]:
     told = tuple(columns.items())
     for member in members:
         yield Sampled(member._replace(fails=member.fails or fails) if not member.skip else member, told)
 
 
-def _told(member: ArchiveEntry, ending: str, read: Callable[[ArchiveEntry], bytes]) -> dict[str, str]:
+def _told(member: ArchiveMember, ending: str, read: Callable[[ArchiveMember], bytes]) -> dict[str, str]:
     """Columns of a text: the keys of an object of JSON, else the ending and the text. Raises ValueError."""
     assert member.place is not None
     if member.place.nbytes > MOST_NBYTES:

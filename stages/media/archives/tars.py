@@ -14,7 +14,7 @@ import re
 from collections.abc import Iterator
 from typing import BinaryIO, NamedTuple
 
-from stages.media.archives.members import PLAIN, STREAMED, ArchiveEntry, Damaged, Place, leads_out, plain_name
+from stages.media.archives.members import PLAIN, STREAMED, ArchiveMember, Damaged, Place, leads_out, plain_name
 from stages.media.archives.streams import Stream, compression
 
 BLOCK = 512
@@ -55,20 +55,20 @@ class Tar:
     def close(self) -> None:
         self._file.close()
 
-    def head(self, member: ArchiveEntry, nbytes: int) -> bytes:
+    def head(self, member: ArchiveMember, nbytes: int) -> bytes:
         """The first bytes of the member that was given last."""
         assert member.place is not None
         self._file.seek(member.place.at)
         return self._file.read(min(nbytes, member.place.nbytes))
 
-    def content(self, member: ArchiveEntry) -> bytes:
+    def content(self, member: ArchiveMember) -> bytes:
         """All of the member that was given last. Raises Damaged."""
         data = self.head(member, member.place.nbytes if member.place is not None else 0)
         if member.place is None or len(data) != member.place.nbytes:
             raise Damaged(f"it is cut within its member {member.name!r}")
         return data
 
-    def members(self) -> Iterator[ArchiveEntry]:
+    def members(self) -> Iterator[ArchiveMember]:
         """All but folders, in their order. Raises Damaged behind the last that is whole."""
         at, count = 0, 0
         while (header := self._header(at, count)) is not None:
@@ -81,7 +81,7 @@ class Tar:
             fails = "" if header.skip else leads_out(header.name)
             kind, mtime_ns = (STREAMED if self._streamed else PLAIN), self._mtime_ns
             place = Place(kind, header.at, header.nbytes, header.nbytes, 0, mtime_ns, self._size, mtime_ns)
-            yield ArchiveEntry(header.name, place, header.skip, fails)
+            yield ArchiveMember(header.name, place, header.skip, fails)
             if self._streamed and self._file.seek(at) < at:  # only reading tells whether it was whole
                 raise Damaged(f"it is cut within its member {header.name!r}")
 

@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from typing import NamedTuple
 
-from stages.media.archives.members import DEFLATED, STORED, ArchiveEntry, Damaged, Place, leads_out, plain_name
+from stages.media.archives.members import DEFLATED, STORED, ArchiveMember, Damaged, Place, leads_out, plain_name
 from stages.media.archives.opened import bytes_of, head_of
 
 LOCAL = struct.Struct("<4s5H3I2H")  # 4.3.7
@@ -61,16 +61,16 @@ class Zip:
     def close(self) -> None:
         self._file.close()
 
-    def head(self, member: ArchiveEntry, nbytes: int) -> bytes:
+    def head(self, member: ArchiveMember, nbytes: int) -> bytes:
         """The first bytes of a member."""
         return head_of(self._file.fileno(), member, nbytes)
 
-    def content(self, member: ArchiveEntry) -> bytes:
+    def content(self, member: ArchiveMember) -> bytes:
         """All of a member. Raises ItemError where it is corrupt."""
         assert member.place is not None
         return bytes_of(self._file.fileno(), member.place)
 
-    def members(self) -> Iterator[ArchiveEntry]:
+    def members(self) -> Iterator[ArchiveMember]:
         """All but folders, in their order. Raises Damaged behind the last that is whole."""
         directory = self._directory()
         if directory is None:
@@ -93,7 +93,7 @@ class Zip:
         following = self._starts[place] if place < len(self._starts) else end
         return found.at + LOCAL.size + found.packed > following
 
-    def _member(self, found: _Found, fails: str = "") -> ArchiveEntry:
+    def _member(self, found: _Found, fails: str = "") -> ArchiveMember:
         name = plain_name(_text(found).replace("\\", "/"))
         skip = "a symbolic link in the archive" if stat.S_ISLNK(found.mode) else ""
         if found.flags & ENCRYPTED:
@@ -105,7 +105,7 @@ class Zip:
         place = Place(
             kind, found.at, found.nbytes, found.packed, found.crc, _time_ns(found), self._size, self._mtime_ns
         )
-        return ArchiveEntry(name, place, skip, "" if skip else leads_out(name) or fails)
+        return ArchiveMember(name, place, skip, "" if skip else leads_out(name) or fails)
 
     # ---- by the directory --------------------------------------------------------------------------------------
 
@@ -154,7 +154,7 @@ class Zip:
 
     # ---- without it --------------------------------------------------------------------------------------------
 
-    def _without_directory(self) -> Iterator[ArchiveEntry]:
+    def _without_directory(self) -> Iterator[ArchiveMember]:
         """What stands before each member, from the first on; raises Damaged at the end."""
         at, count = 0, 0
         while (head := self._at(at, LOCAL.size)).startswith(b"PK\3\4") and len(head) == LOCAL.size:
