@@ -14,6 +14,7 @@ from ..supervisor.signals import Early
 from . import (
     check_command,
     doctor_command,
+    merge_reports_command,
     plan_command,
     probe_command,
     report_command,
@@ -85,6 +86,7 @@ for name, module in (
     ("doctor", doctor_command),
     ("tune", tune_command),
     ("probe", probe_command),
+    ("merge-reports", merge_reports_command),
     ("verify-manifest", verify_manifest_command),
 ):
     main.add_command(module.command, name)

@@ -115,7 +115,8 @@ def _table(history: History, run: PastRun) -> Iterator[str]:
 
 
 def _sets(run: PastRun) -> str:
-    return "".join(f" --set {each}" for each in run.command.get("set", []))
+    told = "".join(f" --set {each}" for each in run.command.get("set", []))
+    return told + (f" --shard {run.command['shard']}" if run.command.get("shard") else "")
 
 
 def _counts(run: PastRun) -> str:

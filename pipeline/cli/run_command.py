@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -38,6 +39,10 @@ ASK_JOURNAL = "--fresh, --adopt, --checksum, --prune"
 @click.option("--prune", is_flag=True, help="Remove outputs of ours whose input is gone; with --dry-run list them.")
 @click.option("--force", is_flag=True, help="With --prune: also when more than half of the outputs would go.")
 @click.option("--only", metavar="FILE", help="Take this one input alone.")
+@click.option(
+    "--shard", metavar="K/N", help="Do one of N parts of the input; auto in a Slurm array, auto/N in Kubernetes."
+)
+@click.option("--report", "report_file", metavar="FILE", help="Write the report there too, as --json prints it.")
 @click.option("--serial", is_flag=True, help="Run in this one process; slow, for finding faults.")
 @click.option("--pdb", "debugger", is_flag=True, help="With --serial: stop in the debugger where a stage raises.")
 @options.telling
@@ -45,35 +50,56 @@ ASK_JOURNAL = "--fresh, --adopt, --checksum, --prune"
 def command(
     context: click.Context, config: str, overrides: tuple[str, ...], workers: tuple[str, ...], allow_code: bool,
     as_json: bool, limit: int | None, dry_run: bool, fresh: bool, adopt: bool, checksum: bool, prune: bool, force: bool,
-    only: str | None, serial: bool, verbose: bool, quiet: bool, log: str | None, debugger: bool,
+    only: str | None, shard: str | None, report_file: str | None, serial: bool, verbose: bool, quiet: bool,
+    log: str | None, debugger: bool,
 ) -> None:  # fmt: skip
     """Run CONFIG; run it again and it does only what is missing or changed.
 
     Exit code 0: all done; 1: some inputs failed; 2: bad config; 3: stopped; 4: the machine refuses.
     """
-    if debugger and not serial:
-        raise UsageError("--pdb debugs one process", remedy="add --serial")
-    if fresh and adopt:
-        raise UsageError("--fresh does all again, and --adopt takes what is there", remedy="choose one of them")
-    if force and not prune:
-        raise UsageError("--force belongs to --prune", remedy="leave it out, or add --prune")
+    wished = Options(fresh=fresh, adopt=adopt, checksum=checksum, prune=prune, force=force)
+    refuse_contradictions(wished, debugger=debugger and not serial, shard=bool(shard))
     form = options.loaded(config, overrides, workers)
     with early_fork_server(wanted=not (dry_run or serial)) as fork_server:
         plan = options.built(form, allow_code=allow_code)
-        wished = Options(fresh=fresh, adopt=adopt, checksum=checksum, prune=prune, force=force)
         if plan.state_dir is None and wished != USUAL:
             raise UsageError("this job leaves no outputs, so it keeps no journal", remedy=f"leave out {ASK_JOURNAL}")
+        if shard:
+            plan = of_shard(plan, shard)
         if only:
             plan = without_share(plan)
         if dry_run:
             context.exit(int(show_dry_run(plan, limit, wished, only or "", as_json=as_json)))
-        told = told_of(config, overrides, workers, allow_code=allow_code)
-        with logging_to(log) as items:
+        told = told_of(config, overrides, workers, allow_code=allow_code, shard=str(plan.shard or ""))
+        with logging_to(log) as items, text.report_in(report_file) as write:
             how = How.of(plan, limit, items, wished, told, quiet=quiet or debugger, only=only or "")
             report = how.serial(debugger=debugger) if serial else how.run(fork_server)
             if items is not None:
                 items.end(report)
+            write(report.as_json())
     context.exit(conclude(plan, report, as_json=as_json, quiet=quiet, verbose=verbose))
+
+
+def refuse_contradictions(wished: Options, *, debugger: bool, shard: bool) -> None:
+    """Raises UsageError for options that do not go together."""
+    if debugger:
+        raise UsageError("--pdb debugs one process", remedy="add --serial")
+    if wished.fresh and wished.adopt:
+        raise UsageError("--fresh does all again, and --adopt takes what is there", remedy="choose one of them")
+    if wished.force and not wished.prune:
+        raise UsageError("--force belongs to --prune", remedy="leave it out, or add --prune")
+    if wished.prune and shard:
+        raise UsageError(
+            "--prune looks at the inputs of all shards", remedy="run it without --shard, when all are through"
+        )
+
+
+def of_shard(plan: Plan, asked: str) -> Plan:
+    """The plan of the shard that was asked for. A share of failures is judged when all shards are merged."""
+    from ..cluster.shard_address import shard_of
+    from ..supervisor.sharding import sharded
+
+    return sharded(plan, shard_of(asked, os.environ))
 
 
 def without_share(plan: Plan) -> Plan:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 from ..errors import Exit
 from . import text
 
 if TYPE_CHECKING:
+    from ..contracts.ledger import Ledger
     from ..plan.model import Plan
     from ..supervisor.report import Report
 
@@ -68,6 +70,22 @@ def summary(plan: Plan, report: Report, *, verbose: bool) -> list[str]:
     if verbose:
         lines += _details(report)
     return lines
+
+
+def shards_summary(report: Report) -> list[str]:
+    """What came of all shards of a job, in lines."""
+    ledger, shard = report.ledger, report.shard
+    counts = [f"{number:,} {name}" for name, number in _counts(ledger)] or ["nothing found"]
+    lines = [f"{shard['merged']} of {shard['of']} shards: {', '.join(counts)}"]
+    moved = f"{text.size(report.bytes_in)} in, {text.size(report.bytes_out)} out"
+    lines.append(f"{moved}; outputs are in {os.path.dirname(report.destination.partition('{')[0]) or '.'}")
+    lines += _results(report) + _again(report) + failures(report) + _skips(report)
+    return [*lines, report.bottleneck, *(f"note: {note}" for note in report.notes)]
+
+
+def _counts(ledger: Ledger) -> list[tuple[str, int]]:
+    named = ("done", "up_to_date", "skipped", "failed", "quarantined", "cancelled")
+    return [(name.replace("_", " "), number) for name in named if (number := getattr(ledger, name))]
 
 
 def _results(report: Report) -> list[str]:

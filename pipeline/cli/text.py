@@ -12,7 +12,7 @@ from typing import Any, TextIO
 import click
 
 from ..contracts.problem import ConfigError, Problem
-from ..errors import PipelineError
+from ..errors import EnvironmentRefusal, PipelineError, UsageError
 
 WIDE = 120
 _STDERR: list[TextIO] = []
@@ -84,6 +84,39 @@ def own_stderr() -> Iterator[None]:
 def print_json(data: Any) -> None:
     """One object on stdout; bytes of names that are not UTF-8 come as \\udcXX and round-trip in Python."""
     click.echo(json.dumps(data, indent=2, default=str))
+
+
+@contextmanager
+def report_in(path: str | None) -> Iterator[Callable[[Any], None]]:
+    """What writes a report into a file, whole or not at all; it does nothing where there is no path.
+
+    The report of an earlier run goes: should this one be killed, the old one would be taken for its own.
+
+    Raises:
+        UsageError: no file can be written there. EnvironmentRefusal, when it is written.
+    """
+    if path is None:
+        yield lambda _: None
+        return
+    folder = os.path.dirname(path) or "."
+    if os.path.isdir(path) or not os.path.isdir(folder) or not os.access(folder, os.W_OK):
+        why = "it is a folder" if os.path.isdir(path) else f"{folder!r} is not a folder that can be written to"
+        raise UsageError("no report can be written there", where=path, limit=why)
+    with suppress(FileNotFoundError):
+        os.unlink(path)
+    yield lambda data: _write_json(path, data)
+
+
+def _write_json(path: str, data: Any) -> None:
+    temporary = f"{path}.{os.getpid():x}.tmp"
+    try:
+        with open(temporary, "w", encoding="utf-8") as file:
+            json.dump(data, file, indent=2, default=str)
+        os.replace(temporary, path)
+    except OSError as error:
+        with suppress(OSError):
+            os.unlink(temporary)
+        raise EnvironmentRefusal(f"the report cannot be written: {error.strerror}", where=path) from error
 
 
 def size(nbytes: float) -> str:

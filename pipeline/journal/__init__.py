@@ -9,7 +9,10 @@ fingerprint    what decides the pixels of a job, and how two chains differ in wo
 write_thread   the one writer: claims and rows in batches, ended: what it is told; durable: outputs brought to the disk
 given          what comes of each item beside its outputs: partials of reducers and their results; packed: members of
                archives, and the archives
-lock           one run at a time; sweep: temporary files of dead runs; preflight: outputs that no journal knows
+opening        the database of a run: that of the output, or a shard's own, which ends with it
+segment        what a shard wrote down, for other runs; taking_in: how these read it; row_writer: where all rows go
+lock           one run at a time, or shards; sweep: temporary files of dead runs
+preflight      outputs that no journal knows
 versions       of the libraries that make pixels
 """
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sqlite3
 from collections.abc import Sequence
 from types import TracebackType
 from typing import Self
@@ -15,8 +14,8 @@ from . import fingerprint, packed
 from .lookup import Looked, Lookup
 from .registering import job_name
 from .run_options import USUAL, Options
-from .store import open_to_read, path_in, refusals
-from .tables import TABLES
+from .store import new_in_memory, path_in, refusals
+from .taking_in import is_kept, open_past
 
 
 class Asking:
@@ -34,12 +33,8 @@ class Asking:
         assert plan.state_dir is not None
         self.options = options
         self.path = path_in(plan.state_dir)
-        self.new = not os.path.exists(self.path)
-        if not self.new:
-            self.db = open_to_read(plan.state_dir)
-        else:
-            self.db = sqlite3.connect(":memory:", isolation_level=None)
-            self.db.executescript(TABLES)
+        self.new = not is_kept(plan.state_dir)
+        self.db = new_in_memory() if self.new else open_past(plan.state_dir)
         try:
             self.lookup = self._lookup(plan)
             if plan.staging_dir is not None and plan.output_root is not None and not self.new:

@@ -13,7 +13,7 @@ from ..plan.model import Plan
 from ..transport.partial_code import FILE, MEMBER
 from . import packed, partials
 from .ended import Cells
-from .partials import Statement
+from .tables import Statement
 
 
 def prepare(db: sqlite3.Connection, plan: Plan, job: int) -> None:

@@ -10,8 +10,9 @@ from typing import Any, NamedTuple, Self
 
 from ..contracts.cause import Cause
 from ..errors import UsageError
-from .store import open_to_read, path_in, refusals
+from .store import path_in, refusals
 from .tables import FOLDER, OUTCOMES
+from .taking_in import is_kept, open_past
 
 
 class PastRun(NamedTuple):
@@ -65,7 +66,7 @@ class PastItem(NamedTuple):
 def state_in(address: str) -> str | None:
     """The state folder of a folder that is one, or that holds outputs; None for anything else."""
     for folder in (address, os.path.join(address, FOLDER)):
-        if os.path.exists(path_in(folder)):
+        if is_kept(folder):
             return folder
     return None
 
@@ -80,7 +81,7 @@ class History:
 
     def __init__(self, state_dir: str) -> None:
         self.path = path_in(state_dir)
-        self._db = open_to_read(state_dir)
+        self._db = open_past(state_dir)
 
     def runs(self, last: int = 20) -> list[PastRun]:
         """The last runs, the newest first, without their reports and configs."""

@@ -20,6 +20,7 @@ from ..contracts.stamp import Stamp
 from ..contracts.template import Template
 from .fingerprint import Step, differences
 from .ownership import Claim, Owners, marks, on_disk
+from .registering import shards_of
 from .run_options import Options
 from .tables import DONE, LARGEST, QUARANTINED, ItemRow
 from .verdict import (
@@ -171,8 +172,8 @@ class Lookup:
     def _retried(self, item: Item, target: str, key: bytes, output: bytes | None, row: ItemRow | None) -> Looked:
         """Only what failed in the run that is tried again, and was not done since."""
         assert self._retry is not None
-        since = row is not None and row.outcome == DONE and row.run > self._options.retry
-        if key not in self._retry or since:
+        failed = self._retry.get(key)
+        if failed is None or (row is not None and row.outcome == DONE and row.run > failed):
             return Looked(item, target, key, output, None, IGNORED)
         reason = f"not done in run {self._options.retry}"
         return Looked(item, target, key, output, self._stamp(item), Verdict("", reason))
@@ -252,9 +253,10 @@ def remembered(row: ItemRow) -> Cause:
     return replace(cause, what=f"{cause.what}, in run {row.run}", remedy="`pipeline retry` tries it again")
 
 
-def _not_done(db: sqlite3.Connection, run: int) -> frozenset[bytes]:
-    """Items that failed in a run, were quarantined in it or refused."""
-    return frozenset(item for (item,) in db.execute("SELECT item FROM failures WHERE run = ?", (run,)))
+def _not_done(db: sqlite3.Connection, run: int) -> dict[bytes, int]:
+    """Items that failed in a run, were quarantined in it or refused, and the run; of one shard, those of all shards."""
+    runs = shards_of(db, run)
+    return dict(db.execute(f"SELECT item, run FROM failures WHERE run IN ({marks(runs)}) ORDER BY run", runs))  # noqa: S608 - marks only
 
 
 def _lies(target: str) -> OnDisk | None:

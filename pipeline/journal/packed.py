@@ -27,7 +27,7 @@ from .durable import sync
 from .ended import Cells
 from .ownership import on_disk
 from .partials import CLAIMED
-from .tables import DONE
+from .tables import DONE, Statement
 from .verdict import OnDisk
 
 TABLES: Final = """
@@ -42,9 +42,9 @@ CREATE TABLE IF NOT EXISTS archives (
     PRIMARY KEY (job, path)
 ) WITHOUT ROWID;
 """
-PACKED: Final = (
-    "INSERT OR REPLACE INTO packed (job, item, run, part, name, archive, columns, file, at, nbytes, crc) VALUES", 11,
-)  # fmt: skip
+PACKED: Final = Statement(
+    "packed", 11, (("job", 0), ("run", 2)), " (job, item, run, part, name, archive, columns, file, at, nbytes, crc)"
+)
 SUPERSEDED = "DELETE FROM packed WHERE job = ? AND item = ? AND run != ?"
 MOST = 1 << 48  # of an offset or a size
 UNFINISHED = ".pl-pack.tmp"  # ends the name of an archive that is being written

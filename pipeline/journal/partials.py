@@ -13,7 +13,8 @@ from hashlib import blake2b
 from typing import Final
 
 from .ended import Cells
-from .tables import DONE
+from .ownership import marks
+from .tables import DONE, Statement
 from .verdict import OnDisk
 
 TABLES: Final = """
@@ -30,9 +31,8 @@ CREATE TABLE IF NOT EXISTS results (
     PRIMARY KEY (job, path)
 ) WITHOUT ROWID;
 """
-Statement = tuple[str, int]  # what is before the values, and how many there are
-MEMBERS = ("INSERT OR REPLACE INTO members VALUES", 4)
-PARTIALS = ("INSERT OR REPLACE INTO partials VALUES", 5)
+MEMBERS: Final = Statement("members", 4, (("job", 0), ("run", 3)))
+PARTIALS: Final = Statement("partials", 5, (("job", 0), ("run", 2)))
 CLAIMED: Final = OnDisk(-1, 0)  # how a file lies that a run was about to write
 SUPERSEDED = "DELETE FROM partials WHERE job = ? AND item = ? AND run != ?"
 # Items that are done, as the chain of now does them; the run of a row says which partials are those of its outputs.
@@ -60,15 +60,16 @@ class Partials:
 
     Args:
         db: the connection that writes; nobody else uses it any more.
-        job, chain, run: numbers in the journal.
+        job, chain: numbers in the journal. runs: which together have looked through the input.
     """
 
-    def __init__(self, db: sqlite3.Connection, job: int, chain: int, run: int) -> None:
-        self._db, self._job, self._chain, self._run = db, job, chain, run
+    def __init__(self, db: sqlite3.Connection, job: int, chain: int, runs: Sequence[int]) -> None:
+        self._db, self._job, self._chain, self._runs = db, job, chain, runs
 
     def forget_others(self) -> None:
         """All inputs were looked through: what was not met is not in the input any more."""
-        self._db.execute("DELETE FROM members WHERE job = ? AND run != ?", (self._job, self._run))
+        query = f"DELETE FROM members WHERE job = ? AND run NOT IN ({marks(self._runs)})"  # noqa: S608 - marks only
+        self._db.execute(query, (self._job, *self._runs))
 
     def digest(self) -> bytes:
         """Tells one set of done items from another: which they are, in which order, and the runs that did them."""

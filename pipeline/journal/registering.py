@@ -6,9 +6,9 @@ import json
 import os
 import sqlite3
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from .. import __version__
 from ..contracts.template import Template
@@ -28,39 +28,80 @@ class Numbers(NamedTuple):
     run: int
 
 
-def register(
-    db: sqlite3.Connection, plan: Plan, root: str | None, steps: Sequence[Step], told: Told, token: str, retry: int = 0
-) -> Numbers:
-    """Write down a run that begins, and forget the oldest ones, but not the one that is tried again (`retry`).
+class Began(NamedTuple):
+    """What is written down of a run when it begins, with nothing that means something in one database alone.
+
+    Attributes:
+        chain: hash of its steps. root: folder of the inputs, None where they have none; device: where that lies.
+        command, versions, steps: in JSON.
+    """
+
+    job: str
+    chain: str
+    steps: str
+    root: bytes | None
+    device: int
+    token: str
+    began_ns: int
+    pid: int
+    host: str
+    command: str
+    config: str
+    versions: str
+
+
+def begun(plan: Plan, root: str | None, steps: Sequence[Step], told: Told, token: str) -> Began:
+    """What is written down of a run that begins now.
 
     Raises:
-        EnvironmentRefusal: the folder of the inputs cannot be looked at, or the journal is that of other outputs.
+        EnvironmentRefusal: the folder of the inputs cannot be looked at.
     """
     assert plan.job is not None
     who = holder()
+    return Began(
+        job_name(plan.job), hash_of(steps), json.dumps(steps), None if root is None else _spelled(root),
+        0 if root is None else _device(root), token, time.time_ns(), os.getpid(), str(who["host"]),
+        json.dumps(dict(told.command)), told.config, json.dumps({"pipeline": __version__}),
+    )  # fmt: skip
+
+
+def register(db: sqlite3.Connection, plan: Plan, began: Began, retry: int = 0) -> Numbers:
+    """Write down a run that begins, and forget the oldest ones, but not the one that is tried again (`retry`).
+
+    Raises:
+        EnvironmentRefusal: the journal is that of other outputs.
+    """
     db.execute("BEGIN IMMEDIATE")
     try:
         _same_outputs(db, plan)
-        job = _number(db, "jobs", "template", job_name(plan.job))
-        chain = _number(db, "chains", "hash", hash_of(steps), steps=json.dumps(steps))
-        folder = 0 if root is None else _root(db, root)
-        run = db.execute(
-            "INSERT INTO runs (job, chain, token, began_ns, pid, host, command, config, versions)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (
-                job, chain, token, time.time_ns(), who["pid"], who["host"], json.dumps(dict(told.command)),
-                told.config, json.dumps({"pipeline": __version__}),
-            ),
-        ).lastrowid  # fmt: skip
-        assert run is not None
-        oldest = run - plan.settings.keep_runs
-        db.execute("DELETE FROM failures WHERE run <= ? AND run != ?", (oldest, retry))
-        db.execute("DELETE FROM runs WHERE id <= ? AND id != ?", (oldest, retry))
+        numbers = enter(db, began)
+        oldest = db.execute("SELECT id FROM runs WHERE id <= ?", (numbers.run - plan.settings.keep_runs,)).fetchall()
+        forgotten = [(run,) for (run,) in oldest if run != retry]
+        db.executemany("DELETE FROM failures WHERE run = ?", forgotten)
+        db.executemany("DELETE FROM runs WHERE id = ?", forgotten)
     except BaseException:
         db.execute("ROLLBACK")
         raise
     db.execute("COMMIT")
-    return Numbers(job, chain, folder, run)
+    return numbers
+
+
+def enter(db: sqlite3.Connection, began: Began) -> Numbers:
+    """The numbers of a run in this database; within a transaction of the caller."""
+    job = _number(db, "jobs", "template", began.job)
+    chain = _number(db, "chains", "hash", began.chain, steps=began.steps)
+    root = 0
+    if began.root is not None:
+        known = "INSERT INTO roots (path, device) VALUES (?, ?) ON CONFLICT (path) DO NOTHING"
+        db.execute(known, (began.root, began.device))
+        root = int(db.execute("SELECT id FROM roots WHERE path = ?", (began.root,)).fetchone()[0])
+    run = db.execute(
+        "INSERT INTO runs (job, chain, token, began_ns, pid, host, command, config, versions)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (job, chain, *began[began._fields.index("token") :]),
+    ).lastrowid
+    assert run is not None
+    return Numbers(job, chain, root, run)
 
 
 def job_name(destination: str) -> str:
@@ -93,16 +134,34 @@ def _same_outputs(db: sqlite3.Connection, plan: Plan) -> None:
     db.execute("INSERT INTO outputs VALUES (?, ?, ?)", (os.fsencode(root), status.st_dev, status.st_ino))
 
 
+def shards_of(db: sqlite3.Connection, run: int) -> list[int]:
+    """The last run of each shard of the job that this run did one shard of; a plain run stands for itself."""
+    told = db.execute("SELECT job, json_extract(command, '$.shard') FROM runs WHERE id = ?", (run,)).fetchone()
+    if told is None or told[1] is None:
+        return [run]
+    job, shard = told
+    return last_of_shards(db, job, int(shard.partition("/")[2]))
+
+
+def last_of_shards(db: sqlite3.Connection, job: int, of: int) -> list[int]:
+    """The last run of each shard of a job, of so many."""
+    query = (
+        "SELECT max(id) FROM runs WHERE job = ? AND json_extract(command, '$.shard') LIKE ?"
+        " GROUP BY json_extract(command, '$.shard')"
+    )
+    return [number for (number,) in db.execute(query, (job, f"%/{of}"))]
+
+
 def never_began(db: sqlite3.Connection, run: int) -> None:
     """The last run is the last one that did something: one that was refused leaves no row."""
     with suppress(sqlite3.Error):  # why it was refused is what the user is told
         db.execute("DELETE FROM runs WHERE id = ?", (run,))
 
 
-def end_run(db: sqlite3.Connection, run: int, exit_code: int, report: Mapping[str, Any]) -> None:
-    """The run's row says how it ended."""
-    told = (time.time_ns(), exit_code, json.dumps(dict(report), default=str), run)
-    db.execute("UPDATE runs SET ended_ns = ?, exit_code = ?, report = ? WHERE id = ?", told)
+def end_run(db: sqlite3.Connection, run: int, ended_ns: int, exit_code: int, report: str) -> None:
+    """The run's row says how it ended; its report in JSON."""
+    db.execute("UPDATE runs SET ended_ns = ?, exit_code = ?, report = ? WHERE id = ?",
+               (ended_ns, exit_code, report, run))  # fmt: skip
 
 
 def seen(db: sqlite3.Connection, number: int, root: str | None) -> None:
@@ -120,11 +179,12 @@ def _number(db: sqlite3.Connection, table: str, column: str, value: str, **more:
     return int(db.execute(select, (value,)).fetchone()[0])
 
 
-def _root(db: sqlite3.Connection, root: str) -> int:
-    path = os.fsencode(os.path.realpath(root))
+def _spelled(root: str) -> bytes:
+    return os.fsencode(os.path.realpath(root))
+
+
+def _device(root: str) -> int:
     try:
-        device = os.stat(root).st_dev
+        return os.stat(root).st_dev
     except OSError as error:
         raise EnvironmentRefusal(f"the input folder cannot be looked at: {error.strerror}", where=root) from error
-    db.execute("INSERT INTO roots (path, device) VALUES (?, ?) ON CONFLICT (path) DO NOTHING", (path, device))
-    return int(db.execute("SELECT id FROM roots WHERE path = ?", (path,)).fetchone()[0])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import sqlite3
 import time
 from collections.abc import Callable, Mapping, Sequence
 from queue import SimpleQueue
@@ -12,24 +11,19 @@ from typing import Any, NamedTuple
 
 from ..contracts.cause import Cause
 from ..contracts.frame import Item
-from ..contracts.stage import Reader
 from ..contracts.stamp import Stamp
-from ..contracts.template import Template
 from ..errors import Exit, PipelineError
 from ..plan.model import Plan
-from . import fingerprint
 from .ended import Cells, Ended, Several
-from .given import GivenRows, prepare, superseded
-from .lock import RunLock
-from .lookup import Looked, Lookup, recorded
+from .given import GivenRows, superseded
+from .lookup import Looked, recorded
+from .opening import OpenJournal
 from .packed import Packs
 from .partials import Partials
-from .preflight import refuse_new_journal
-from .prune import Pruning
-from .registering import end_run, never_began, register, seen
+from .registering import end_run, last_of_shards, never_began, seen
+from .row_writer import RowWriter
 from .run_options import NOTHING, USUAL, Options, Told
-from .store import make_folder, open_to_read, open_to_write, path_in, refusals
-from .sweep import sweep_dead
+from .store import refusals
 from .tables import DONE, OUTCOMES
 from .versions import versions
 from .write_thread import WriteThread
@@ -61,59 +55,28 @@ class Journal:
             EnvironmentRefusal: another run is at work there, or the journal cannot be used.
             UsageError: outputs stand there that no journal knows.
         """
-        assert plan.job is not None
-        assert plan.state_dir is not None
-        assert plan.output_root is not None
-        root = plan.output_root
         self.plan = plan
         self.options = options
-        self.run = 0
         self.token = f"{os.getpid():x}-{time.time_ns() & 0xFFFFFF:06x}"
-        self.path = path_in(plan.state_dir)
-        self.durability = plan.settings.durability
-        make_folder(plan.state_dir)
-        self._lock = RunLock(plan.state_dir, plan.output_root)
-        self._closed, self._opened = False, list[sqlite3.Connection]()
+        self._closed = False
         self._open: dict[int, _Open] = {}
         self._under_way: set[bytes] = set()
         self._parts: dict[int, dict[str, bytes]] = {}
+        self._opened = opened = OpenJournal(plan, options, told, self.token)
+        self.path, self.durability, self.swept = opened.path, opened.durability, opened.swept
+        self._db, self._reading, self._reader = opened.db, opened.reading, opened.reader
+        self._job, self._chain, self._root, self.run = opened.numbers
+        self._looked = [self.run]
         try:
-            reader: Reader = plan.reader.build()
-            self._reader = reader
-            self._db, new = open_to_write(plan.state_dir, full=self.durability != "none")
-            self._opened.append(self._db)
-            if new and plan.overwrite == "own" and not options.adopt:
-                refuse_new_journal(plan, reader, self._db, self.path)
-            with refusals(self.path):
-                self.swept = sweep_dead(self._db, plan.output_root)
-                self._steps = fingerprint.steps_of(plan)
-                numbers = register(self._db, plan, reader.root, self._steps, told, self.token, options.retry)
-                self._job, self._chain, self._root, self.run = numbers
-                force = options.force
-                self._pruning = Pruning(self._db, self._job, reader, root, force=force) if options.prune else None
-                if plan.gives:
-                    prepare(self._db, plan, self._job)
-            self._reading = open_to_read(plan.state_dir)
-            self._opened.append(self._reading)
-            with refusals(self.path):
-                self.lookup = Lookup(
-                    self._reading, reader, Template(plan.job), plan.overwrite, options, self._steps,
-                    job=self._job, chain=self._chain, root=self._root,
-                )  # fmt: skip
+            self.lookup = opened.lookup()
         except BaseException:
-            if self.run:
-                never_began(self._db, self.run)
-            self._let_go()
+            never_began(self._db, self.run)
+            opened.close()
             raise
-        self._thread = WriteThread(self._db, self.path, self.durability, self.run, after_done=superseded(plan))
+        rows = RowWriter(self._db, self.run, superseded(plan), opened.segment)
+        self._thread = WriteThread(self._db, self.path, self.durability, rows)
         self._thread.told = self._under_way.discard
         self._rows = GivenRows(self._thread.keep, plan, self._job, self.run) if plan.gives else None
-
-    def _let_go(self) -> None:
-        """Close the database and let go of the output; safe to call twice."""
-        while self._opened:
-            self._opened.pop().close()
-        self._lock.release()
 
     # ---- the intake, in the discovery thread -------------------------------------------------------------------
 
@@ -258,11 +221,16 @@ class Journal:
     def prune(self) -> list[str]:
         """Remove outputs whose input is gone, as `Pruning` says. After `flush`; raises EnvironmentRefusal, OSError."""
         with refusals(self.path):
-            return self._pruning.carry_out() if self._pruning is not None else []
+            pruning = self._opened.pruning
+            return pruning.carry_out() if pruning is not None else []
 
     def partials(self) -> Partials:
         """What reducers gave, and their results. After `flush`."""
-        return Partials(self._db, self._job, self._chain, self.run)
+        return Partials(self._db, self._job, self._chain, self._looked)
+
+    def stands_for(self, shards: int) -> None:
+        """This run looks at nothing itself: it stands for the last run of each of so many shards."""
+        self._looked = last_of_shards(self._db, self._job, shards)
 
     def packs(self) -> Packs:
         """Members and their archives. After `flush`."""
@@ -278,7 +246,7 @@ class Journal:
     def abandon(self) -> None:
         """Let go of the output, whatever happened; the run counts as one that was killed unless it was closed."""
         self._thread.close()
-        self._let_go()
+        self._opened.close()
 
     def close(self, exit_code: int, report: Mapping[str, Any]) -> None:
         """Write what is left and the end of the run, and let go of the output. Safe to call twice.
@@ -296,5 +264,7 @@ class Journal:
             elif self._thread.error is None:
                 if report.get("up_to_date") or report.get("done"):
                     seen(self._db, self._root, self._reader.root)
-                end_run(self._db, self.run, exit_code, report)
-        self._let_go()
+                ended = (time.time_ns(), exit_code, json.dumps(dict(report), default=str))
+                end_run(self._db, self.run, *ended)
+                self._opened.ended(*ended)
+        self._opened.close()

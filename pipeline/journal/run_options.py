@@ -32,11 +32,13 @@ class Told(NamedTuple):
     config: str = ""
 
 
-def told_of(config: str, overrides: Sequence[str], workers: Sequence[str], *, allow_code: bool) -> Told:
+def told_of(
+    config: str, overrides: Sequence[str], workers: Sequence[str], *, allow_code: bool, shard: str = ""
+) -> Told:
     """What is written down of the run of this config file, so that it can be looked at, and repeated."""
     command = {
         "config": os.path.abspath(config), "set": list(overrides), "workers": list(workers), "allow_code": allow_code,
-        "folder": os.getcwd(),
+        "folder": os.getcwd(), **({"shard": shard} if shard else {}),
     }  # fmt: skip
     with open(config, encoding="utf-8", errors="surrogateescape", newline="") as file:
         return Told(command, file.read())

@@ -69,6 +69,13 @@ def open_to_read(state_dir: str) -> sqlite3.Connection:
             return _reading(path, "mode=ro&immutable=1")  # a folder without write permission takes no lock files
 
 
+def new_in_memory() -> sqlite3.Connection:
+    """A journal of nobody, which ends with its connection; it lies in a temporary file where it is large."""
+    db = sqlite3.connect("", isolation_level=None, check_same_thread=False)
+    db.executescript(f"{TABLES} PRAGMA application_id = {APPLICATION}; PRAGMA user_version = {FORM};")
+    return db
+
+
 def _reading(path: str, how: str) -> sqlite3.Connection:
     uri = f"file:{_quoted(path)}?{how}"
     db = sqlite3.connect(uri, uri=True, timeout=BUSY_S, isolation_level=None, check_same_thread=False)

@@ -50,6 +50,32 @@ CREATE TABLE failures (
 """
 
 
+class Statement(NamedTuple):
+    """How rows of a table are written, one in place of another with the same key.
+
+    Attributes:
+        columns: how many a row has.
+        numbers: which of them hold a number that means something in this journal alone: "job", "root", "chain", "run".
+        named: the columns, where not all are given; "" for all.
+    """
+
+    table: str
+    columns: int
+    numbers: tuple[tuple[str, int], ...]
+    named: str = ""
+
+    @property
+    def text(self) -> str:
+        """Everything before the values."""
+        return f"INSERT OR REPLACE INTO {self.table}{self.named} VALUES"
+
+
+CLAIMS: Final = Statement("claims", 6, (("job", 1), ("run", 3)))
+ITEMS: Final = Statement("items", 15, (("job", 0), ("root", 2), ("chain", 6), ("run", 8)))
+PARTS: Final = Statement("parts", 5, (("job", 0),))
+FAILURES: Final = Statement("failures", 5, (("run", 0),))
+
+
 class ItemRow(NamedTuple):
     """What the journal knows of an item from the last time it ended; the columns of `items` in their order.
 

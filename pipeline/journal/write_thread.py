@@ -1,6 +1,6 @@
 """The one writer of a journal: a thread that takes what happened and commits it in batches.
 
-Claims go first and fast: an item waits for its claim before it may be written. Rows of ended items follow; with
+Claims go first and fast: an item waits for its claim before it may be written. RowWriter of ended items follow; with
 `durability: batch` a second thread brings their outputs to the disk before.
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 import sqlite3
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from threading import Condition, Event, Thread
 from typing import Any
 
@@ -17,23 +17,13 @@ from ..contracts.cause import Cause
 from ..errors import PipelineError, one_line
 from .durable import SyncThread, sync_refusal
 from .ended import Cells, Ended
-from .ownership import on_disk
-from .partials import Statement
+from .row_writer import RowWriter
 from .store import refusal
-from .tables import DONE
-from .verdict import OnDisk
+from .tables import Statement
 
 PACE_S = 0.2  # between commits while nobody waits for one: what a kill can cost
 SYNC_S = 0.5  # between two batches that are brought to the disk
 MOST_WAITING = 20_000  # items and claims; beyond it no item is let in
-AT_ONCE = (64, 16, 4, 1)  # rows in one statement: few texts, each compiled once; few hand-overs of the interpreter
-FORGET = "DELETE FROM items WHERE job = ? AND item = ? AND run = ?"
-LEARN = "UPDATE items SET digest = ? WHERE job = ? AND item = ? AND digest IS NULL"
-CLAIMS = ("INSERT OR REPLACE INTO claims VALUES", 6)
-ITEMS = ("INSERT OR REPLACE INTO items VALUES", 15)
-PARTS = ("INSERT OR REPLACE INTO parts VALUES", 5)
-FAILURES = ("INSERT OR REPLACE INTO failures VALUES", 5)
-NOTHING = OnDisk(0, 0)  # of an item that has no output of its own
 Ask = Callable[[], Cells | Cause]  # the claim, or why there is none
 Answer = Callable[[Cause | None], None]  # None where the claim is in the journal, or the reason against it
 
@@ -50,8 +40,7 @@ class WriteThread:
         db: the connection, which from now on belongs to this thread.
         path: of the database, for messages.
         durability: `none`, `batch` or `each`.
-        run: number of the run.
-        after_done: statements that are carried out for each item that is done, with job, item and run.
+        rows: puts what happened into it.
 
     Attributes:
         committed: how many of the claims that were handed over are in the journal.
@@ -61,9 +50,7 @@ class WriteThread:
         cpu_s: processor time that it took, known when it has ended.
     """
 
-    def __init__(
-        self, db: sqlite3.Connection, path: str, durability: str, run: int, after_done: Sequence[str] = ()
-    ) -> None:
+    def __init__(self, db: sqlite3.Connection, path: str, durability: str, rows: RowWriter) -> None:
         self.committed = 0
         self.error: PipelineError | None = None
         self.woken: Callable[[], None] = lambda: None
@@ -71,8 +58,7 @@ class WriteThread:
         self.cpu_s = 0.0
         self._db = db
         self._path = path
-        self._run_number = run
-        self._after_done = after_done
+        self._rows = rows
         self._kept: deque[tuple[Statement, Cells]] = deque()
         self._claims: deque[Cells] = deque()
         self._forgotten: deque[Cells] = deque()
@@ -216,14 +202,15 @@ class WriteThread:
         ended = self._ripe(closing=closing)
         forgotten, kept = _taken(self._forgotten), _taken(self._kept)
         if claims or ended or learned or forgotten or kept:
+            rows = self._rows
             self._db.execute("BEGIN IMMEDIATE")
             try:
-                for statement, rows in ((FORGET, forgotten), (LEARN, learned)):
-                    if rows:
-                        self._db.executemany(statement, rows)
-                self._insert(CLAIMS, claims)
-                self._insert_kept(kept)
-                self._insert_ended(ended)
+                rows.forget(forgotten)
+                rows.learn(learned)
+                rows.claims(claims)
+                rows.kept(kept)
+                rows.ended(ended)
+                rows.settle()
             except BaseException:
                 if self._db.in_transaction:  # some errors have rolled it back already
                     self._db.execute("ROLLBACK")
@@ -255,45 +242,3 @@ class WriteThread:
         elif self._ended:
             self._work.set()  # come round again
         return self._syncing.take(wait=closing)
-
-    def _insert_ended(self, ended: Sequence[Ended]) -> None:
-        items, parts, failures = list[Cells](), list[Cells](), list[Cells]()
-        for one in ended:
-            if one.failed is not None:
-                failures.append((self._run_number, *one.failed))
-            if not one.row:
-                continue
-            there, count = on_disk(one.target) if one.target else NOTHING, -1
-            if one.parts is not None:
-                left = self._parts_of(one)
-                parts += left
-                there, count = NOTHING if len(left) == len(one.parts) else None, len(left)
-            if there is None and one.outcome == DONE:  # gone already: without a row the item is done again
-                self._db.execute("DELETE FROM items WHERE job = ? AND item = ?", one.head[:2])
-                continue
-            there = there or NOTHING
-            items.append((*one.head, one.outcome, self._run_number, count, one.output, *there, one.busy_us, one.cause))
-        for statement, rows in ((PARTS, parts), (ITEMS, items), (FAILURES, failures)):
-            self._insert(statement, rows)
-        for text in self._after_done:
-            self._db.executemany(text, ((*one.head[:2], self._run_number) for one in ended if one.outcome == DONE))
-
-    def _insert_kept(self, kept: Sequence[tuple[Statement, Cells]]) -> None:
-        for each in {statement for statement, _ in kept}:
-            self._insert(each, [row for statement, row in kept if statement is each])
-
-    def _parts_of(self, one: Ended) -> list[Cells]:
-        """New rows of an item's outputs that lie there, in place of those that it had."""
-        self._db.execute("DELETE FROM parts WHERE job = ? AND item = ?", one.head[:2])
-        lie = [(output, on_disk(target)) for target, output in one.parts or ()]
-        return [(*one.head[:2], output, *there) for output, there in lie if there is not None]
-
-    def _insert(self, statement: Statement, rows: Sequence[Cells]) -> None:
-        text, columns = statement
-        values = f"({','.join('?' * columns)})"
-        first = 0
-        for size in AT_ONCE:
-            while len(rows) - first >= size:
-                cells = [cell for row in rows[first : first + size] for cell in row]
-                self._db.execute(f"{text} {','.join([values] * size)}", cells)
-                first += size

@@ -14,6 +14,7 @@ from ..contracts.problem import Mark
 from ..contracts.template import Template
 from ..registry.code import load_module
 from ..registry.function_stage import as_class
+from .shard import Shard
 
 PARTIAL_NBYTES = 64 << 10
 MEMBERS_NBYTES = 8 << 10
@@ -94,6 +95,7 @@ class Plan:
         in_order: some edge keeps the input order.
         overwrite: what becomes of outputs that are there already; a key of the writer.
         sample: how much of the input is taken; a key of the reader.
+        shard: which part of the input it is; None for all of it.
         settings: the keys of the config besides reader, transforms and writer, as it says them or by default.
         notes: findings that inform, printed by `plan` and `check`.
     """
@@ -111,6 +113,7 @@ class Plan:
     in_order: bool = False
     overwrite: str = "own"
     sample: Sample = Sample()
+    shard: Shard | None = None
     settings: Settings = Settings()
     usable_cores: tuple[int, ...] = ()
     notes: tuple[str, ...] = ()
@@ -163,7 +166,9 @@ class Plan:
     @property
     def partials_dir(self) -> str | None:
         """Where workers put what is more than that; None where nothing is given, or without a journal."""
-        return f"{self.state_dir}/partials" if self.gives and self.state_dir else None
+        if not (self.gives and self.state_dir):
+            return None
+        return f"{self.state_dir}/" + (f"segments/{self.shard.name}.partials" if self.shard is not None else "partials")
 
     def number_of(self, group: int, place: int) -> int:
         """The number of a stage among all stages of the plan, from the reader on: what a control block says runs."""

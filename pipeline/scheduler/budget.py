@@ -5,6 +5,7 @@ The core counts with it in the parent, and so does the serial run: one policy, a
 
 from __future__ import annotations
 
+from ..config.key_types import MaxFailures
 from ..config.keys import OnError
 from ..contracts.cause import Cause
 from ..contracts.frame import Item
@@ -21,13 +22,17 @@ BACKOFF_STARTED_S = 0.4  # the longest in a group that had a worker ready
 class Budget:
     """Counts every item exactly once and says when the run must stop.
 
+    Args:
+        of_shard: whether only a part of the items is counted here: a share is judged when all of them are.
+
     Attributes:
         ledger: the counts so far. The caller adds to `found` when it finds an item; `count` adds how it ended.
     """
 
-    def __init__(self, policy: OnError) -> None:
+    def __init__(self, policy: OnError, *, of_shard: bool = False) -> None:
         self.ledger = Ledger()
         self._policy = policy
+        self._most = MaxFailures(policy.max_failures.count) if of_shard else policy.max_failures
 
     def count(
         self, item: Item, outcome: str, cause: Cause | None = None, frames: int = 0, busy_us: int = 0
@@ -44,17 +49,21 @@ class Budget:
         return None if tried and halt is not None and halt.exit_code == Exit.STOPPED else halt
 
     def _exceeded(self, cause: Cause | None) -> Halt | None:
-        policy, ledger, most = self._policy, self.ledger, self._policy.max_failures.count
-        if policy.policy == "stop":
+        if self._policy.policy == "stop":
             text = "stopped at the first failure (`on_error: {policy: stop}`)"
             return Halt(Exit.STOPPED, f"{text}: {cause.reason}" if cause else text)
-        if most is not None and ledger.lost > most:
-            return Halt(Exit.STOPPED, f"more than {most} items failed (`on_error: {{max_failures}}`)")
-        share = policy.max_failures.share
-        if share is None or ledger.finished < SHARE_AFTER or ledger.lost <= share * ledger.finished:
-            return None
-        text = f"{ledger.lost} of {ledger.finished} items failed, more than the {share:.0%}"
-        return Halt(Exit.STOPPED, f"{text} of `on_error: {{max_failures}}`")
+        text = exceeded(self._most, self.ledger)
+        return Halt(Exit.STOPPED, text) if text else None
+
+
+def exceeded(most: MaxFailures, ledger: Ledger) -> str:
+    """Why so many failures are too many; "" where they are not."""
+    if most.count is not None and ledger.lost > most.count:
+        return f"more than {most.count} items failed (`on_error: {{max_failures}}`)"
+    if most.share is None or ledger.finished < SHARE_AFTER or ledger.lost <= most.share * ledger.finished:
+        return ""
+    text = f"{ledger.lost} of {ledger.finished} items failed, more than the {most.share:.0%}"
+    return f"{text} of `on_error: {{max_failures}}`"
 
 
 def backoff_s(deaths: int, *, has_started: bool = False) -> float:

@@ -39,7 +39,7 @@ class Scheduler:
 
     def __init__(self, plan: Plan, pool: Pool) -> None:
         self.state = state = State(plan)
-        self.budget = budget = Budget(plan.settings.on_error)
+        self.budget = budget = Budget(plan.settings.on_error, of_shard=plan.shard is not None)
         self.memory = memory = Memory(pool, ordered=plan.in_order and not state.streams, many=state.many)
         wake_ups = WakeUps(plan, state.groups)
         answers = Answers(state, memory, wake_ups)

@@ -1,8 +1,9 @@
-"""Claims: which input has which output name."""
+"""Claims: which input has which output name, and what the file system takes for one name."""
 
 from __future__ import annotations
 
 import os
+import tempfile
 from threading import Lock
 from typing import TYPE_CHECKING
 
@@ -88,3 +89,30 @@ def _database() -> sqlite3.Connection:
     db.execute("CREATE TABLE claim (target BLOB PRIMARY KEY, source BLOB) WITHOUT ROWID")
     db.execute("BEGIN")
     return db
+
+
+def folds_case(folder: str, *, probe: bool = True) -> bool:
+    """Whether the file system takes `A.jpg` and `a.jpg` for one name (exFAT, shares of Windows, macOS).
+
+    Asks a name that is there already, else makes a file for a moment where `probe` allows it. Where the folder is
+    missing, the nearest one above it answers. False where nothing can be learned.
+    """
+    while not os.path.isdir(folder):
+        folder = os.path.dirname(os.path.abspath(folder))
+    try:
+        with os.scandir(folder) as entries:
+            known = next((e.path for e in entries if e.name.isascii() and e.name != e.name.swapcase()), None)
+        if known is not None:
+            return _same(known)
+        if not probe:
+            return False
+        with tempfile.NamedTemporaryFile(prefix=".pipeline-case-", dir=folder) as file:
+            return _same(file.name)
+    except OSError:
+        return False
+
+
+def _same(path: str) -> bool:
+    head, name = os.path.split(path)
+    other = os.path.join(head, name.swapcase())
+    return os.path.lexists(other) and os.path.samestat(os.lstat(path), os.lstat(other))

@@ -137,11 +137,14 @@ class Counter:
     """Counts the items for the ETA: an integer, no paths.
 
     Args:
-        limit: the most items that the run takes, besides those of `beside`.
+        limit: the most items that the run takes, besides those of `beside`. shards: share the items out.
     """
 
-    def __init__(self, reader: Reader, without: str | None, limit: int | None, beside: Callable[[], int]) -> None:
+    def __init__(
+        self, reader: Reader, without: str | None, limit: int | None, beside: Callable[[], int], shards: int = 1
+    ) -> None:
         self._limit = limit
+        self._shards = shards
         self._beside = beside
         self._total: int | None = None
         self._stop = Event()
@@ -173,4 +176,4 @@ class Counter:
         except (OSError, ValueError):
             return  # discovery meets the same trouble and reports it; without a total there is no ETA
         if not self._stop.is_set() and total:
-            self._total = total
+            self._total = -(-total // self._shards)  # about: which are whose, the intake finds out

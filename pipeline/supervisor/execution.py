@@ -26,6 +26,7 @@ from .keeping import add_results, close_journal, kept, nothing_found, unkept
 from .recorder import Log, Recorder, Show
 from .report import GroupReport, Progress, Report
 from .run_loop import RunLoop
+from .sharding import shard_facts
 
 Watch = Callable[[Callable[[], Progress]], AbstractContextManager[object]]
 SWITCH_S = 0.0002  # discovery and drawing must hand the interpreter back to the loop at once
@@ -60,7 +61,8 @@ def run(
         check_output(plan)
         with kept(plan, keep, told) as journal:
             intake = Intake(plan, limit=limit, journal=journal, only=only)
-            return Run(plan, limit, fork_server, log=log, show=show, intake=intake, journal=journal).carry_out(watch)
+            run = Run(plan, limit, fork_server, log=log, show=show, intake=intake, journal=journal, told=told)
+            return run.carry_out(watch)
     finally:
         if fork_server is not None:
             fork_server.close()
@@ -72,9 +74,10 @@ class Run:
     def __init__(
         self, plan: Plan, limit: int | None = None, fork_server: ForkServer | None = None, *,
         log: Log | None = None, show: Show | None = None, intake: Intake | None = None, own_group: int | None = None,
-        journal: Journal | None = None,
+        journal: Journal | None = None, told: Told = NOTHING,
     ) -> None:  # fmt: skip
         self.plan = plan
+        self.told = told
         self.own_group = own_group
         self.report = Report(notes=list(plan.notes), destination=plan.outputs or "")
         self.journal = journal
@@ -96,7 +99,9 @@ class Run:
         try:
             if watch is not None and self._counts:  # only a display needs the total
                 counts = [most for most in (self.limit, self.plan.sample.count) if isinstance(most, int)]
-                self.counter = Counter(self.intake.reader, self.intake.without, min(counts, default=None), self._beside)
+                of = self.plan.shard.of if self.plan.shard is not None else 1
+                most = min(counts, default=None)
+                self.counter = Counter(self.intake.reader, self.intake.without, most, self._beside, of)
             with watch(self.snapshot) if watch else nullcontext():
                 try:
                     self.loop.run()
@@ -204,9 +209,10 @@ class Run:
             self.journal.flush()
             if (halt := unkept(self.journal)) is not None:
                 loop.hearing.broken(halt)
+        report.shard = shard_facts(plan, self.intake, self.told)
         report.exit_code, report.stopped = self._exit()
         if self.journal is not None and self.journal.error is None:
-            add_results(plan, self.journal, report, self.intake)
+            add_results(plan, self.journal, report, limited=self.intake.limited, incomplete=self.intake.incomplete)
             report.seconds = time.perf_counter() - self.began
         if self.journal is not None:
             close_journal(self.journal, report)
@@ -223,7 +229,7 @@ class Run:
         if loop.halt is None and not ledger.balances:
             return Exit.INTERNAL, f"the ledger does not balance: {ledger}"
         if loop.halt is None and not ledger.found:
-            halt = nothing_found(self.journal, self.intake.only)
+            halt = nothing_found(self.journal, self.intake)
         if halt is not None:
             return Exit(halt.exit_code), halt.reason
         return (Exit.SOME_FAILED if ledger.lost else Exit.OK), ""

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
-import tempfile
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -17,7 +16,7 @@ from ..contracts.template import Template
 from ..errors import ItemError
 from ..journal.verdict import BATCH, IGNORED, QUARANTINED_BEFORE, SKIPPED_BEFORE, UP_TO_DATE
 from ..plan.model import Plan
-from .claims import Claims
+from .claims import Claims, folds_case
 from .sampling import sampled
 
 if TYPE_CHECKING:
@@ -63,6 +62,7 @@ class Intake:
 
     Attributes:
         incomplete: whether a folder or an archive could not be looked through, so what is in it was not found.
+        passed: how many items were met that belong to other shards.
     """
 
     def __init__(
@@ -82,6 +82,8 @@ class Intake:
         self.watched = watched
         self.only = only
         self.incomplete = False
+        self.passed = 0
+        self._shard = plan.shard
         self.without = plan.output_root
         self._here = os.getcwd() + "/"
         self._root = None if self.without is None else os.path.abspath(self.without) + "/"
@@ -91,10 +93,15 @@ class Intake:
         )
         self._folds = self.without is not None and self._archives is None and folds_case(self.without, probe=probe)
 
+    @property
+    def limited(self) -> bool:
+        """Whether only a part of the input was asked for."""
+        return self.limit is not None or bool(self.only) or self.watched is not None
+
     def entries(self) -> Iterator[Found]:
         """What is found, in input order. A file that this run writes is not found again."""
         items = self._looked_over(self.named(self.only) if self.only else self._discovered())
-        found = self._judged(items) if self.asking is not None else (self.admit(i) for i in items if self._counts(i))
+        found = self._judged(items) if self.asking is not None else map(self._claimed, self._mine(items))
         count = 0
         for one in found:
             yield one
@@ -134,7 +141,7 @@ class Intake:
         size = 1 if one_by_one else FIRST
         while batch := list(islice(items, size)):
             size = 1 if one_by_one else BATCH
-            named = [self._named(item) for item in batch if self._counts(item)]
+            named = list(self._mine(batch))
             packs = self._archives is not None
             asked = [(one.item, "" if packs else one.target) for one in named if not one.outcome]
             looked = iter(self.asking.look(asked))  # of a member nothing lies there
@@ -201,6 +208,26 @@ class Intake:
             self.journal.refused(one.item, one.outcome, one.cause)
         yield one
 
+    def _mine(self, items: Iterable[Item]) -> Iterator[Found]:
+        """Those of this run, each with its output name or with the reason why it has none."""
+        for item in items:
+            if self._counts(item):
+                one = self._named(item)
+                if self._shard is None or self._shard.holds(self._output_of(one)):
+                    yield one
+                else:
+                    self.passed += 1
+
+    def _output_of(self, one: Found) -> str:
+        """What tells shards whose an item is: the name of its output, as far as the item decides it, or else its own.
+
+        Two items that could want one name have to be of one shard; items without a name have nothing to want.
+        """
+        if one.outcome or self.template is None:
+            return str(self.reader.key(one.item))
+        name = one.target or self.template.render(one.item)
+        return name if self._archives is not None else name.removeprefix(self.template.root)
+
     def _counts(self, item: Item) -> bool:
         return bool(item.skip or item.fails) or not self._is_output(item)
 
@@ -210,11 +237,6 @@ class Intake:
             return False
         source = self._absolute(item.source)
         return source.startswith(self._root) and self.claims.has(self._key(source))
-
-    def admit(self, item: Item) -> Found:
-        """The item with its output name claimed, or with the reason why it is not let in."""
-        named = self._named(item)
-        return named if named.outcome else self._claimed(named)
 
     def _named(self, item: Item) -> Found:
         """The item with its output name, or with the reason why it has none."""
@@ -231,7 +253,14 @@ class Intake:
         except ItemError as error:
             return Found(item, "", "failed", Cause("", "collision", str(error)))
 
+    def admit(self, item: Item) -> Found:
+        """The item with its output name claimed, or with the reason why it is not let in."""
+        return self._claimed(self._named(item))
+
     def _claimed(self, one: Found) -> Found:
+        """The item with its output name claimed, or with the reason why it is not let in."""
+        if one.outcome:
+            return one
         refused = self.claim(one.target, one.item) if one.target else ""
         return one._replace(outcome="failed", cause=Cause("", "collision", refused)) if refused else one
 
@@ -267,30 +296,3 @@ class Intake:
 
     def _absolute(self, path: str) -> str:
         return path if path.startswith("/") else self._here + path
-
-
-def folds_case(folder: str, *, probe: bool = True) -> bool:
-    """Whether the file system takes `A.jpg` and `a.jpg` for one name (exFAT, shares of Windows, macOS).
-
-    Asks a name that is there already, else makes a file for a moment where `probe` allows it. Where the folder is
-    missing, the nearest one above it answers. False where nothing can be learned.
-    """
-    while not os.path.isdir(folder):
-        folder = os.path.dirname(os.path.abspath(folder))
-    try:
-        with os.scandir(folder) as entries:
-            known = next((e.path for e in entries if e.name.isascii() and e.name != e.name.swapcase()), None)
-        if known is not None:
-            return _same(known)
-        if not probe:
-            return False
-        with tempfile.NamedTemporaryFile(prefix=".pipeline-case-", dir=folder) as file:
-            return _same(file.name)
-    except OSError:
-        return False
-
-
-def _same(path: str) -> bool:
-    head, name = os.path.split(path)
-    other = os.path.join(head, name.swapcase())
-    return os.path.lexists(other) and os.path.samestat(os.lstat(path), os.lstat(other))

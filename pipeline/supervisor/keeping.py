@@ -13,6 +13,7 @@ from ..scheduler import Halt
 from .intake import Intake
 from .report import Report
 
+AFTER_SHARDS = "archives and the files of reducers are made of all shards together, by `pipeline merge-reports`"
 NO_INPUT = "no input: nothing matched what the reader looks for"
 PROMISES = {
     "none": "what is told as done outlives a kill, and not a power cut",
@@ -34,8 +35,11 @@ def kept(plan: Plan, keep: Options | None, told: Told) -> Iterator[Journal | Non
         journal.abandon()
 
 
-def nothing_found(journal: Journal | None, only: str) -> Halt:
-    """What a run ends with that found nothing."""
+def nothing_found(journal: Journal | None, intake: Intake) -> Halt | None:
+    """What a run ends with that found nothing; None where others have found something."""
+    only = intake.only
+    if intake.passed:
+        return None
     if journal is not None and journal.options.retry:
         return Halt(Exit.OK, f"nothing failed, was quarantined or refused in run {journal.options.retry}")
     if only:
@@ -50,20 +54,24 @@ def unkept(journal: Journal) -> Halt | None:
     return None if journal.error is None else Halt(Exit.ENVIRONMENT, str(journal.error))
 
 
-def add_results(plan: Plan, journal: Journal, report: Report, intake: Intake, *, serial: bool = False) -> None:
+def add_results(
+    plan: Plan, journal: Journal, report: Report, *, limited: bool, incomplete: bool, serial: bool = False
+) -> None:
     """Have archives packed and reducers make their files of all that is done, where the run came to its end.
 
-    The report says which files those are.
+    The report says which files those are. Those of a shard are made when all shards are merged.
 
     Args:
-        intake: which has looked through the input, as far as it was to.
+        limited: whether only a part of the input was asked for. incomplete: whether not all of it could be looked at.
         serial: whether to merge in this process.
     """
     if not plan.gives or report.exit_code not in (Exit.OK, Exit.SOME_FAILED):
         return
+    if plan.shard is not None:
+        report.notes.append(AFTER_SHARDS)
+        return
+    whole = not (limited or incomplete)
     try:
-        limited = intake.limit is not None or bool(intake.only) or intake.watched is not None
-        whole = not limited and not intake.incomplete
         if plan.archives is not None:
             from .packing import pack  # few runs have archives, or reducers
 

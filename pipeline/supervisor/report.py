@@ -94,7 +94,8 @@ class Report:
     and what a row of it promises. `pruned` says what `--prune` removed, and what it left. `results` are the files of
     the reducers. `stopped` says why the run ended early; `traceback` is that of a defect of ours that ended it.
     `printed` counts the lines that stages printed. `remarks` tells what was not quite as the user may think, of done
-    items; at most MAX_REMARKS kinds.
+    items; at most MAX_REMARKS kinds. `shard` says which part of the input it was, and what it takes to merge it with
+    the reports of the others; {} of a whole run.
     """
 
     ledger: Ledger = field(default_factory=Ledger)
@@ -123,6 +124,7 @@ class Report:
     versions: dict[str, str] = field(default_factory=dict)
     sandbox: dict[str, str] = field(default_factory=dict)
     destination: str = ""
+    shard: dict[str, Any] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
     MAX_LISTED: ClassVar[int] = 1000

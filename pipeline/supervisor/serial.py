@@ -31,6 +31,7 @@ from .intake import Found, Intake
 from .keeping import add_results, close_journal, kept, nothing_found
 from .recorder import Log, Recorder, Show
 from .report import GroupReport, Progress, Report
+from .sharding import shard_facts
 
 OnBug = Callable[[BaseException], None]
 HERE = "one process (--serial)"
@@ -57,7 +58,7 @@ def run(
             remedy="leave --serial out, or add --set sandbox=auto",
         )  # fmt: skip
     with kept(plan, keep, told) as journal:
-        run = SerialRun(plan, limit, log=log, show=show, on_bug=on_bug, journal=journal, only=only)
+        run = SerialRun(plan, limit, log=log, show=show, on_bug=on_bug, journal=journal, only=only, told=told)
         return run.carry_out(watch)
 
 
@@ -89,12 +90,14 @@ class SerialRun:
     def __init__(
         self, plan: Plan, limit: int | None = None, *, log: Log | None = None, show: Show | None = None,
         on_bug: OnBug | None = None, journal: Journal | None = None, only: str = "",
+        told: Told = NOTHING,
     ) -> None:  # fmt: skip
         self.plan = plan
+        self.told = told
         self.on_bug = on_bug
         self.journal = journal
         self.intake = Intake(plan, limit=limit, journal=journal, only=only)
-        self.budget = Budget(plan.settings.on_error)
+        self.budget = Budget(plan.settings.on_error, of_shard=plan.shard is not None)
         self.report = Report(ledger=self.budget.ledger, destination=plan.outputs or "", notes=list(plan.notes))
         self.recorder = Recorder(self.report, log=log, show=show, journal=journal)
         self.remarks: list[str] = []
@@ -229,16 +232,18 @@ class SerialRun:
         report.bottleneck = HERE
         report.sandbox = {"serial": UNCONFINED}
         if halt is None and not ledger.found:
-            halt = nothing_found(self.journal, self.intake.only)
+            halt = nothing_found(self.journal, self.intake)
         if self.journal is not None:
             self.journal.flush()
             report.versions = versions()
             error = self.journal.error
             halt = Halt(error.exit_code, str(error)) if error is not None else halt
+        report.shard = shard_facts(self.plan, self.intake, self.told)
         report.exit_code = Exit(halt.exit_code) if halt else Exit.SOME_FAILED if ledger.lost else Exit.OK
         report.stopped = halt.reason if halt else ""
         if self.journal is not None and self.journal.error is None:
-            add_results(self.plan, self.journal, report, self.intake, serial=True)
+            limited, incomplete = self.intake.limited, self.intake.incomplete
+            add_results(self.plan, self.journal, report, limited=limited, incomplete=incomplete, serial=True)
             report.seconds = time.perf_counter() - self.recorder.began
         if self.journal is not None:
             close_journal(self.journal, report)

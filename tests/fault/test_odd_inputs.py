@@ -14,7 +14,7 @@ from pictures import ramp
 
 from pipeline.contracts.template import Template
 from pipeline.errors import EnvironmentRefusal, Exit
-from pipeline.journal import Options, write_thread
+from pipeline.journal import Options, row_writer, write_thread
 from pipeline.supervisor import execution, serial
 
 PARTS = {"target": "out/{stem}_{row}_{column}.jpg", "stages": [{"tile": {"width": 20, "height": 20}}]}
@@ -41,7 +41,7 @@ def test_a_journal_that_fails_ends_the_run(
         if thread._claims or thread._checks:
             if keys:
                 thread._checks.append(thread._checks[0])
-                monkeypatch.setattr(thread, "_insert", full)
+                monkeypatch.setattr(thread._rows, "_insert", full)
                 commit(thread, closing=closing)
             raise ValueError("a slip")
 
@@ -60,8 +60,8 @@ def test_a_part_that_goes_before_it_is_written_down(home: Path, monkeypatch: pyt
     assert again(job(home, **PARTS)) == {"done": 3}  # type: ignore[arg-type]
     for path in (home / "out").glob("b_*.jpg"):
         path.unlink()
-    looked = write_thread.on_disk
-    monkeypatch.setattr(write_thread, "on_disk", lambda path: None if "b_000_000" in path else looked(path))
+    looked = row_writer.on_disk
+    monkeypatch.setattr(row_writer, "on_disk", lambda path: None if "b_000_000" in path else looked(path))
     again(job(home, **PARTS))  # type: ignore[arg-type]
     monkeypatch.undo()
     assert again(job(home, **PARTS)) == {"done": 1, "up_to_date": 2}  # type: ignore[arg-type]

@@ -15,9 +15,10 @@ import pytest
 from harness import cli, counts, plan_of
 from pictures import ramp
 
-from pipeline.journal import Options, durable, write_thread
+from pipeline.journal import Options, durable
 from pipeline.journal.durable import Disk
-from pipeline.journal.write_thread import CLAIMS, ITEMS, PARTS, WriteThread
+from pipeline.journal.row_writer import RowWriter
+from pipeline.journal.tables import CLAIMS, ITEMS, PARTS, Statement
 from pipeline.supervisor import serial
 from pipeline.worker import output
 
@@ -29,7 +30,7 @@ Event = tuple[str, str]
 def events(monkeypatch: pytest.MonkeyPatch) -> list[Event]:
     """What happens, in its order: claim, rename, disk, row; names of outputs."""
     told: list[Event] = []
-    replace, bring, insert, fsync = os.replace, Disk.bring, WriteThread._insert, os.fsync
+    replace, bring, insert, fsync = os.replace, Disk.bring, RowWriter._insert, os.fsync
 
     def renamed(source: Any, target: Any, **where: Any) -> None:
         replace(source, target, **where)
@@ -40,8 +41,8 @@ def events(monkeypatch: pytest.MonkeyPatch) -> list[Event]:
         bring(disk, names)
         told.extend(("disk", os.path.basename(name)) for name in names)
 
-    def inserted(thread: WriteThread, statement: tuple[str, int], rows: Sequence[tuple[Any, ...]]) -> None:
-        insert(thread, statement, rows)
+    def inserted(put: RowWriter, statement: Statement, rows: Sequence[tuple[Any, ...]]) -> None:
+        insert(put, statement, rows)
         where = {CLAIMS: ("claim", 0), ITEMS: ("row", 10), PARTS: ("row", 2)}.get(statement)
         if where is not None:
             told.extend((where[0], os.fsdecode(row[where[1]])) for row in rows if row[where[1]] is not None)
@@ -53,7 +54,7 @@ def events(monkeypatch: pytest.MonkeyPatch) -> list[Event]:
     monkeypatch.setattr(output.os, "replace", renamed)
     monkeypatch.setattr(output.os, "fsync", synchronized)
     monkeypatch.setattr(durable.Disk, "bring", brought)
-    monkeypatch.setattr(write_thread.WriteThread, "_insert", inserted)
+    monkeypatch.setattr(RowWriter, "_insert", inserted)
     return told
 
 

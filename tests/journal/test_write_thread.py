@@ -13,6 +13,7 @@ from pipeline.contracts.cause import Cause
 from pipeline.journal import store, write_thread
 from pipeline.journal.ended import Ended
 from pipeline.journal.ownership import claims_of
+from pipeline.journal.row_writer import RowWriter
 from pipeline.journal.tables import FAILED
 from pipeline.journal.verdict import OnDisk
 from pipeline.journal.write_thread import WriteThread
@@ -31,7 +32,7 @@ def state(tmp_path: Path) -> str:
 def thread(state: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[WriteThread]:
     monkeypatch.setattr(write_thread, "MOST_WAITING", MOST)
     db, _ = store.open_to_write(state, full=False)
-    thread = WriteThread(db, store.path_in(state), "none", 1)
+    thread = WriteThread(db, store.path_in(state), "none", RowWriter(db, 1))
     yield thread
     thread.close()
     db.close()

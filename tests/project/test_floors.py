@@ -19,7 +19,7 @@ FLOORS = (
     {"plan"},
     {"journal", "scheduler", "worker"},
     {"supervisor"},
-    {"tune", "api"},
+    {"tune", "api", "cluster"},
     {"cli"},
 )
 FLOOR = {name: floor for floor, names in enumerate(FLOORS) for name in names}
