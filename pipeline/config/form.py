@@ -16,6 +16,7 @@ from .node import Node, label_of
 from .overrides import apply
 from .yaml_source import parse, read
 
+THREADS = "threads"
 RESERVED = ("reader", "writer", "all")
 NO_WRITER = "null"  # of a config whose reducers make all that it wants
 COMMAND_LINE = "--"
@@ -140,9 +141,10 @@ def _ends(top: Section, name: str, usual: GroupKeys) -> ConfigGroup:
     body = top.section(name)
     use = _use(body) if there else ""
     keys = body.read(type(usual), usual)
-    return ConfigGroup(
-        name, (Component(use, label_of(use) or name, body.rest(), body.mark_of("use")),), keys, body.node
-    )
+    params = body.rest()
+    if (threads := body.node.value.get(THREADS)) is not None:  # a component may have a parameter of that name
+        params.value[THREADS], params.keys[THREADS] = threads, body.node.keys.get(THREADS, threads.mark)
+    return ConfigGroup(name, (Component(use, label_of(use) or name, params, body.mark_of("use")),), keys, body.node)
 
 
 def _use(body: Section) -> str:

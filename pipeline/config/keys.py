@@ -16,10 +16,11 @@ from typing import Any, Literal
 
 from ..contracts.contexts import Limits
 from ..contracts.parameter_types import Duration, Nbytes
-from ..transport.records import CREDIT, MAX_CREDIT
+from ..transport.records import CREDIT, MAX_CREDIT, MOST_CREDIT
 from .key_types import Cores, Credit, MaxFailures, Name, Reference, Version
 
 MAX_WORKERS = 512
+MOST_THREADS = MOST_CREDIT
 LEAST_STALL_S = 120.0  # for `stall_timeout: auto`, which is twice the time-out of a frame where that is longer
 _TIMES: Mapping[str, Any] = {"ge": Duration(0.01), "le": Duration(86400)}
 
@@ -132,6 +133,14 @@ class ReaderKeys(GroupKeys):
     """What the reader may say besides what every group may."""
 
     sample: Sample = field(default=Sample(), metadata={"doc": "a part of the input instead of all of it"})
+    threads: int | Literal["auto"] | None = field(
+        default="auto",
+        metadata={
+            "ge": 0,
+            "le": MOST_THREADS,
+            "doc": "threads in each worker that fetch files ahead, for those that are slow to come; auto is 0",
+        },
+    )
 
 
 @dataclass(frozen=True, slots=True)

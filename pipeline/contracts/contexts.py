@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 
-from .frame import NO_METADATA, Frame, Metadata
+from .frame import NO_METADATA, Frame, Item, Metadata
 from .parameter_types import Nbytes
 from .properties import Properties
 from .spec import Pixels, Spec
@@ -74,6 +74,9 @@ class ReadContext(Protocol):
 
     def check(self, spec: Spec) -> None:
         """Raise ItemError where a frame has more pixels than the limit; `picture` does it by itself."""
+
+    def bytes_of(self, item: Item, load: Callable[[Item, ReadContext], memoryview]) -> memoryview:
+        """The bytes of the item that is read: those that a thread has fetched by `load`, or what `load` gives now."""
 
     def load(self, path: str) -> memoryview:
         """The bytes of a regular file, in a buffer that the next call reuses.

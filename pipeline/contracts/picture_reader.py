@@ -55,9 +55,10 @@ class PictureReader(Reader):
         """The pictures in an item's file that are asked for. Raises what `load` and `context.picture` raise."""
         salvage, previews = self.on_damage == "salvage", self.raw == "preview"
         if self.frames == "first":
-            yield context.picture(self.load(item, context), salvage=salvage, previews=previews)
+            yield context.picture(context.bytes_of(item, self.load), salvage=salvage, previews=previews)
         else:
-            yield from context.pictures(self.load(item, context), self.frames, salvage=salvage, previews=previews)
+            data = context.bytes_of(item, self.load)
+            yield from context.pictures(data, self.frames, salvage=salvage, previews=previews)
 
     def sample(self, item: Item, context: ReadContext) -> tuple[Spec, Codec | None]:
         """Spec and codec of what will be read of an item; raises as `read` does."""

@@ -35,8 +35,7 @@ class Stage:
         network: opens connections on purpose, so its workers may.
         pixels_version: raised by one when the same parameters give other pixels than before; a journal does such items
             again.
-        example: parameters that show what it is for; the pages and the contract tests are made with them. They must
-            hold the required ones, and be such as a config of this repository could have.
+        example: the required parameters, and some that show what it is for; pages and contract tests are made of it.
     """
 
     max_workers: ClassVar[int | None] = None
@@ -46,10 +45,7 @@ class Stage:
 
     @classmethod
     def health(cls) -> Health | None:
-        """What this component can do on this machine, for `pipeline doctor`; None where there is nothing to tell.
-
-        Raises whatever importing its library raises; an EnvironmentRefusal tells the remedy.
-        """
+        """What it can do on this machine, for `pipeline doctor`; None: nothing. Raises what its library does."""
         return None
 
     def open(self) -> None:
@@ -135,7 +131,10 @@ class Reader(Stage):
         turns: the plan applies the orientation of its frames first.
         streams: an item is an ordered stream of frames of one Spec (a video).
         many: an item is several frames of any Spec (pages), each finding its own memory.
+        fetches_ahead: `read` asks `context.bytes_of` for them, and several threads may call `load` at once.
     """
+
+    fetches_ahead: ClassVar[bool] = False
 
     @property
     def planes(self) -> bool:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from .. import registry
-from ..config.form import Component, Config
+from ..config.form import THREADS, Component, Config
 from ..config.keys import ReaderKeys, WriterKeys
 from ..config.mapping_reader import wrong, wrong_value
 from ..config.node import Node
@@ -100,11 +100,14 @@ def _find(
         findings.error(component.mark, error)
         return None
     cls = registry.load(ref)
-    built = _built(cls, component.params, component.label, findings, also)
+    params = component.params
+    if kind == "reader" and THREADS not in {each.name for each in registry.parameters(cls)}:
+        params = Node(params.mark, {k: v for k, v in params.value.items() if k != THREADS}, params.keys)  # the group's
+    built = _built(cls, params, component.label, findings, also)
     if built is None:
         return None
     values, instance = built
-    return Resolved(StagePlan(component.label, ref, values, component.mark), instance, component.params)
+    return Resolved(StagePlan(component.label, ref, values, component.mark), instance, params)
 
 
 def _built(

@@ -187,7 +187,7 @@ def _line(group: GroupPlan) -> GroupLine:
 def _queue(group: GroupPlan) -> str:
     edge = group.queue
     credit = f"{edge.credit.first}" + (f" to {edge.credit.most}" if edge.credit.most > edge.credit.first else "")
-    ahead = f"{credit} at each worker"
+    ahead = f"{credit} at each worker" + (f", which {group.threads} threads fetch" if group.threads else "")
     if group.reads:
         return ahead
     return f"{group.queue.depth} {'in input order' if group.queue.in_order else 'as completed'}, {ahead}"

@@ -62,6 +62,7 @@ class GroupPlan:
         reads, writes: whether the first stage is the Reader, the last one the Writer (both in a fused group).
         cores: the set every worker is pinned to; None leaves it to the system.
         queue: the edge before this group (the first group has none and uses its credit only).
+        threads: which fetch the bytes of items ahead of the reader, in each of its workers.
         asked: what the config says; workers, cores and queue are what the plan made of it.
         expands: its last transform makes several frames of one.
     """
@@ -74,6 +75,7 @@ class GroupPlan:
     reads: bool = False
     writes: bool = False
     expands: bool = False
+    threads: int = 0
     asked: GroupKeys = GroupKeys()
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from itertools import pairwise
 
-from ..config.form import Config, ConfigGroup
+from ..config.form import THREADS, Config, ConfigGroup
 from ..config.key_types import Cores, Credit
-from ..config.keys import Edge
+from ..config.keys import Edge, ReaderKeys
 from ..config.node import Node
 from ..contracts.stage import Transform
+from ..transport.records import CREDIT, MOST_CREDIT
 from .components import Findings, Parts, Resolved
 from .machine import Machine, ranges
 from .model import GroupPlan
@@ -118,8 +119,21 @@ class _Placement:
             reads=first,
             writes=last,
             expands=any(_expands(part) for part in transforms),
+            threads=self.threads() if first else 0,
             asked=group.keys,
         )
+
+    def threads(self) -> int:
+        """Threads that fetch ahead in each worker of the reader; none for auto, where files are at hand."""
+        group, reader = self.config.reader, self.parts.reader
+        asked = group.keys.threads if isinstance(group.keys, ReaderKeys) else "auto"
+        if asked == "auto" or not asked or reader is None or THREADS in reader.plan.params:  # the reader's own
+            return 0
+        if not reader.instance.fetches_ahead or in_streams(self.parts) or in_frames(self.parts):
+            limit = f"'{reader.plan.label}' reads what it needs when its turn comes"
+            self.findings.add(group.at("threads"), f"threads is {asked}", limit, "leave it out")
+            return 0
+        return asked
 
     def workers(
         self, group: ConfigGroup, stages: list[Resolved], cores: tuple[int, ...] | None, *, halved: bool
@@ -166,6 +180,9 @@ class _Placement:
                 edge = replace(edge, order="input")
             if plan.expands or (plan.reads and several):
                 edge = replace(edge, credit=Credit(1, 1))
+            elif plan.threads:  # what is fetched is in hand
+                credit = min(plan.threads + CREDIT, MOST_CREDIT)
+                edge = replace(edge, credit=Credit(credit, credit))
             later = later or edge.in_order
             plans[index] = replace(plan, queue=edge)
         return tuple(plans)

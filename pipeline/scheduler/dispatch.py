@@ -87,7 +87,7 @@ class Dispatch:
     def _may_go(self, unit: Unit) -> bool:
         """Whether what comes of the unit has a place; parts of an expanding group are given theirs one by one."""
         group = self._state.groups[unit.group]
-        if group.last or group.expands:
+        if group.last or group.expands or group.ahead:
             return True
         return unit.lane.queues[unit.group + 1].has_place(oldest=unit.lane.line.oldest is unit)
 
@@ -100,13 +100,14 @@ class Dispatch:
             if unit is not None and worker is not None:
                 state.retry.remove(unit)
             else:
-                if not state.items or not (fused or lane.queues[1].has_place(oldest=lane.line.oldest is None)):
+                free = fused or group.ahead or lane.queues[1].has_place(oldest=lane.line.oldest is None)
+                if not state.items or not free:
                     return
                 worker = group.pick()
                 if worker is None:
                     return
                 unit = state.begin(lane)
-                if not fused and (worker.asks or not memory.speculate(unit)):
+                if not fused and (group.ahead or worker.asks or not memory.speculate(unit)):
                     memory.enter(unit)
             self._place(unit)
             self._assign(worker, unit)
@@ -130,8 +131,11 @@ class Dispatch:
         return None, None
 
     def _place(self, unit: Unit) -> None:
-        """Reserve a place in the next queue for a unit of the first group; frames of a stream get theirs one by one."""
-        if not self._state.fused and not self._state.streams:
+        """Reserve a place in the next queue for a unit of the first group; frames of a stream get theirs one by one.
+
+        What is only fetched at first takes none: 32 files on their way must not fill the queue before one is decoded.
+        """
+        if not (self._state.fused or self._state.streams or self._state.groups[0].ahead):
             unit.lane.queues[1].occupied += 1
             unit.placed = True
 
@@ -166,7 +170,7 @@ class Dispatch:
             entry = unit.item if group.last else None
         else:
             entry = unit.item
-            if region >= 0 and worker.asks:  # it must hold nothing but what it asks for
+            if region >= 0 and (worker.asks or group.ahead):  # it must hold nothing but what it asks for
                 self._memory.recall(unit)
                 region = -1
             if region >= 0:

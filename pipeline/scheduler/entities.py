@@ -181,6 +181,7 @@ class Group:
         limit: places of the queue before the group, leases included: what bounds waiting + leased.
         lease_us: how long one takes, 0 until that is known.
         nbytes: what its leases said they wrote (read, for readers).
+        ahead: its workers fetch items before they read them, and ask for place and memory then.
         solo: units that wait for a fresh worker of their own. producers: leased units that make several frames.
         unready_deaths, unproductive: workers in a row that ended before they were ready, before they ended a lease.
             The first count begins anew with a worker that gets ready, and where another one is.
@@ -188,8 +189,8 @@ class Group:
     """
 
     __slots__ = (
-        "busy_us", "credit", "expands", "frames", "has_started", "last", "lease_us", "limit", "most_credit", "name",
-        "nbytes", "nbytes_read", "number", "plan", "producers", "restarts", "review_at", "reviewed_busy_us",
+        "ahead", "busy_us", "credit", "expands", "frames", "has_started", "last", "lease_us", "limit", "most_credit",
+        "name", "nbytes", "nbytes_read", "number", "plan", "producers", "restarts", "review_at", "reviewed_busy_us",
         "reviewed_frames", "solo", "spare", "turn", "unproductive", "unready_deaths", "workers",
     )  # fmt: skip
 
@@ -205,6 +206,7 @@ class Group:
         self.reviewed_frames = self.reviewed_busy_us = 0
         self.lease_us = 0
         self.expands = plan.expands
+        self.ahead = plan.threads > 0
         self.workers: list[Worker] = []
         self.spare = 0
         self.solo: deque[Unit] = deque()

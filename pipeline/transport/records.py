@@ -43,6 +43,7 @@ from ..contracts.spec import CODE_NBYTES
 RECORD_NBYTES = 64
 CREDIT = 2  # one frame in hand, one waiting: no idle round trip
 MAX_CREDIT = 8  # credit x RECORD_NBYTES <= 512, the least a POSIX pipe takes in one piece, so no write can block
+MOST_CREDIT = 64  # of a worker that has threads: a pipe of Linux takes 4096 bytes in one piece
 UNIT = 64
 HEADER_NBYTES = 256
 PAGE = 4096

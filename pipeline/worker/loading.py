@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import stat
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
 
 from ..contracts.codec import Codec, DecodeContext, Header
-from ..contracts.contexts import Part, Which
-from ..contracts.frame import NO_METADATA, Metadata
+from ..contracts.contexts import Part, ReadContext, Which
+from ..contracts.frame import NO_METADATA, Item, Metadata
 from ..contracts.reducer import Reducer
 from ..contracts.spec import Spec
 from ..contracts.stage import Transform
@@ -18,6 +16,7 @@ from ..errors import ItemError, MissingCodec
 from ..plan.model import Plan
 from ..transport.records import SIDECAR_NBYTES
 from .known_formats import KnownFormats
+from .source_bytes import SourceBytes
 
 KNOWN_SPECS = 256
 BLOCKS = ("ICC profile", "EXIF block", "XMP packet", "IPTC block", "comment", "density")
@@ -31,6 +30,9 @@ class Loading:
         smallest: asked how small a picture of this Spec may be decoded by this codec.
         remark: told what the user should know of the item in work.
         alive: told that a long step makes progress.
+
+    Attributes:
+        fetched: waits for the bytes of the item in work, where a thread fetches them; None where none does.
     """
 
     def __init__(
@@ -54,69 +56,32 @@ class Loading:
         self._decode: Spec
         self._formats = KnownFormats(plan.codecs)
         self._failing, self._salvaging = DecodeContext(remark=remark), DecodeContext(salvage=True, remark=remark)
-        self._buffer = bytearray(1 << 20)
-        self._view = memoryview(self._buffer)
+        self._bytes = SourceBytes(self.limits)
+        self.fetched: Callable[[], memoryview] | None = None
 
     def took(self, nbytes: int) -> None:
         """Count bytes that the reader read by itself."""
         self.nbytes_read += nbytes
 
+    def bytes_of(self, item: Item, load: Callable[[Item, ReadContext], memoryview]) -> memoryview:
+        """The bytes of the item in work (see ReadContext)."""
+        if self.fetched is None:
+            return load(item, self)
+        data = self.fetched()
+        self.nbytes_read += len(data)
+        return data
+
     def load(self, path: str) -> memoryview:
         """The bytes of a regular file, in one buffer that is reused (see ReadContext)."""
-        # O_NONBLOCK: a FIFO named like a picture must not block the open; it is refused just below.
-        fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-        try:
-            before = os.fstat(fd)
-            if not stat.S_ISREG(before.st_mode):
-                raise ItemError(f"is {_kind(before.st_mode)}, not a regular file")
-            size = before.st_size
-            self._must_be_within(size)
-            count = self._read(fd, size)
-            after = os.fstat(fd)
-        finally:
-            os.close(fd)
-        if count != size or after.st_mtime_ns != before.st_mtime_ns or after.st_size != size:
-            raise ItemError("changed while it was read")
-        if not size:
-            raise ItemError("is empty (0 bytes)")
-        self.nbytes_read += size
-        return self._view[:size]
+        data = self._bytes.load(path)
+        self.nbytes_read += len(data)
+        return data
 
     def load_from(self, nbytes: int, read_into: Callable[[memoryview], int]) -> memoryview:
         """Bytes that something else reads, into the same buffer (see ReadContext)."""
-        self._must_be_within(nbytes)
-        if not nbytes:
-            raise ItemError("is empty (0 bytes)")
-        self._make_room(nbytes)
-        count = read_into(self._view[:nbytes])
-        if count != nbytes:
-            raise ItemError(f"is cut: {count:,} of {nbytes:,} bytes are there")
-        self.nbytes_read += nbytes
-        return self._view[:nbytes]
-
-    def _must_be_within(self, size: int) -> None:
-        if size > self.limits.file_nbytes:
-            raise ItemError(
-                f"is {size / 1e6:.1f} MB large",
-                limit=f"`limits: {{file_size}}` is {self.limits.file_nbytes / 1e6:.1f} MB",
-            )
-
-    def _make_room(self, size: int) -> None:
-        if len(self._buffer) <= size:
-            self._view.release()
-            self._buffer = bytearray(size + size // 4 + 1)
-            self._view = memoryview(self._buffer)
-
-    def _read(self, fd: int, size: int) -> int:
-        """Read at most size + 1 bytes: one more than expected tells that the file grew."""
-        self._make_room(size)
-        count = 0
-        while count <= size:
-            got = os.readv(fd, [self._view[count : size + 1]])
-            count += got
-            if not got or count == size:
-                break
-        return count
+        data = self._bytes.load_from(nbytes, read_into)
+        self.nbytes_read += len(data)
+        return data
 
     def picture(self, data: memoryview, *, salvage: bool = False, previews: bool = False) -> Part:
         """The first frame of an encoded picture, to be decoded at the smallest scale the chain takes."""
@@ -246,16 +211,6 @@ class Loading:
             begins = f"it begins with {bytes(data[:8]).hex(' ')}"
             raise MissingCodec("is not a picture of a known format", limit=begins, remedy=self._formats.names)
         return codec
-
-
-def _kind(mode: int) -> str:
-    for test, name in (
-        (stat.S_ISDIR, "a folder"), (stat.S_ISFIFO, "a FIFO"), (stat.S_ISSOCK, "a socket"),
-        (stat.S_ISCHR, "a character device"), (stat.S_ISBLK, "a block device"),
-    ):  # fmt: skip
-        if test(mode):
-            return name
-    return "special"
 
 
 def carry(metadata: Metadata) -> Metadata:

@@ -17,6 +17,7 @@ from ..transport.records import (
     ENDED,
     FLAGS,
     GRANTED,
+    LEASE,
     MADE,
     SIDECAR_NBYTES,
     SLOT,
@@ -30,6 +31,7 @@ from ..transport.records import (
     units,
 )  # fmt: skip
 from . import Boot
+from .ahead import Ahead
 from .loading import Loading, carry
 from .work import Parent, Work, bounded
 
@@ -53,6 +55,8 @@ class Reading(Work):
         self.reader = cast("Reader", self.stages[0])
         self.chain = chain_of(self.plan, self.now)
         self.loading = Loading(self.plan, self.chain.smallest, parent.remarks.append, parent.alive)
+        if self.group.threads:
+            self.ahead = Ahead(self.reader, self.plan.settings.limits, self.group.threads)
         self._routed: Spec | None = None
         self._route: Route
 
@@ -73,6 +77,7 @@ class Reading(Work):
         """Read one item."""
         item, _ = self.parent.control.job(record[SLOT])
         self.now(self.first)
+        self.load_with(self.loading, record[LEASE])
         self.loading.nbytes_read = 0
         parts = self.reader.read(item, self.loading)
         if self.plan.streams:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any, Protocol
 
 from ..contracts.contexts import Part
@@ -12,6 +13,8 @@ from ..plan.model import Plan
 from ..transport.control_block import Control
 from ..transport.records import NO_SPEC, Record, Region
 from . import Boot
+from .ahead import Ahead
+from .loading import Loading
 from .views import Views
 
 
@@ -40,6 +43,7 @@ class Work:
     Attributes:
         label: of the stage that is to blame where none other is known.
         writes: whether the group writes outputs.
+        ahead: fetches items that were assigned and are not in work; None where they are read in their turn.
     """
 
     def __init__(self, boot: Boot, parent: Parent) -> None:
@@ -52,6 +56,7 @@ class Work:
         self.first = boot.plan.number_of(boot.group, 0)
         self.stages: list[Stage] = [stage.build() for stage in self.group.stages]
         self.views = Views(parent.map, parent.remarks)
+        self.ahead: Ahead | None = None
 
     @property
     def last(self) -> int:
@@ -77,6 +82,11 @@ class Work:
     def carry_out(self, record: Record) -> None:
         """Work on what one ASSIGN lends, and answer it."""
         raise NotImplementedError
+
+    def load_with(self, loading: Loading, lease: int) -> None:
+        """What is loaded for this lease comes from the threads, where there are some."""
+        if self.ahead is not None:
+            loading.fetched = partial(self.ahead.wait, lease)
 
     def finish(self, record: Record) -> None:
         """The last frame of a stream was written; only writers are asked."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import resource
+import select
 import time
 from collections import deque
 
@@ -77,6 +78,8 @@ class WorkerLoop:
         room = boot.plan.partial_nbytes if group.writes else 0
         self.control = Control(self.map, boot.control, group.queue.credit.most, room)
         self.inbox: deque[Record] = deque()
+        self.more = select.poll()
+        self.more.register(commands, select.POLLIN)
         self.outbox: list[bytes] = []
         self.remarks: list[str] = []
         self.partials = b""  # what reducers gave of the lease in work; goes with its answer
@@ -96,6 +99,8 @@ class WorkerLoop:
             if not inbox:
                 self.flush()
                 self.receive()
+            elif self.work.ahead is not None and self.more.poll(0):
+                self.receive()  # else the threads would have nothing to fetch until all that came is done
             record = inbox.popleft()
             kind = record[KIND]
             if kind in (ASSIGN, FINISH):
@@ -104,6 +109,8 @@ class WorkerLoop:
                 break
             # A Grant or Refuse that comes after its lease ended needs no answer: Done returned what was lent.
         self.work.close()
+        if self.work.ahead is not None:
+            self.work.ahead.close()
         self.printed.end()
         usage = resource.getrusage(resource.RUSAGE_SELF)
         cpu_us = int((usage.ru_utime + usage.ru_stime) * 1e6)
@@ -121,6 +128,8 @@ class WorkerLoop:
             self._report(error.label, error.cause)
         except BaseException as error:
             self._report(self.work.label, error)
+        if self.work.ahead is not None:
+            self.work.ahead.end(self.lease)
         if self._should_flush(began):
             self.flush()
 
@@ -184,7 +193,12 @@ class WorkerLoop:
         data = os.read(self.commands, READ_NBYTES)
         if not data:
             os._exit(1)
-        self.inbox.extend(iter_unpack(data))
+        records = tuple(iter_unpack(data))
+        self.inbox.extend(records)
+        if (ahead := self.work.ahead) is not None:
+            for record in records:
+                if record[KIND] == ASSIGN:
+                    ahead.begin(record[LEASE], self.control.job(record[SLOT])[0])
 
     def _reply(self) -> Record:
         """The next record about the lease in work; others are kept for later."""

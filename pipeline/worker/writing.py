@@ -8,8 +8,9 @@ from typing import cast
 
 from ..contracts.stage import Writer
 from ..plan.chain import transforms_of
-from ..transport.records import DONE, MOST_NBYTES, SLOT, Record
+from ..transport.records import DONE, LEASE, MOST_NBYTES, SLOT, Record
 from . import Boot
+from .ahead import Ahead
 from .mapping import Mapping, given, within_room
 from .output import Output
 from .runner import Runner
@@ -83,6 +84,8 @@ class WholeChain(Work):
         self.whole = Whole(
             self.plan, _output(boot, parent), now=self.now, remarks=parent.remarks, alive=parent.alive
         )  # fmt: skip
+        if self.group.threads:
+            self.ahead = Ahead(self.whole.reader, self.plan.settings.limits, self.group.threads)
 
     def open(self) -> None:
         """Open every stage and the encoder."""
@@ -96,6 +99,7 @@ class WholeChain(Work):
         """Everything with one item."""
         start = time.perf_counter_ns()
         item, target = self.parent.control.job(record[SLOT])
+        self.load_with(self.whole.loading, record[LEASE])
         done = self.whole.carry_out(item, target)
         if self.plan.gives:
             run, control = self.whole.output.run, self.parent.control

@@ -33,6 +33,7 @@ class Folder(PictureReader, Listing):
         },
     )
 
+    fetches_ahead: ClassVar[bool] = True
     example: ClassVar[Mapping[str, Any]] = {"path": "samples/photos", "include": ["**/*.{jpg,png}"]}
 
     @property

@@ -46,6 +46,7 @@ class List(PictureReader):
     )
     under: str = field(default="", metadata={"pixels": False, "doc": "the folder that relative paths are below"})
 
+    fetches_ahead: ClassVar[bool] = True
     example: ClassVar[Mapping[str, Any]] = {"path": "files.txt"}
 
     def discover(self, without: str | None = None) -> Iterator[Item]:

@@ -10,7 +10,7 @@ import pytest
 from components import make, of_kind
 from pictures import guarded, intact
 
-from pipeline import Codec, Limits, Part, Reader, Spec
+from pipeline import Codec, Item, Limits, Part, ReadContext, Reader, Spec
 
 
 class Context:
@@ -29,6 +29,9 @@ class Context:
 
     def check(self, spec: Spec) -> None:
         assert spec.height * spec.width <= self.limits.pixels
+
+    def bytes_of(self, item: Item, load: Callable[[Item, ReadContext], memoryview]) -> memoryview:
+        return load(item, self)  # type: ignore[arg-type]
 
     def load(self, path: str) -> memoryview:
         return memoryview(Path(path).read_bytes())

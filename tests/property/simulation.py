@@ -65,6 +65,7 @@ class Shape:
     frames: int = 4  # of an item, for many and streams
     big: bool = False  # needs up to half the arena
     retries: int = 2
+    threads: int = 0  # of readers of single frames
 
 
 def make_plan(shape: Shape) -> Plan:
@@ -76,6 +77,8 @@ def make_plan(shape: Shape) -> Plan:
         lone = expanding or (number == 0 and shape.kind != "single" and last > 0)
         credit = 1 if lone else shape.credit
         most = credit if lone else max(credit, shape.most_credit)
+        threads = shape.threads if number == 0 and shape.kind == "single" else 0
+        credit, most = (credit + threads, most + threads)
         order = shape.in_order or (number == last and shape.kind == "streams")
         groups.append(
             GroupPlan(
@@ -86,6 +89,7 @@ def make_plan(shape: Shape) -> Plan:
                 reads=number == 0,
                 writes=number == last,
                 expands=expanding,
+                threads=threads,
             )
         )
     return Plan(
@@ -365,6 +369,7 @@ def shape_of(random: Random) -> Shape:
         items=random.randint(1, 12),
         frames=random.randint(0, 5),
         big=random.random() < 0.5,
+        threads=random.choice([0, 0, 4]),
     )
 
 

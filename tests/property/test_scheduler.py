@@ -25,6 +25,7 @@ shapes = st.builds(
     items=st.integers(1, 12),
     frames=st.integers(0, 5),
     big=st.booleans(),
+    threads=st.sampled_from([0, 0, 4]),
 )
 
 
