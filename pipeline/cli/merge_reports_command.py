@@ -52,6 +52,6 @@ def _planned(shard: ShardReport, *, allow_code: bool) -> tuple[Plan, Told]:
         os.chdir(folder)
     sets, counts = command.get("set", []), command.get("workers", [])
     form = configs.load(str(command.get("config", "")), sets, counts, text=shard.shard["config"])
-    del command["shard"]
+    command.pop("shard", None)
     told = Told(command | {"merges": shard.shard["of"]}, shard.shard["config"])
     return options.built(form, allow_code=allow_code), told

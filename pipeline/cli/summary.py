@@ -36,7 +36,7 @@ def summary(plan: Plan, report: Report, *, verbose: bool) -> list[str]:
     where = _where(plan, report)
     outputs = f"outputs are in {where}" if where else ""
     if not ledger.found and not report.exit_code:
-        return [report.stopped]
+        return [report.stopped or f"none of {text.plural(report.shard['passed'], 'input')} is of this shard"]
     if ledger.up_to_date == ledger.found > 0 and not report.stopped:
         lines = [
             f"{text.plural(ledger.found, 'file')} up to date, nothing to do ({text.span(report.seconds)})",

@@ -259,12 +259,13 @@ class Journal:
         self._closed = True
         self._thread.close()
         with refusals(self.path):
+            ended = (time.time_ns(), exit_code, json.dumps(dict(report), default=str))
             if exit_code == Exit.USAGE and not report.get("found"):
                 never_began(self._db, self.run)
+                self._opened.ended(*ended)
             elif self._thread.error is None:
                 if report.get("up_to_date") or report.get("done"):
                     seen(self._db, self._root, self._reader.root)
-                ended = (time.time_ns(), exit_code, json.dumps(dict(report), default=str))
                 end_run(self._db, self.run, *ended)
                 self._opened.ended(*ended)
         self._opened.close()

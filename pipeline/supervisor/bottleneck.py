@@ -50,7 +50,8 @@ def verdict(groups: Sequence[GroupReport], seconds: float, cores: int) -> str:
         return f"{name}: {share}, and the cores it is pinned to are full; give it more cores"
     waits = bool(top.cpu_s) and top.cpu_s < WAITING * top.busy_s and cpu < FULL * cores * seconds
     if load[name] >= FULL and waits:
-        return f"{name}: {share}, most of it waiting (a disk, a service, another program); give it more workers"
+        files = ", or where it waits for files `reader.threads`" if top is groups[0] else ""
+        return f"{name}: {share}, most of it waiting (a disk, a service, another program); give it more workers{files}"
     busy = sum(group.busy_s for group in groups)
     if busy >= FULL * cores * seconds and (not cpu or cpu >= WORKING * cores * seconds):
         return f"the {cores} cores: all busy; {_dearest(groups)} of the work"

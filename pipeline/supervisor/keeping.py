@@ -39,7 +39,7 @@ def nothing_found(journal: Journal | None, intake: Intake) -> Halt | None:
     """What a run ends with that found nothing; None where others have found something."""
     only = intake.only
     if intake.passed:
-        return None
+        return Halt(Exit.USAGE, f"{only!r} is an input of another shard") if only else None
     if journal is not None and journal.options.retry:
         return Halt(Exit.OK, f"nothing failed, was quarantined or refused in run {journal.options.retry}")
     if only:
