@@ -10,6 +10,7 @@ write_thread   the one writer: claims and rows in batches, ended: what it is tol
 given          what comes of each item beside its outputs: partials of reducers and their results; packed: members of
                archives, and the archives
 opening        the database of a run: that of the output, or a shard's own, which ends with it
+temporary_home the folder of a shard's database
 segment        what a shard wrote down, for other runs; taking_in: how these read it; row_writer: where all rows go
 lock           one run at a time, or shards; sweep: temporary files of dead runs
 preflight      outputs that no journal knows

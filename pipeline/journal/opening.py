@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import sqlite3
-import tempfile
 from contextlib import ExitStack
 
 from ..contracts.stage import Reader
@@ -24,6 +23,7 @@ from .segment import BEGIN, END, FOLDER, ShardSegment, segment_path, segments_in
 from .store import make_folder, open_to_read, open_to_write, path_in, refusals
 from .sweep import sweep_dead
 from .taking_in import copy_journal, take_in
+from .temporary_home import TemporaryHome
 
 
 class OpenJournal:
@@ -84,8 +84,9 @@ class OpenJournal:
         return db
 
     def _sharded(self) -> sqlite3.Connection:
-        self._home = tempfile.mkdtemp(prefix="pipeline-journal-")
-        self._held.callback(shutil.rmtree, self._home, ignore_errors=True)
+        temporary_home = TemporaryHome()
+        self._held.callback(temporary_home.close)
+        self._home = temporary_home.path
         db, _ = open_to_write(self._home, full=False)
         self._held.callback(db.close)
         db.execute("PRAGMA synchronous = OFF")  # what must outlive this process lies in the segment
