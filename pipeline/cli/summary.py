@@ -78,7 +78,8 @@ def shards_summary(report: Report) -> list[str]:
     counts = [f"{number:,} {name}" for name, number in _counts(ledger)] or ["nothing found"]
     lines = [f"{shard['merged']} of {shard['of']} shards: {', '.join(counts)}"]
     moved = f"{text.size(report.bytes_in)} in, {text.size(report.bytes_out)} out"
-    lines.append(f"{moved}; outputs are in {os.path.dirname(report.destination.partition('{')[0]) or '.'}")
+    folder = os.path.dirname(report.destination.partition("{")[0]) or "."
+    lines.append(f"{moved}; outputs are in {folder}" if report.destination else moved)
     lines += _results(report) + _again(report) + failures(report) + _skips(report)
     return [*lines, report.bottleneck, *(f"note: {note}" for note in report.notes)]
 

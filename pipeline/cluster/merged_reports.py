@@ -11,6 +11,7 @@ from ..config.key_types import MaxFailures
 from ..contracts.ledger import Ledger
 from ..errors import Exit, UsageError
 from ..scheduler.budget import exceeded
+from ..supervisor.keeping import AFTER_SHARDS
 from ..supervisor.report import Failure, GroupReport, Printed, Remark, Report, SkippedItem
 
 WORST = (Exit.INTERNAL, Exit.ENVIRONMENT, Exit.TERMINATED, Exit.INTERRUPTED, Exit.STOPPED, Exit.USAGE)
@@ -149,7 +150,7 @@ def _add_words(report: Report, each: ShardReport) -> None:
         else:
             here.lines, here.shown = here.lines + printed["lines"], here.shown + printed["shown"]
     for note in told["notes"]:
-        if note not in report.notes:
+        if note not in report.notes and note != AFTER_SHARDS:
             report.notes.append(note)
     for name, version in told["versions"].items():
         before = report.versions.setdefault(name, version)

@@ -66,7 +66,8 @@ def begun(plan: Plan, root: str | None, steps: Sequence[Step], told: Told, token
 
 
 def register(db: sqlite3.Connection, plan: Plan, began: Began, retry: int = 0) -> Numbers:
-    """Write down a run that begins, and forget the oldest ones, but not the one that is tried again (`retry`).
+    """Write down a run that begins, and forget the oldest ones: not the one that is tried again (`retry`),
+    nor the last one of each shard.
 
     Raises:
         EnvironmentRefusal: the journal is that of other outputs.
@@ -76,7 +77,8 @@ def register(db: sqlite3.Connection, plan: Plan, began: Began, retry: int = 0) -
         _same_outputs(db, plan)
         numbers = enter(db, began)
         oldest = db.execute("SELECT id FROM runs WHERE id <= ?", (numbers.run - plan.settings.keep_runs,)).fetchall()
-        forgotten = [(run,) for (run,) in oldest if run != retry]
+        kept = {retry, *(run for (run,) in db.execute(_LAST_OF_EACH_SHARD))}
+        forgotten = [(run,) for (run,) in oldest if run not in kept]
         db.executemany("DELETE FROM failures WHERE run = ?", forgotten)
         db.executemany("DELETE FROM runs WHERE id = ?", forgotten)
     except BaseException:
@@ -132,6 +134,12 @@ def _same_outputs(db: sqlite3.Connection, plan: Plan) -> None:
             )  # fmt: skip
     db.execute("DELETE FROM outputs")
     db.execute("INSERT INTO outputs VALUES (?, ?, ?)", (os.fsencode(root), status.st_dev, status.st_ino))
+
+
+_LAST_OF_EACH_SHARD = (
+    "SELECT max(id) FROM runs WHERE json_extract(command, '$.shard') IS NOT NULL"
+    " GROUP BY job, json_extract(command, '$.shard')"
+)
 
 
 def shards_of(db: sqlite3.Connection, run: int) -> list[int]:

@@ -230,7 +230,9 @@ class Journal:
 
     def stands_for(self, shards: int) -> None:
         """This run looks at nothing itself: it stands for the last run of each of so many shards."""
-        self._looked = last_of_shards(self._db, self._job, shards)
+        first = min(last_of_shards(self._db, self._job, shards), default=self.run)
+        later = self._db.execute("SELECT id FROM runs WHERE job = ? AND id >= ?", (self._job, first))
+        self._looked = [run for (run,) in later]  # a plain run may have looked since then
 
     def packs(self) -> Packs:
         """Members and their archives. After `flush`."""

@@ -152,6 +152,29 @@ def test_a_retry_takes_what_failed_in_all_shards(home: Path) -> None:
     assert counts(one(files(home, "shards"), home, retry=run)) == {"done": BROKEN, "failed": TWINS}
 
 
+@JOBS
+def test_a_journal_that_keeps_few_runs(home: Path, job: Job) -> None:
+    """The last run of each shard is kept as long as it takes: results are of all of them."""
+    one(job(home, "plain"), home)
+    together(job(home, "shards", keep_runs=1), home, 5)
+    assert tree(home / "shards") == tree(home / "plain")
+    assert counts(one(job(home, "shards", keep_runs=1), home)) == {"up_to_date": FILES, "failed": TWINS + BROKEN}
+    assert tree(home / "shards") == tree(home / "plain")
+
+
+@JOBS
+def test_reports_that_are_merged_once_more_after_a_plain_run(home: Path, job: Job) -> None:
+    """What that has found since then stays in the results."""
+    together(job(home, "shards"), home, 3)
+    put(home / "in" / "late.png", 77)
+    one(job(home, "shards"), home)
+    before = tree(home / "shards")
+    make_results(job(home, "shards"), Told(), merged(reports(home)))
+    assert tree(home / "shards") == before
+    one(job(home, "plain"), home)
+    assert tree(home / "plain") == before
+
+
 def test_a_shard_that_was_killed_goes_on(home: Path) -> None:
     """kill -9 in the middle; what it had done is up to date, temporary files go, the tree is that of a plain run."""
     slow = stage("stages_for_tests.steps:Pause", ms=20)
