@@ -33,7 +33,9 @@ def command(context: click.Context, reports: tuple[str, ...], allow_code: bool, 
     shards = ordered([read(path) for path in reports])
     report = merged(shards)
     if shards[0].shard["results"] and report.exit_code in (Exit.OK, Exit.SOME_FAILED):
-        make_results(*_planned(shards[0], allow_code=allow_code), report)
+        planned = _planned(shards[0], allow_code=allow_code)
+        chain = shards[0].shard["same"]["chain"]
+        make_results(*planned, report, [shard.shard["token"] for shard in shards], chain)
     if as_json:
         text.print_json(report.as_json())
     for line in shards_summary(report):

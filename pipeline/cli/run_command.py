@@ -64,7 +64,7 @@ def command(
         plan = options.built(form, allow_code=allow_code)
         if plan.state_dir is None and wished != USUAL:
             raise UsageError("this job leaves no outputs, so it keeps no journal", remedy=f"leave out {ASK_JOURNAL}")
-        if shard:
+        if shard is not None:
             plan = of_shard(plan, shard)
         if only:
             plan = without_share(plan)

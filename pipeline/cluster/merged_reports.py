@@ -189,6 +189,11 @@ def _ending(reports: Sequence[ShardReport], ledger: Ledger, absent: Sequence[int
         names = ", ".join(map(str, absent[:NAMED])) + _more(len(absent))
         count = "shards have" if len(absent) > 1 else "shard has"
         return Exit.STOPPED, f"{len(absent)} of {reports[0].shard['of']} {count} no report: {names}"
+    if partial := [each.name for each in reports if each.shard["limited"]]:
+        return (
+            Exit.STOPPED,
+            f"shards that looked at a part of their items: {', '.join(partial[:NAMED])}{_more(len(partial))}",
+        )
     if (unequal := _unequal(reports)) is not None:
         return Exit.STOPPED, unequal
     if not ledger.found:

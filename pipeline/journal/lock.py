@@ -117,7 +117,7 @@ def _is_held(path: str) -> bool:
     """Whether a shard is at work. Asked of shards of another number only: asking takes the lock for a moment."""
     fd = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
     try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
         return True
     finally:

@@ -68,7 +68,7 @@ class RowWriter:
         self._insert(CLAIMS, rows)
 
     def kept(self, kept: Sequence[tuple[Statement, Cells]]) -> None:
-        """RowWriter of other tables."""
+        """Rows of other tables."""
         for each in {statement for statement, _ in kept}:
             self._insert(each, [row for statement, row in kept if statement is each])
 

@@ -20,7 +20,7 @@ from .lookup import Looked, recorded
 from .opening import OpenJournal
 from .packed import Packs
 from .partials import Partials
-from .registering import end_run, last_of_shards, never_began, seen
+from .registering import end_run, never_began, seen
 from .row_writer import RowWriter
 from .run_options import NOTHING, USUAL, Options, Told
 from .store import refusals
@@ -228,11 +228,21 @@ class Journal:
         """What reducers gave, and their results. After `flush`."""
         return Partials(self._db, self._job, self._chain, self._looked)
 
-    def stands_for(self, shards: int) -> None:
-        """This run looks at nothing itself: it stands for the last run of each of so many shards."""
-        first = min(last_of_shards(self._db, self._job, shards), default=self.run)
-        later = self._db.execute("SELECT id FROM runs WHERE job = ? AND id >= ?", (self._job, first))
-        self._looked = [run for (run,) in later]  # a plain run may have looked since then
+    def stands_for(self, tokens: Sequence[str], chain: str) -> bool:
+        """This run looks at nothing itself: it stands for these runs of shards, which have this chain. False where the
+        journal does not know all of them, or anything else was done for the job since they began.
+        """
+        known = self._db.execute(
+            "SELECT id, token, json_extract(command, '$.merges') FROM runs WHERE job = ?", (self._job,)
+        )
+        runs = known.fetchall()
+        ours = {number for number, token, _ in runs if token in set(tokens)}
+        others = {number for number, token, merges in runs if token not in set(tokens) and merges is None}
+        named = self._db.execute("SELECT hash FROM chains WHERE id = ?", (self._chain,)).fetchone()[0]
+        if len(ours) != len(set(tokens)) or named != chain or any(number > min(ours) for number in others - {self.run}):
+            return False
+        self._looked = sorted(ours)
+        return True
 
     def packs(self) -> Packs:
         """Members and their archives. After `flush`."""

@@ -25,8 +25,10 @@ class TemporaryHome:
         try:
             _sweep(tempfile.gettempdir())
             self.path = tempfile.mkdtemp(prefix=PREFIX)
-            self._fd = os.open(os.path.join(self.path, HELD), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            new = os.path.join(self.path, "new")
+            self._fd = os.open(new, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
             fcntl.flock(self._fd, fcntl.LOCK_EX)
+            os.rename(new, os.path.join(self.path, HELD))  # locked before another run can find it
         except OSError as error:
             raise EnvironmentRefusal(
                 f"the journal of a shard needs a temporary folder: {error.strerror}", where=error.filename,

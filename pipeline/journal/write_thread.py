@@ -1,6 +1,6 @@
 """The one writer of a journal: a thread that takes what happened and commits it in batches.
 
-Claims go first and fast: an item waits for its claim before it may be written. RowWriter of ended items follow; with
+Claims go first and fast: an item waits for its claim before it may be written. Rows of ended items follow; with
 `durability: batch` a second thread brings their outputs to the disk before.
 """
 

@@ -34,13 +34,14 @@ def sharded(plan: Plan, shard: Shard) -> Plan:
 def shard_facts(plan: Plan, intake: Intake, told: Told) -> dict[str, Any]:
     """What a report says of the shard that its run was: {} of a plain run.
 
-    `met` counts the items of all shards that this one has found; None where it has not looked through all of them.
+    `passed` counts the items of other shards that were met; `limited` says that not all was looked at.
     """
     shard = plan.shard
     if shard is None:
         return {}
     return {
-        "number": shard.number, "of": shard.of, "passed": intake.passed, "limited": intake.limited,
+        "number": shard.number, "of": shard.of, "passed": intake.passed, "limited": intake.limited or intake.incomplete,
+        "token": intake.journal.token if intake.journal is not None else "",
         "same": {
             "job": job_name(plan.job) if plan.job is not None else "", "chain": hash_of(steps_of(plan)),
             "sample": asdict(plan.sample),
