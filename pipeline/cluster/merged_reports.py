@@ -206,10 +206,13 @@ def _ending(reports: Sequence[ShardReport], ledger: Ledger, absent: Sequence[int
 
 def _unequal(reports: Sequence[ShardReport]) -> str | None:
     """Why items may have been left out: not all shards saw the same input."""
-    met = {each.name: each.told["found"] + each.shard["passed"] for each in reports if each.ended_well}
-    most, least = max(met, key=met.__getitem__, default=""), min(met, key=met.__getitem__, default="")
-    if not met or met[most] == met[least]:
+    looked = [each for each in reports if each.ended_well]
+    if len({each.shard["met"] for each in looked}) < 2:
         return None
+    met = {each.name: each.told["found"] + each.shard["passed"] for each in looked}
+    most, least = max(met, key=met.__getitem__), min(met, key=met.__getitem__)
+    if met[most] == met[least]:
+        return "not all shards saw the same input: as many items, with other names; run all of them again"
     return (
         f"not all shards saw the same input: shard {most} met {met[most]:,} items and shard {least} {met[least]:,};"
         " run those again that saw less"

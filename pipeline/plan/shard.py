@@ -32,7 +32,11 @@ class Shard(NamedTuple):
 
         Names that some file system takes for one (`A.jpg` and `a.jpg`) belong to one shard, on every machine.
         """
-        if not output.isascii():
-            output = unicodedata.normalize("NFC", output)
-        digest = blake2b(os.fsencode(output.lower()), digest_size=8).digest()
-        return int.from_bytes(digest, "big") % self.of == self.number - 1
+        return digest_of_name(output) % self.of == self.number - 1
+
+
+def digest_of_name(output: str) -> int:
+    """64 bits of a name, equal for names that some file system takes for one."""
+    if not output.isascii():
+        output = unicodedata.normalize("NFC", output)
+    return int.from_bytes(blake2b(os.fsencode(output.lower()), digest_size=8).digest(), "big")

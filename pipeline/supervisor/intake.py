@@ -16,6 +16,7 @@ from ..contracts.template import Template
 from ..errors import ItemError
 from ..journal.verdict import BATCH, IGNORED, QUARANTINED_BEFORE, SKIPPED_BEFORE, UP_TO_DATE
 from ..plan.model import Plan
+from ..plan.shard import digest_of_name
 from .claims import Claims, folds_case
 from .sampling import sampled
 
@@ -62,7 +63,7 @@ class Intake:
 
     Attributes:
         incomplete: whether a folder or an archive could not be looked through, so what is in it was not found.
-        passed: how many items were met that belong to other shards.
+        passed: how many items were met that belong to other shards; met: a sum over the names of all of them.
     """
 
     def __init__(
@@ -82,7 +83,7 @@ class Intake:
         self.watched = watched
         self.only = only
         self.incomplete = False
-        self.passed = 0
+        self.passed = self.met = 0
         self._shard = plan.shard
         self.without = plan.output_root
         self._here = os.getcwd() + "/"
@@ -213,16 +214,15 @@ class Intake:
         for item in items:
             if self._counts(item):
                 one = self._named(item)
-                if self._shard is None or self._shard.holds(self._output_of(one)):
+                digest = digest_of_name(self._output_of(one)) if self._shard is not None else 0
+                self.met = (self.met + digest) % 2**64
+                if self._shard is None or digest % self._shard.of == self._shard.number - 1:
                     yield one
                 else:
                     self.passed += 1
 
     def _output_of(self, one: Found) -> str:
-        """What tells shards whose an item is: the name of its output, as far as the item decides it, or else its own.
-
-        Two items that could want one name have to be of one shard; items without a name have nothing to want.
-        """
+        """What tells whose an item is: its output's name, as far as the item decides that, or else its own."""
         if one.outcome or self.template is None:
             return str(self.reader.key(one.item))
         name = one.target or self.template.render(one.item)

@@ -40,7 +40,8 @@ def shard_facts(plan: Plan, intake: Intake, told: Told) -> dict[str, Any]:
     if shard is None:
         return {}
     return {
-        "number": shard.number, "of": shard.of, "passed": intake.passed, "limited": intake.limited or intake.incomplete,
+        "number": shard.number, "of": shard.of, "passed": intake.passed, "met": str(intake.met),
+        "limited": intake.limited or intake.incomplete,
         "token": intake.journal.token if intake.journal is not None else "",
         "same": {
             "job": job_name(plan.job) if plan.job is not None else "", "chain": hash_of(steps_of(plan)),

@@ -185,7 +185,7 @@ def test_reports_that_are_merged_once_more_after_a_plain_run(home: Path, job: Jo
 
 def test_a_shard_that_was_killed_goes_on(home: Path) -> None:
     """kill -9 in the middle; what it had done is up to date, temporary files go, the tree is that of a plain run."""
-    slow = stage("stages_for_tests.steps:Pause", ms=20)
+    slow = stage("stages_for_tests.steps:Pause", ms=80)
     keys = ({"use": "folder", "path": str(home / "in")}, [[RESIZE, slow]])
     path = write_config(home, *keys, {"use": "files", "path": f"{home}/shards/{{dir}}/{{stem}}.jpg"})
     arguments = ("run", str(path), "--shard", "1/2", "--report", str(home / "r1.json"), "--allow-code", "-q")
@@ -261,6 +261,17 @@ def test_shards_that_saw_different_inputs(home: Path) -> None:
     report = merged(reports(home))
     assert report.exit_code == 3
     assert "not all shards saw the same input: shard 2/2 met 84 items and shard 1/2 83" in report.stopped
+
+
+def test_an_input_that_was_renamed_between_shards(home: Path) -> None:
+    """As many items, and one of them nobody's: no success."""
+    plan = files(home, "shards")
+    one(plan, home, shard=Shard(1, 2))
+    (home / "in/0/030.png").rename(home / "in/0/x30.png")
+    one(plan, home, shard=Shard(2, 2))
+    report = merged(reports(home))
+    assert report.exit_code == 3
+    assert "with other names" in report.stopped
 
 
 @pytest.mark.parametrize(("most", "code"), [("50%", 1), ("25%", 3), (23, 1), (22, 3)])
