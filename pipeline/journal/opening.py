@@ -9,7 +9,7 @@ from contextlib import ExitStack
 
 from ..contracts.stage import Reader
 from ..contracts.template import Template
-from ..errors import UsageError
+from ..errors import EnvironmentRefusal, UsageError
 from ..plan.model import Plan
 from . import fingerprint
 from .given import prepare
@@ -139,8 +139,13 @@ class OpenJournal:
 
     def _tell(self, word: str, *values: object) -> None:
         """A line for the segment."""
-        if self.segment is not None:
+        if self.segment is None:
+            return
+        try:
             self.segment.write([(word, *values)])
+        except OSError as error:
+            what = f"the segment of the shard cannot be written: {error.strerror}"
+            raise EnvironmentRefusal(what, where=self.path, remedy="free space and run again") from error
 
     def ended(self, ended_ns: int, exit_code: int, report: str) -> None:
         """Write the end of the run where a later one finds it."""
